@@ -1,0 +1,9 @@
+"""DualDistill: LiDAR-to-camera BEV distillation as a plugin for mmdet3d. Import this package before mmdet3d."""
+
+from . import compat
+
+compat.apply()
+
+from . import datasets, distill, hooks, models, ops
+
+__version__ = '0.1.0'

@@ -1,0 +1,84 @@
+"""Every gap between the pinned OpenMMLab stack and today's Python packages, in one file.
+
+mmcv-full 1.7.2, mmdet 2.28.2 and mmdet3d 1.0.0rc6 were written for older numpy, torchvision and torch. Each function
+below closes one gap and says why it exists; :func:`apply` runs them in the right order. ``import mmdet3d_plugin`` calls
+it, so nothing else in the code base mentions a version.
+"""
+import sys
+import types
+import warnings
+
+import numpy as np
+
+# mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
+_NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
+
+_NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
+
+
+def restore_numpy_aliases():
+    """Give numpy back ``np.int`` and its kin (removed in 1.24), which mmdet3d and nuscenes code still use."""
+    for name, builtin in _NUMPY_ALIASES.items():
+        if name not in np.__dict__:
+            setattr(np, name, builtin)
+
+
+def stand_in_for_torchvision():
+    """Satisfy mmcv's unconditional ``import torchvision`` when no torchvision matches the installed torch.
+
+    mmcv 1.x needs the module only to list ``torchvision://`` checkpoint names. The stand-in lists none, so such a name
+    fails with mmcv's own "not a valid model" error instead of an import error at start-up.
+
+    Returns:
+        bool: True when the stand-in was installed.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except Exception as error:  # a mismatched binary raises RuntimeError or OSError, not ImportError
+        for name in [name for name in sys.modules if name.split('.')[0] == 'torchvision']:
+            del sys.modules[name]
+        stand_in = types.ModuleType('torchvision')
+        stand_in.__version__ = '0.0.0'
+        stand_in.__path__ = []  # a package without submodules: ``from torchvision.ops import x`` raises ImportError
+        stand_in.models = types.ModuleType('torchvision.models')
+        stand_in.models.__path__ = []
+        sys.modules['torchvision'] = stand_in
+        sys.modules['torchvision.models'] = stand_in.models
+        warnings.warn(
+            f'torchvision cannot be imported ({error}); using a stand-in. Everything works except '
+            f'"torchvision://" checkpoint names: give a file path instead.',
+            stacklevel=3,
+        )
+        return True
+    return False
+
+
+def import_mmdet3d_past_version_gate():
+    """Import mmdet3d although it refuses mmcv newer than 1.7.0.
+
+    The gate compares version strings at import and nothing else. The version is shown as the newest accepted one while
+    mmdet3d is imported and restored right after, also when the import fails.
+    """
+    import mmcv
+
+    true_version = mmcv.__version__
+    if mmcv.utils.digit_version(true_version) > mmcv.utils.digit_version(_NEWEST_MMCV_MMDET3D_ACCEPTS):
+        mmcv.__version__ = _NEWEST_MMCV_MMDET3D_ACCEPTS
+    try:
+        import mmdet3d  # noqa: F401
+    finally:
+        mmcv.__version__ = true_version
+
+
+def apply():
+    """Close every gap, then import mmdet3d. Safe to call more than once."""
+    if 'mmdet3d' in sys.modules and not getattr(sys.modules['mmdet3d'], '_dualdistill_compat', False):
+        warnings.warn(
+            'mmdet3d was imported before mmdet3d_plugin. Import mmdet3d_plugin first (or set custom_imports in the '
+            'config): it prepares numpy, torchvision and the mmcv version check that mmdet3d relies on.',
+            stacklevel=3,
+        )
+    restore_numpy_aliases()
+    stand_in_for_torchvision()
+    import_mmdet3d_past_version_gate()
+    sys.modules['mmdet3d']._dualdistill_compat = True
