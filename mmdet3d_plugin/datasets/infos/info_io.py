@@ -1,0 +1,129 @@
+"""Reading and writing info files with a stamp that says which schema and which box convention they hold."""
+
+import os
+import pickle
+from contextlib import contextmanager
+from pathlib import Path
+
+SCHEMA = 'dualdistill-nuscenes/1'
+# (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
+BOX_CONVENTION = 'lidar-xyzlwh-yaw-ccw'
+# What `gt_velocity` of each kind of file is measured against.
+VELOCITY_OF_KIND = {'base': 'absolute', '4d': 'ego_relative'}
+
+
+class InfoFileError(ValueError):
+    """An info file that this code must not read; the message names the file, what was found and the way out."""
+
+
+@contextmanager
+def replace_when_done(path):
+    """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
+
+    A reader, or a run that was killed half-way, never sees an incomplete file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def info_filename(tag, split, kind='base', interval=3, max_prev=60):
+    """Name of an info file, e.g. ``nuscenes_infos_train_4d_interval3_max60.pkl``."""
+    suffix = f'_4d_interval{interval}_max{max_prev}' if kind == '4d' else ''
+    return f'{tag}_infos_{split}{suffix}.pkl'
+
+
+def command_for(path, kind='base'):
+    """Command line that writes ``path`` as an info file of ``kind``, guessed from its folder and name."""
+    path = Path(path)
+    folder = path.parent.as_posix()
+    tag = path.name.split('_infos_')[0] if '_infos_' in path.name else 'nuscenes'
+    if kind == '4d':
+        return (
+            f'python tools/data_converter/prepare_nuscenes_for_bevdet4d.py --root-path {folder} '
+            f'--out-dir {folder} --extra-tag {tag}'
+        )
+    return f'python tools/create_data.py nuscenes --root-path {folder} --out-dir {folder} --extra-tag {tag}'
+
+
+def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None):
+    """Write an info file atomically, stamped with schema, box convention and kind.
+
+    Args:
+        path (str | Path): File to write.
+        infos (list[dict]): One dict per sample, see ``docs/data.md``.
+        version (str): nuScenes version the infos come from, e.g. ``v1.0-mini``.
+        split (str): ``train``, ``val`` or ``test``.
+        kind (str): ``base`` or ``4d``.
+        interval (int, optional): Step between two entries of ``prev``, in camera sweeps (4d only).
+        max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (4d only).
+    """
+    metadata = dict(
+        version=version,
+        split=split,
+        schema=SCHEMA,
+        box_convention=BOX_CONVENTION,
+        kind=kind,
+        velocity=VELOCITY_OF_KIND[kind],
+        interval=interval,
+        max_prev=max_prev,
+    )
+    with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
+        pickle.dump(dict(infos=infos, metadata=metadata), stream, protocol=4)
+
+
+def load_infos(path, kind=None):
+    """Read an info file, refusing any that is not stamped as this code expects.
+
+    Args:
+        path (str | Path): File to read.
+        kind (str, optional): ``base`` or ``4d`` when only that kind will do; None accepts both.
+
+    Returns:
+        dict: ``infos`` (list[dict]) and ``metadata`` (dict).
+
+    Raises:
+        FileNotFoundError: No such file; the message has the command that makes it.
+        InfoFileError: Not an info file, or one of another schema, box convention or kind.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'no info file {path}. {_make_it_with(path, kind)}')
+    try:
+        with open(path, 'rb') as stream:
+            data = pickle.load(stream)
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        raise InfoFileError(f'{path}: cannot be unpickled ({error}). {_make_it_with(path, kind)}') from error
+    problem = _problem_with(data, kind)
+    if problem:
+        raise InfoFileError(f'{path}: {problem}. {_make_it_with(path, kind)}')
+    return data
+
+
+def _make_it_with(path, kind):
+    """The way out, for error messages. Without a wanted kind, the file's name tells."""
+    wanted = kind or ('4d' if '_4d' in Path(path).name else 'base')
+    return f'Make it with: {command_for(path, wanted)}'
+
+
+def _problem_with(data, kind):
+    """What is wrong with the content of an info file, in words; None when nothing is."""
+    if not isinstance(data, dict) or 'infos' not in data or not isinstance(data.get('metadata'), dict):
+        content = f'keys {sorted(map(str, data))}' if isinstance(data, dict) else f'a {type(data).__name__}'
+        return f'expected a dict with `infos` and `metadata`, found {content} (written by another tool?)'
+    metadata = data['metadata']
+    for key, wanted in (('schema', SCHEMA), ('box_convention', BOX_CONVENTION)):
+        if metadata.get(key) != wanted:
+            found = repr(metadata[key]) if key in metadata else 'none (written by another tool?)'
+            return f'expected {key} {wanted!r}, found {found}'
+    found = metadata.get('kind')
+    if found not in VELOCITY_OF_KIND or (kind is not None and found != kind):
+        return f'expected infos of kind {kind or "base or 4d"!r}, found {found!r}'
+    if metadata.get('velocity') != VELOCITY_OF_KIND[found]:
+        wanted = VELOCITY_OF_KIND[found]
+        return f'infos of kind {found!r} hold {wanted!r} velocities, found {metadata.get("velocity")!r}'
+    return None

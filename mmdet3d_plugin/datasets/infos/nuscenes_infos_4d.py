@@ -1,0 +1,147 @@
+"""4-D infos: base infos plus camera frames before and after each keyframe, the ego velocity and relative velocities."""
+
+import functools
+import os
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from .geometry import sensor_to_global
+from .nuscenes_infos import CAMERAS, LIDAR, sensor_record, walk
+from .parallel import map_with_tables
+
+REFERENCE = 'CAM_FRONT'
+# Cameras fire up to half a turn of the LiDAR apart; an image further off than this shows another moment.
+MAX_CAMERA_SKEW = 0.15  # s
+
+
+@dataclass
+class SequentialInfos:
+    """4-D infos of one scene, or of several added up."""
+
+    infos: list = field(default_factory=list)
+    frames: int = 0  # entries in all `prev` and `next` lists
+    missing_frames: int = 0  # entries left out because a camera's file is missing or no image is near in time
+
+
+def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists):
+    """Every ``interval``-th camera frame before (or after) a keyframe, inside its scene.
+
+    Frames are counted along CAM_FRONT; each other camera gives its image nearest in time.
+
+    Args:
+        nusc (NuScenes): Tables.
+        sample (dict): Sample record of the keyframe.
+        direction (str): ``prev`` or ``next``.
+        interval (int): Step, in camera sweeps.
+        max_prev (int): Furthest frame, in camera sweeps.
+        record_of (Callable): sample_data record -> sensor record.
+        exists (Callable): Tells whether a file, relative to the data root, is there.
+
+    Returns:
+        tuple[list[dict], int]: Frames, nearest first, each ``dict(timestamp, cams)``; and the number left out.
+    """
+    chains = {}
+    for name in CAMERAS:
+        start = nusc.get('sample_data', sample['data'][name])
+        # One step more than the reference: another camera's nearest image may lie just behind.
+        length = max_prev + (name != REFERENCE)
+        chains[name] = list(islice(walk(nusc, start, direction, sample['scene_token']), length))
+    times = {name: np.array([data['timestamp'] for data in chain], dtype=np.int64) for name, chain in chains.items()}
+    frames, skipped = [], 0
+    for reference in chains[REFERENCE][interval - 1 :: interval]:
+        images = {}
+        for name, chain in chains.items():
+            distance = np.abs(times[name] - reference['timestamp'])
+            nearest = int(distance.argmin()) if len(chain) else None
+            near = nearest is not None and distance[nearest] <= MAX_CAMERA_SKEW * 1e6
+            if near and exists(chain[nearest]['filename']):
+                images[name] = record_of(chain[nearest])
+        if len(images) == len(CAMERAS):
+            frames.append(dict(timestamp=reference['timestamp'], cams=images))
+        else:
+            skipped += 1
+    return frames, skipped
+
+
+def ego_velocity(nusc, sample):
+    """Velocity of the ego vehicle at a keyframe, in the keyframe's LiDAR frame.
+
+    Central difference of the ego positions at the keyframes before and after, as the devkit estimates the velocities
+    of boxes; one-sided at either end of a scene; zero for a scene of one keyframe.
+
+    Returns:
+        np.ndarray: (2,) float64, m/s.
+    """
+
+    def lidar_data(sample_token):
+        return nusc.get('sample_data', nusc.get('sample', sample_token)['data'][LIDAR])
+
+    before = lidar_data(sample['prev'] or sample['token'])
+    after = lidar_data(sample['next'] or sample['token'])
+    seconds = (after['timestamp'] - before['timestamp']) / 1e6
+    if seconds <= 0:
+        return np.zeros(2)
+    start, end = (nusc.get('ego_pose', data['ego_pose_token'])['translation'] for data in (before, after))
+    velocity = (np.array(end) - np.array(start)) / seconds
+    lidar_to_global = sensor_to_global(sensor_record(nusc, lidar_data(sample['token'])))
+    return (velocity @ lidar_to_global[:3, :3])[:2]
+
+
+def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
+    """4-D infos of one scene.
+
+    Args:
+        nusc (NuScenes): Tables.
+        infos (list[dict]): Base infos of the scene's keyframes; left as they are.
+        interval (int): Step between frames, in camera sweeps.
+        max_prev (int): Furthest frame, in camera sweeps.
+
+    Returns:
+        SequentialInfos: Same order as ``infos``.
+    """
+    exists = functools.lru_cache(maxsize=None)(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
+    records = {}
+
+    def record_of(sample_data):
+        # One shared dict per image: neighbouring keyframes list the same images, and pickle stores a shared dict once.
+        token = sample_data['token']
+        if token not in records:
+            records[token] = sensor_record(nusc, sample_data)
+        return records[token]
+
+    result = SequentialInfos()
+    for info in infos:
+        sample = nusc.get('sample', info['token'])
+        velocity = ego_velocity(nusc, sample)
+        lists = {}
+        for direction in ('prev', 'next'):
+            frames, skipped = adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists)
+            lists[direction] = frames
+            result.frames += len(frames)
+            result.missing_frames += skipped
+        relative = info['gt_velocity'] - velocity
+        result.infos.append(dict(info, **lists, velo=velocity, gt_velocity=relative))
+    return result
+
+
+def build_infos_4d(nusc, infos, interval=3, max_prev=60, workers=1):
+    """4-D infos of any number of scenes; see :func:`scene_infos_4d`.
+
+    Args:
+        workers (int): Processes.
+
+    Returns:
+        SequentialInfos: Infos grouped by scene, scenes in order of their first info.
+    """
+    scenes = {}
+    for info in infos:
+        scenes.setdefault(info['scene_token'], []).append(info)
+    work = functools.partial(scene_infos_4d, interval=interval, max_prev=max_prev)
+    total = SequentialInfos()
+    for part in map_with_tables(work, list(scenes.values()), nusc, workers):
+        total.infos += part.infos
+        total.frames += part.frames
+        total.missing_frames += part.missing_frames
+    return total

@@ -1,0 +1,41 @@
+"""Run one function over many scenes with a progress bar, in this process or in several."""
+
+import multiprocessing
+
+import mmcv
+
+_SHARED = []
+
+
+def map_with_tables(function, tasks, tables, workers=1):
+    """``[function(tables, task) for task in tasks]``, in order, with a progress bar on the terminal.
+
+    Args:
+        function (Callable): Module-level function of (tables, task).
+        tasks (list): Small picklable tasks, such as scene records.
+        tables (object): Large read-only object that every task needs (the nuScenes tables). Worker processes inherit
+            it by fork instead of loading it again.
+        workers (int): Processes; 1 stays in this process.
+
+    Returns:
+        list: Results in the order of the tasks.
+    """
+    _SHARED[:] = [(function, tables)]
+    try:
+        if workers <= 1 or len(tasks) <= 1 or 'fork' not in multiprocessing.get_all_start_methods():
+            return [_call(task) for task in mmcv.track_iter_progress(tasks)]
+        bar = mmcv.ProgressBar(len(tasks))
+        results = []
+        with multiprocessing.get_context('fork').Pool(min(workers, len(tasks))) as pool:
+            for result in pool.imap(_call, tasks):
+                results.append(result)
+                bar.update()
+        return results
+    finally:
+        _SHARED.clear()
+        print()
+
+
+def _call(task):
+    function, tables = _SHARED[0]
+    return function(tables, task)

@@ -1,0 +1,65 @@
+"""Make the info files of a nuScenes data root: <tag>_infos_{train,val,test}.pkl.
+
+    python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nuscenes import NuScenes
+
+from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
+from mmdet3d_plugin.datasets.infos.splits import find_versions, scenes_by_split
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('dataset', choices=['nuscenes'], help='data set to convert')
+    parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
+    parser.add_argument('--out-dir', help='folder of the info files (default: the data root)')
+    parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
+    parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
+    parser.add_argument('--max-sweeps', type=int, default=10, help='LiDAR sweeps per keyframe (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    return parser.parse_args()
+
+
+def convert(version, args):
+    """Write the info files of one version; returns the number of files written."""
+    print(f'{args.root_path}: loading the tables of {version}', flush=True)
+    nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
+    by_split, unplaced = scenes_by_split(nusc)
+    if unplaced:
+        print(f'{len(unplaced)} scene(s) are in no split of {version} and are left out: {", ".join(unplaced[:10])}')
+    written = 0
+    for split, scenes in by_split.items():
+        path = Path(args.out_dir or args.root_path) / info_filename(args.extra_tag, split)
+        if not scenes:
+            print(f'{split}: no scene of this split in the tables, {path} is not written')
+            continue
+        result = build_infos(nusc, scenes, max_sweeps=args.max_sweeps, workers=args.workers)
+        save_infos(path, result.infos, version=version, split=split)
+        written += 1
+        print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
+        if result.missing_sweeps:
+            print(f'{split}: {result.missing_sweeps} sweep(s) left out, their files are missing')
+        if result.absent_scenes:
+            names = ', '.join(result.absent_scenes[:10])
+            print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
+    return written
+
+
+def main():
+    args = parse_args()
+    try:
+        written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    if not written:
+        sys.exit(f'error: {args.root_path}: none of its scenes is in a split of its version, nothing was written')
+
+
+if __name__ == '__main__':
+    main()

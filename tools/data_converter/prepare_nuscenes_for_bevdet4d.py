@@ -1,0 +1,78 @@
+"""Add camera frames before and after each keyframe, and ego-relative velocities, to the info files.
+
+Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl.
+
+    python tools/data_converter/prepare_nuscenes_for_bevdet4d.py
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nuscenes import NuScenes
+
+from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
+from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
+    parser.add_argument('--out-dir', help='folder of the info files, read and written (default: the data root)')
+    parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
+    parser.add_argument('--version', help='convert only info files of this nuScenes version (default: all found)')
+    parser.add_argument('--interval', type=int, default=3, help='step, in camera sweeps (default: %(default)s)')
+    parser.add_argument('--max-prev', type=int, default=60, help='furthest, in camera sweeps (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    args = parser.parse_args()
+    if not 1 <= args.interval <= args.max_prev:
+        parser.error(f'need 1 <= --interval <= --max-prev, got {args.interval} and {args.max_prev}')
+    return args
+
+
+def find_base_files(folder, args):
+    """Base info files as {version: {split: infos}}."""
+    found = {}
+    for split in ('train', 'val', 'test'):
+        path = folder / info_filename(args.extra_tag, split)
+        if not path.is_file():
+            print(f'{split}: no {path}, skipped')
+            continue
+        data = load_infos(path, kind='base')
+        version = data['metadata']['version']
+        if args.version in (None, version):
+            found.setdefault(version, {})[split] = data['infos']
+        else:
+            print(f'{split}: {path} is of {version}, not {args.version}, skipped')
+    if not found:
+        path = folder / info_filename(args.extra_tag, 'train')
+        wanted = f' of {args.version}' if args.version else ''
+        raise FileNotFoundError(f'{folder}: no base info files{wanted}. Make them with: {command_for(path)}')
+    return found
+
+
+def convert(folder, args):
+    """Write the 4-D info file of every base info file."""
+    for version, splits in find_base_files(folder, args).items():
+        print(f'{args.root_path}: loading the tables of {version}', flush=True)
+        nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
+        for split, infos in splits.items():
+            result = build_infos_4d(nusc, infos, args.interval, args.max_prev, args.workers)
+            path = folder / info_filename(args.extra_tag, split, '4d', args.interval, args.max_prev)
+            stamp = dict(kind='4d', interval=args.interval, max_prev=args.max_prev)
+            save_infos(path, result.infos, version=version, split=split, **stamp)
+            print(f'{split}: {len(infos)} samples with {result.frames} neighbouring frames -> {path}')
+            if result.missing_frames:
+                print(f'{split}: {result.missing_frames} frame(s) left out, images are missing or too far off in time')
+
+
+def main():
+    args = parse_args()
+    try:
+        convert(Path(args.out_dir or args.root_path), args)
+    except (FileNotFoundError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
