@@ -4,11 +4,16 @@ mmcv-full 1.7.2, mmdet 2.28.2 and mmdet3d 1.0.0rc6 were written for older numpy,
 below closes one gap and says why it exists; :func:`apply` runs them in the right order. ``import mmdet3d_plugin`` calls
 it, so nothing else in the code base mentions a version.
 """
+
+import functools
+import os
+import pickle
 import sys
 import types
 import warnings
 
 import numpy as np
+import torch
 
 # mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
 _NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
@@ -70,15 +75,77 @@ def import_mmdet3d_past_version_gate():
         mmcv.__version__ = true_version
 
 
+def load_checkpoints_of_older_torch():
+    """Let mmcv read checkpoints that hold more than tensors.
+
+    torch 2.6 made ``weights_only=True`` the default of ``torch.load``; mmcv calls it without the argument, and
+    checkpoints of its model zoo keep numpy numbers in ``meta``. The safe way is tried first; what it refuses is read
+    the old way, with a warning, because unpickling can run code.
+    """
+    from mmcv.runner import CheckpointLoader
+
+    def load_from_local(filename, map_location=None):
+        filename = os.path.expanduser(filename)
+        if not os.path.isfile(filename):
+            raise FileNotFoundError(f'{filename} can not be found.')
+        try:
+            return torch.load(filename, map_location=map_location, weights_only=True)
+        except pickle.UnpicklingError:
+            warnings.warn(
+                f'{filename} holds Python objects besides tensors and is unpickled in full, which can run code: '
+                f'load it only if you trust where it came from.',
+                stacklevel=2,
+            )
+            return torch.load(filename, map_location=map_location, weights_only=False)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+
+
+def let_data_containers_reach_cuda():
+    """Copy data containers to the GPU through streams made here.
+
+    mmcv asks torch's private ``_get_stream`` with a device index; since torch 2.1 it takes a ``torch.device``.
+    """
+    from mmcv.parallel import _functions
+
+    @functools.lru_cache(maxsize=None)
+    def background_stream(index):
+        return torch.cuda.Stream(index)
+
+    _functions._get_stream = background_stream
+
+
+def let_distributed_model_run_forward():
+    """mmcv's distributed wrapper reads a flag that torch 2.1 removed from its parent class; it was always off here."""
+    from mmcv.parallel import MMDistributedDataParallel
+
+    if not hasattr(torch.nn.parallel.DistributedDataParallel, '_use_replicated_tensor_module'):
+        MMDistributedDataParallel._use_replicated_tensor_module = False
+
+
+def advise_on_import_order():
+    """Say what to do when mmdet3d was imported, or tried, before this package prepared the ground."""
+    mmdet3d = sys.modules.get('mmdet3d')
+    if mmdet3d is not None and not getattr(mmdet3d, '_dualdistill_compat', False):
+        problem = 'mmdet3d was imported before mmdet3d_plugin'
+    elif mmdet3d is None and 'mmdet3d.version' in sys.modules:
+        problem = 'an earlier "import mmdet3d" failed (it refuses mmcv newer than 1.7.0 when imported on its own)'
+    else:
+        return
+    warnings.warn(
+        f'{problem}. Import mmdet3d_plugin first (or set custom_imports in the config): it prepares numpy, '
+        f'torchvision and the mmcv version check that mmdet3d relies on.',
+        stacklevel=4,
+    )
+
+
 def apply():
     """Close every gap, then import mmdet3d. Safe to call more than once."""
-    if 'mmdet3d' in sys.modules and not getattr(sys.modules['mmdet3d'], '_dualdistill_compat', False):
-        warnings.warn(
-            'mmdet3d was imported before mmdet3d_plugin. Import mmdet3d_plugin first (or set custom_imports in the '
-            'config): it prepares numpy, torchvision and the mmcv version check that mmdet3d relies on.',
-            stacklevel=3,
-        )
+    advise_on_import_order()
     restore_numpy_aliases()
     stand_in_for_torchvision()
+    load_checkpoints_of_older_torch()
+    let_data_containers_reach_cuda()
+    let_distributed_model_run_forward()
     import_mmdet3d_past_version_gate()
     sys.modules['mmdet3d']._dualdistill_compat = True
