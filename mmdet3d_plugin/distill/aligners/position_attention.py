@@ -1,0 +1,57 @@
+"""Global attention that lets every BEV cell gather student evidence from the whole map."""
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
+from torch import nn
+
+
+class PositionAttention(nn.Module):
+    """Learned queries, one per BEV cell, attend to all cells of the student map.
+
+    x = ReLU(norm(conv3x3(S))) + position map; q = ReLU(conv1x1(query embedding)); y = LN(MHA(q, x, x)) without a
+    residual around the attention; out = y + FFN(y). Following ScaleKD's attention projector.
+
+    Args:
+        level (BEVLevel): size of the student map, kept by the output.
+        num_heads (int): attention heads; must divide the channels.
+        softmax_scale (float): extra factor on the logits, beside 1 / sqrt(channels per head).
+        ffn_ratio (int): hidden channels of the feed-forward net over C.
+        norm_cfg (dict): normalisation after the first convolution.
+    """
+
+    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, norm_cfg):
+        super().__init__()
+        channels, cells = level.channels, level.height * level.width
+        if channels % num_heads:
+            raise ValueError(f'attention over {channels} channels cannot have {num_heads} heads: choose a divisor')
+        self.num_heads = num_heads
+        self.logit_scale = softmax_scale * (channels // num_heads) ** -0.5
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), build_norm_layer(norm_cfg, channels)[1], nn.ReLU()
+        )
+        self.position = nn.Parameter(torch.zeros(1, channels, level.height, level.width))
+        self.query = nn.Embedding(cells, channels)
+        self.query_projection = nn.Sequential(nn.Linear(channels, channels), nn.ReLU())
+        self.to_q = nn.Linear(channels, channels)
+        self.to_kv = nn.Linear(channels, 2 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.norm = nn.LayerNorm(channels)
+        self.ffn = nn.Sequential(
+            nn.Linear(channels, ffn_ratio * channels), nn.GELU(), nn.Linear(ffn_ratio * channels, channels)
+        )
+
+    def _split_heads(self, tokens):
+        """(B, T, C) -> (B, heads, T, C / heads)."""
+        return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+    def forward(self, feature):
+        """(B, C, H, W) -> (B, C, H, W)."""
+        tokens = (self.stem(feature) + self.position).flatten(2).transpose(1, 2)  # (B, T, C), row-major cells
+        query = self._split_heads(self.to_q(self.query_projection(self.query.weight))[None])
+        key, value = (self._split_heads(part) for part in self.to_kv(tokens).chunk(2, dim=-1))
+        query = query.expand(len(feature), -1, -1, -1)
+        attended = F.scaled_dot_product_attention(query, key, value, scale=self.logit_scale)
+        output = self.norm(self.out(attended.transpose(1, 2).flatten(2)))
+        output = output + self.ffn(output)
+        return output.transpose(1, 2).unflatten(-1, feature.shape[-2:])

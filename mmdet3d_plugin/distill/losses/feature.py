@@ -1,0 +1,133 @@
+"""Region-weighted feature loss between an aligned student map and the teacher's map."""
+
+import torch
+from mmdet.models.builder import LOSSES
+from torch import nn
+
+ATTENTIONS = ('teacher_student', 'teacher', None)
+
+
+def cell_attention(feature, temperature):
+    """A(F) = HW * softmax over cells of (mean_c |F| / temperature): (B, C, H, W) -> (B, H, W), mean 1 per sample."""
+    energy = feature.abs().mean(dim=1)
+    weights = (energy / temperature).flatten(1).softmax(dim=1)
+    return (weights * weights.shape[1]).view_as(energy)
+
+
+def channel_attention(feature, temperature):
+    """C * softmax over channels of (mean_hw |F| / temperature): (B, C, H, W) -> (B, C, 1, 1), mean 1 per sample."""
+    energy = feature.abs().mean(dim=(2, 3))
+    weights = (energy / temperature).softmax(dim=1)
+    return (weights * weights.shape[1])[:, :, None, None]
+
+
+@LOSSES.register_module()
+class RegionWeightedFeatureLoss(nn.Module):
+    """Squared feature distance, weighted by region, object size and attention, plus a spatial term.
+
+    For each region r in (fg, bg, fp):  loss_r = w_r / B * sum (F_S - F_T)^2 * mask_r * scale_r * A. The spatial term is
+    w_spatial / B * sum |mean_c F_T - conv3x3(mean_c F_S)|. Always computed in float32. Formulas: docs/method.md,
+    "Feature loss".
+
+    Args:
+        fg_weight, bg_weight, fp_weight, spatial_weight (float): w of each term; 0 leaves the term out, and a zero
+            ``fp_weight`` also leaves the false-positive region out of the partition (its cells are background).
+        attention (str | None): 'teacher_student' (A(F_T) + r A(F_S)) / (1 + r), 'teacher' A(F_T), None for 1.
+        student_ratio (float): r above.
+        temperature (float): divisor inside the attention softmaxes.
+        scale (bool): False replaces the scales of the regions by 1 (ablation).
+        fp_channel_attention (bool): multiply the false-positive term by the teacher's channel attention, as the
+            released code does for this term only.
+        cell_anchor (str): point of a cell that must lie in a box, 'center' or 'corner'.
+        fp_threshold (float): heatmap value that separates something from nothing in the false-positive region.
+    """
+
+    def __init__(
+        self,
+        *,
+        fg_weight=6e-3,
+        bg_weight=4e-2,
+        fp_weight=0.0,
+        spatial_weight=2.5e-3,
+        attention='teacher_student',
+        student_ratio=1.0,
+        temperature=0.5,
+        scale=True,
+        fp_channel_attention=True,
+        cell_anchor='center',
+        fp_threshold=0.1,
+    ):
+        super().__init__()
+        if attention not in ATTENTIONS:
+            raise ValueError(f'attention must be one of {ATTENTIONS}, got {attention!r}')
+        weights = dict(fg=fg_weight, bg=bg_weight, fp=fp_weight, spatial=spatial_weight)
+        if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
+            raise ValueError(f'weights must be >= 0 and not all 0, got {weights}')
+        self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.attention = attention
+        self.student_ratio = student_ratio
+        self.temperature = temperature
+        self.scale = scale
+        self.fp_channel_attention = fp_channel_attention
+        self.cell_anchor = cell_anchor
+        self.fp_threshold = fp_threshold
+        if 'spatial' in self.weights:
+            self.spatial_conv = nn.Conv2d(1, 1, 3, padding=1)
+
+    @property
+    def needs_false_positives(self):
+        """Whether the caller must give the regions a false-positive part."""
+        return 'fp' in self.weights
+
+    @torch.no_grad()
+    def cell_weights(self, student, teacher):
+        """The attention A, (B, H, W), never differentiated."""
+        if self.attention is None:
+            return torch.ones_like(teacher[:, 0])
+        attention = cell_attention(teacher, self.temperature)
+        if self.attention == 'teacher_student':
+            of_student = cell_attention(student, self.temperature)
+            attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
+        return attention
+
+    def _region_terms(self, student, teacher, regions):
+        """Unweighted region terms {'fg', 'bg'[, 'fp']}: scalars."""
+        attention = self.cell_weights(student, teacher)
+        masks = regions.scaled_masks() if self.scale else regions.masks()
+        squared = (student - teacher) ** 2
+        per_cell = squared.sum(dim=1)
+        terms = {}
+        for name in ('fg', 'bg', 'fp'):
+            if name not in self.weights:
+                continue
+            distance = per_cell
+            if name == 'fp' and self.fp_channel_attention:
+                distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
+            terms[name] = (distance * masks[name] * attention).sum() / len(student)
+        return terms
+
+    def forward(self, student, teacher, regions):
+        """Losses of one level.
+
+        Args:
+            student: (B, C, H, W) aligned student map.
+            teacher: (B, C, H, W) teacher map, not differentiated.
+            regions (Regions): partition of the H x W cells.
+
+        Returns:
+            dict: ``loss_<term>`` (weighted, scalar) and ``raw_<term>`` (weight 1, detached) for fg, bg, fp, spatial.
+        """
+        if student.shape != teacher.shape:
+            raise ValueError(f'aligned student map is {tuple(student.shape)}, teacher map {tuple(teacher.shape)}')
+        with torch.autocast(student.device.type, enabled=False):
+            student, teacher = student.float(), teacher.detach().float()
+            terms = self._region_terms(student, teacher, regions)
+            if 'spatial' in self.weights:
+                adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
+                terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
+        losses = {f'loss_{name}': self.weights[name] * term for name, term in terms.items()}
+        losses.update({f'raw_{name}': term.detach() for name, term in terms.items()})
+        return losses
+
+    def extra_repr(self):
+        return f'weights={self.weights}, attention={self.attention!r}'

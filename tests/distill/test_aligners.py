@@ -1,0 +1,206 @@
+"""Aligners: values against a slow reference, orthogonality under AdamW, commuting upsampling, ablations."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmcv.runner import load_checkpoint, save_checkpoint
+
+from mmdet3d_plugin.distill.aligners import ALIGNERS, Aligner, OrthogonalProjection, build_aligner
+from mmdet3d_plugin.models.bev_features import BEVLevel
+
+STUDENT = BEVLevel(16, 3, 5)
+WIDE_TEACHER = BEVLevel(24, 9, 10)
+NARROW_TEACHER = BEVLevel(8, 9, 10)
+
+
+def perturb(module):
+    """Random values everywhere (zero- and one-initialised parameters would hide mistakes)."""
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+def slow_attention(block, feature, softmax_scale):
+    """Attention block for one sample, written with loops over heads, queries and keys."""
+    conv, norm = block.stem[0], block.stem[1]
+    x = F.conv2d(feature[None], conv.weight, padding=1)
+    x = (x - norm.running_mean[:, None, None]) / torch.sqrt(norm.running_var[:, None, None] + norm.eps)
+    x = torch.relu(x * norm.weight[:, None, None] + norm.bias[:, None, None])[0] + block.position[0]
+    channels, height, width = x.shape
+    tokens = [x[:, i, j] for i in range(height) for j in range(width)]
+    rows = []
+    embed, key_value = block.query_projection[0], block.to_kv
+    dim = channels // block.num_heads
+    for index in range(height * width):
+        query = torch.relu(embed.weight @ block.query.weight[index] + embed.bias)
+        query = block.to_q.weight @ query + block.to_q.bias
+        heads = []
+        for head in range(block.num_heads):
+            part = slice(head * dim, (head + 1) * dim)
+            logits, values = [], []
+            for token in tokens:
+                both = key_value.weight @ token + key_value.bias
+                key, value = both[:channels], both[channels:]
+                logits.append(softmax_scale * (query[part] @ key[part]) / math.sqrt(dim))
+                values.append(value[part])
+            weights = torch.stack(logits).exp()
+            weights = weights / weights.sum()
+            heads.append(sum(weight * value for weight, value in zip(weights, values)))
+        y = block.out.weight @ torch.cat(heads) + block.out.bias
+        y = (y - y.mean()) / torch.sqrt(y.var(unbiased=False) + block.norm.eps) * block.norm.weight + block.norm.bias
+        hidden = block.ffn[0].weight @ y + block.ffn[0].bias
+        hidden = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
+        rows.append(y + block.ffn[2].weight @ hidden + block.ffn[2].bias)
+    return torch.stack(rows, dim=1).view(channels, height, width)
+
+
+@pytest.mark.parametrize('softmax_scale', [1.0, 5.0])
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER])
+def test_aoa_matches_slow_reference(teacher, softmax_scale):
+    cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale)
+    aligner = perturb(build_aligner(cfg, STUDENT, teacher)).eval()
+    aligner.attention.stem[1].running_mean.normal_()
+    aligner.attention.stem[1].running_var.uniform_(0.5, 2)
+    feature = torch.randn(2, *STUDENT.shape)
+    with torch.no_grad():
+        expected = []
+        weight = aligner.projection.weight()
+        for sample in feature:
+            attended = slow_attention(aligner.attention, sample, softmax_scale)
+            projected = torch.einsum('tc,chw->thw', weight, attended)
+            projected = projected * aligner.projection.scale[:, None, None] + aligner.projection.bias[:, None, None]
+            size = (teacher.height, teacher.width)
+            expected.append(F.interpolate(projected[None], size, mode='bilinear', align_corners=True)[0])
+        actual = aligner(feature)
+    assert actual.shape == (2, *teacher.shape)
+    torch.testing.assert_close(actual, torch.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_attention_uses_learned_embedding_and_starts_without_position():
+    block = build_aligner(dict(type='AOAAligner'), STUDENT, WIDE_TEACHER).attention
+    assert block.num_heads == 8 and block.query.weight.shape == (15, 16)
+    assert block.position.shape == (1, 16, 3, 5) and not block.position.any()
+    assert block.ffn[0].out_features == 4 * 16
+
+
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, BEVLevel(16, 9, 10)])
+def test_projection_stays_orthogonal_under_adamw(teacher):
+    """Strong weight decay and steps; the default householder map would collapse to zero here."""
+    aligner = build_aligner(dict(type='AOAAligner', num_heads=2), STUDENT, teacher)
+    optimizer = torch.optim.AdamW(aligner.parameters(), lr=0.05, weight_decay=0.5)
+    before = aligner.projection.weight().detach().clone()
+    for _ in range(8):
+        optimizer.zero_grad()
+        (aligner(torch.randn(2, *STUDENT.shape)) - torch.randn(2, *teacher.shape)).pow(2).mean().backward()
+        optimizer.step()
+    weight = aligner.projection.weight().detach()
+    gram = weight @ weight.T if STUDENT.channels >= teacher.channels else weight.T @ weight
+    assert weight.shape == (teacher.channels, STUDENT.channels)
+    assert (gram - torch.eye(len(gram))).abs().max() < 1e-5
+    assert (weight - before).abs().max() > 1e-2  # it did learn
+
+
+def test_projection_starts_without_scale_and_bias_effect():
+    projection = OrthogonalProjection(8, 8)
+    feature = torch.randn(2, 8, 3, 3)
+    torch.testing.assert_close(projection(feature).norm(dim=1), feature.norm(dim=1))
+    assert (projection.scale == 1).all() and (projection.bias == 0).all()
+
+
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER])
+def test_upsampling_commutes_with_the_projection(teacher):
+    aligner = perturb(build_aligner(dict(type='AOAAligner', attention=False), STUDENT, teacher))
+    feature = torch.randn(2, *STUDENT.shape)
+    project_first = aligner.resize(aligner.projection(feature))
+    upsample_first = aligner.projection(aligner.resize(feature))
+    torch.testing.assert_close(project_first, upsample_first, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(aligner(feature), project_first)
+
+
+@pytest.mark.parametrize(
+    'cfg',
+    [
+        dict(type='AOAAligner'),
+        dict(type='AOAAligner', attention=False),
+        dict(type='AOAAligner', orthogonal=False),
+        dict(type='Conv1x1Aligner'),
+        dict(type='UpsampleConvAligner'),
+    ],
+    ids=lambda cfg: '-'.join(str(value) for value in cfg.values()),
+)
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, BEVLevel(8, 3, 5)])
+def test_every_aligner_reaches_the_teacher_shape_and_trains_all_its_parameters(cfg, teacher):
+    before = copy.deepcopy(cfg)
+    aligner = build_aligner(cfg, STUDENT, teacher)
+    assert cfg == before
+    feature = torch.randn(2, *STUDENT.shape, requires_grad=True)
+    output = aligner(feature)
+    assert output.shape == (2, *teacher.shape)
+    (output * torch.randn_like(output)).sum().backward()
+    assert torch.isfinite(feature.grad).all() and feature.grad.abs().sum() > 0
+    for name, parameter in aligner.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_ablations_drop_their_part():
+    no_attention = build_aligner(dict(type='AOAAligner', attention=False), STUDENT, NARROW_TEACHER)
+    no_orthogonal = build_aligner(dict(type='AOAAligner', orthogonal=False), STUDENT, NARROW_TEACHER)
+    assert not any('attention' in name for name, _ in no_attention.named_parameters())
+    assert isinstance(no_orthogonal.projection, torch.nn.Conv2d)
+    with pytest.raises(ValueError, match='Conv1x1Aligner'):
+        build_aligner(dict(type='AOAAligner', attention=False, orthogonal=False), STUDENT, NARROW_TEACHER)
+
+
+def test_upsampling_convolutions_zoom_in_two_halves():
+    aligner = build_aligner(dict(type='UpsampleConvAligner'), BEVLevel(4, 4, 6), BEVLevel(6, 16, 24))
+    assert aligner.half_way == (8, 12)
+
+
+@pytest.mark.parametrize('type_', ['AOAAligner', 'Conv1x1Aligner', 'UpsampleConvAligner'])
+def test_checkpoints_and_copies_keep_the_output(type_, tmp_path):
+    aligner = perturb(build_aligner(dict(type=type_), STUDENT, NARROW_TEACHER)).eval()
+    other = build_aligner(dict(type=type_), STUDENT, NARROW_TEACHER).eval()
+    feature = torch.randn(1, *STUDENT.shape)
+    path = str(tmp_path / 'aligner.pth')
+    save_checkpoint(aligner, path)
+    load_checkpoint(other, path, map_location='cpu', strict=True)
+    assert torch.equal(other(feature), aligner(feature))
+    assert torch.equal(copy.deepcopy(aligner)(feature), aligner(feature))
+    third = build_aligner(dict(type=type_), STUDENT, NARROW_TEACHER).eval()
+    third.load_state_dict(aligner.state_dict())
+    assert torch.equal(third(feature), aligner(feature))
+
+
+def test_half_precision_keeps_the_weight_in_float32():
+    aligner = build_aligner(dict(type='AOAAligner'), STUDENT, NARROW_TEACHER)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        weight = aligner.projection.weight()
+        output = aligner(torch.randn(1, *STUDENT.shape))
+    assert weight.dtype == torch.float32
+    assert (weight @ weight.T - torch.eye(8)).abs().max() < 1e-5
+    assert torch.isfinite(output).all()
+
+
+def test_bad_input_is_named():
+    aligner = build_aligner(dict(type='Conv1x1Aligner'), STUDENT, NARROW_TEACHER)
+    with pytest.raises(ValueError, match='built for a student map 16@3x5, got 16@4x5'):
+        aligner(torch.zeros(1, 16, 4, 5))
+    with pytest.raises(ValueError, match='16 channels cannot have 3 heads'):
+        build_aligner(dict(type='AOAAligner', num_heads=3), STUDENT, NARROW_TEACHER)
+    with pytest.raises(ValueError, match=r"\['teacher'\] come from the detectors"):
+        build_aligner(dict(type='Conv1x1Aligner', teacher=NARROW_TEACHER), STUDENT, NARROW_TEACHER)
+    with pytest.raises(TypeError, match='kernel'):
+        build_aligner(dict(type='Conv1x1Aligner', kernel=3), STUDENT, NARROW_TEACHER)
+
+
+def test_a_new_aligner_is_a_class_with_one_method():
+    class Doubling(Aligner):
+        def align(self, feature):
+            return self.resize(2 * feature)
+
+    ALIGNERS.register_module(name='DoublingForTest', module=Doubling, force=True)
+    aligner = build_aligner(dict(type='DoublingForTest'), BEVLevel(2, 2, 2), BEVLevel(2, 4, 4))
+    torch.testing.assert_close(aligner(torch.ones(1, 2, 2, 2)), torch.full((1, 2, 4, 4), 2.0))
