@@ -1,6 +1,6 @@
 """Make the info files of a nuScenes data root: <tag>_infos_{train,val,test}.pkl.
 
-    python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
+python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
 """
 
 import argparse

@@ -148,7 +148,7 @@ def scene_infos(nusc, scene, max_sweeps=10):
     Returns:
         SceneInfos: With ``infos`` only for a scene whose keyframe files are all there.
     """
-    exists = functools.lru_cache(maxsize=None)(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
+    exists = functools.cache(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
     samples = list(keyframes(nusc, scene))
     tokens = [token for sample in samples for name, token in sample['data'].items() if name in (LIDAR, *CAMERAS)]
     files = [nusc.get('sample_data', token)['filename'] for token in tokens]

@@ -101,7 +101,7 @@ def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
     Returns:
         SequentialInfos: Same order as ``infos``.
     """
-    exists = functools.lru_cache(maxsize=None)(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
+    exists = functools.cache(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
     records = {}
 
     def record_of(sample_data):

@@ -1,0 +1,211 @@
+"""nuScenes keyframes with cameras, previous camera frames, LiDAR sweeps and boxes; evaluation by the devkit."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from mmcv.utils import print_log
+from mmdet3d.datasets import NuScenesDataset
+from mmdet3d.datasets.builder import DATASETS
+
+from .compact_list import CompactList
+from .evaluation import evaluate_results_file, metrics_table, write_results_file
+from .infos.geometry import pose_matrix
+from .infos.info_io import load_infos
+from .sample_files import check_files, file_records
+
+METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
+
+
+@DATASETS.register_module()
+class NuScenesBEVDataset(NuScenesDataset):
+    """Data set over an info file of ``tools/create_data.py`` (base) or ``prepare_nuscenes_for_bevdet4d.py`` (4d).
+
+    Boxes, velocities and sensor poses are in the keyframe's LIDAR_TOP frame (nuScenes axes: x right, y forward, z up;
+    yaw counter-clockwise from x). Velocities leave this class absolute, in m/s, whatever the info file holds; unknown
+    ones are zero.
+
+    Args:
+        ann_file (str): Info file.
+        data_root (str): nuScenes data root; paths in the info file are relative to it.
+        pipeline (list[dict], optional): Pipeline steps.
+        classes (Sequence[str], optional): Class names, in label order; default: the order of the detection tasks.
+        modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
+            are False. Default: both camera and LiDAR.
+        info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
+        load_interval (int): Keep every n-th sample.
+        with_velocity (bool): Boxes with 9 numbers (vx, vy last) instead of 7.
+        filter_empty_gt (bool): In training, replace samples without a box of ``classes`` by others.
+        use_valid_flag (bool): Train on boxes with at least one LiDAR or radar point; else one LiDAR point.
+        test_mode (bool): No annotations in the items.
+        eval_version (str): Name of the devkit's evaluation config.
+
+    Raises:
+        FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
+        ValueError: Unknown class name; or training on infos without a single object.
+    """
+
+    CLASSES = (
+        *('car', 'truck', 'construction_vehicle', 'bus', 'trailer'),
+        *('barrier', 'motorcycle', 'bicycle', 'pedestrian', 'traffic_cone'),
+    )
+
+    def __init__(
+        self,
+        ann_file,
+        data_root,
+        pipeline=None,
+        classes=None,
+        modality=None,
+        info_kind=None,
+        load_interval=1,
+        with_velocity=True,
+        filter_empty_gt=True,
+        use_valid_flag=False,
+        test_mode=False,
+        eval_version='detection_cvpr_2019',
+    ):
+        self.info_kind = info_kind
+        unknown = set(classes or ()) - set(type(self).CLASSES)
+        if unknown:
+            raise ValueError(f'not nuScenes detection classes: {sorted(unknown)}; known: {type(self).CLASSES}')
+        off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
+        if not os.path.isfile(ann_file):
+            load_infos(ann_file, info_kind)  # raises, with the command that makes the file
+        super().__init__(
+            ann_file=ann_file,
+            pipeline=pipeline,
+            data_root=data_root,
+            classes=None if classes is None else tuple(classes),
+            load_interval=load_interval,
+            with_velocity=with_velocity,
+            modality={**off, **(modality or dict(use_camera=True, use_lidar=True))},
+            filter_empty_gt=filter_empty_gt,
+            test_mode=test_mode,
+            eval_version=eval_version,
+            use_valid_flag=use_valid_flag,
+        )
+
+    def load_annotations(self, ann_file):
+        """Infos sorted by time, velocities made absolute, held compactly; `next` frames, which no one uses, left out.
+
+        Args:
+            ann_file (io.BufferedReader): The parent's open handle of ``self.ann_file``.
+        """
+        ann_file.close()
+        data = load_infos(self.ann_file, self.info_kind)
+        self.metadata = data['metadata']
+        self.version = self.metadata['version']
+        infos = sorted(data['infos'], key=lambda info: info['timestamp'])[:: self.load_interval]
+        if not infos:
+            raise ValueError(f'{self.ann_file} holds no samples')
+        # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
+        self._category_ids = [self._categories(info) for info in infos]
+        if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
+            raise ValueError(f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on')
+        return CompactList(map(self._absolute, infos))
+
+    def _absolute(self, info):
+        """Info with absolute ``gt_velocity`` and without ``next``; the given one stays as it is."""
+        kept = {key: value for key, value in info.items() if key != 'next'}
+        if self.metadata['velocity'] == 'ego_relative':
+            kept['gt_velocity'] = info['gt_velocity'] + info['velo']  # unknown velocities, NaN, stay NaN
+        return kept
+
+    def _categories(self, info):
+        """list[int]: Sorted labels of the boxes that training sees."""
+        seen = info['valid_flag'] if self.use_valid_flag else info['num_lidar_pts'] > 0
+        return sorted(self.cat2id[name] for name in set(info['gt_names'][seen]) if name in self.cat2id)
+
+    def get_cat_ids(self, idx):
+        """list[int]: Labels present in a sample, for class-balanced sampling."""
+        return self._category_ids[idx]
+
+    def get_data_info(self, index):
+        """Everything about a sample that a pipeline starts from.
+
+        Returns:
+            dict: ``sample_idx`` and ``scene_token`` (str), ``timestamp`` (s), ``pts_filename``, ``sweeps`` (list of
+            dicts, timestamps in us as mmdet3d's loader wants them), ``cams`` (name -> dict), ``prev`` (list, nearest
+            first, of dicts with ``timestamp`` in us and ``cams``; empty for base infos), ``lidar2ego`` and
+            ``ego2global`` ((4, 4) float64) and, unless ``test_mode``, ``ann_info``. Paths include the data root.
+        """
+        info = self.data_infos[index]  # a fresh copy: it may be changed
+        for record in file_records(info):
+            record['data_path'] = os.path.join(self.data_root, record['data_path'])
+        item = dict(
+            sample_idx=info['token'],
+            scene_token=info['scene_token'],
+            timestamp=info['timestamp'] / 1e6,
+            pts_filename=os.path.join(self.data_root, info['lidar_path']),
+            sweeps=info['sweeps'],
+            cams=info['cams'],
+            prev=info.get('prev', []),
+            lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
+            ego2global=pose_matrix(info['ego2global_translation'], info['ego2global_rotation']),
+        )
+        if not self.test_mode:
+            item['ann_info'] = self.get_ann_info(index)
+        return item
+
+    def get_ann_info(self, index):
+        """dict: ``gt_bboxes_3d``, ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and ``gt_names`` of a sample."""
+        annotations = super().get_ann_info(index)
+        annotations['gt_labels_3d'] = annotations['gt_labels_3d'].astype(np.int64)  # an empty one comes as float64
+        return annotations
+
+    def check_files(self, samples='spot', seed=0):
+        """Preflight: stop with one clear error if files of the samples are missing.
+
+        Args:
+            samples (str): ``spot`` checks the first, the last and eight random samples, ``all`` every one.
+            seed (int): Seed of the random choice.
+
+        Raises:
+            FileNotFoundError: Names the files.
+        """
+        use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
+        check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
+
+    def format_results(self, results, jsonfile_prefix='outputs/results'):
+        """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.
+
+        Args:
+            results (list[dict]): One per sample, in order: ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))``
+                or the inner dict.
+            jsonfile_prefix (str): Folder.
+
+        Returns:
+            tuple[str, None]: Path of the file (and, as mmdet3d's interface has it, no temporary folder).
+        """
+        if len(results) != len(self):
+            raise ValueError(f'{len(results)} results for the {len(self)} samples of {self.ann_file}')
+        class_range = self.eval_detection_configs.class_range
+        path = write_results_file(
+            results, self.data_infos, self.CLASSES, class_range, self.modality, folder=jsonfile_prefix
+        )
+        return path, None
+
+    def evaluate(self, results, metric='bbox', logger=None, jsonfile_prefix=None):
+        """Official nuScenes detection scores over the samples of this data set, printed as one table.
+
+        Args:
+            results (list[dict]): See :meth:`format_results`.
+            metric (str | list[str]): ``bbox``, ``mAP`` or ``NDS``: all the same evaluation.
+            logger (logging.Logger | str, optional): Where the table goes; None prints it.
+            jsonfile_prefix (str, optional): Folder that keeps the submission file; None keeps nothing.
+
+        Returns:
+            dict[str, float]: See :func:`evaluation.evaluate_results_file`.
+        """
+        unknown = {metric} - set(METRICS) if isinstance(metric, str) else set(metric) - set(METRICS)
+        if unknown:
+            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(METRICS)}')
+        with tempfile.TemporaryDirectory() as temporary:
+            path, _ = self.format_results(results, jsonfile_prefix or temporary)
+            tokens = [self.data_infos[index]['token'] for index in range(len(self))]
+            scores = evaluate_results_file(path, tokens, self.version, self.data_root, self.eval_detection_configs)
+        title = f'nuScenes evaluation of {len(self)} samples of {Path(self.ann_file).name} ({self.version})'
+        print_log(f'{title}\n{metrics_table(scores, self.CLASSES)}', logger=logger)
+        return scores
