@@ -1,0 +1,18 @@
+"""Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step."""
+
+from .augment_multi_view_images import AugmentMultiViewImages
+from .format_bev_inputs import FormatBEVInputs
+from .global_bev_aug import GlobalBEVAug
+from .load_multi_view_images import LoadMultiViewImages
+from .points_to_depth_map import PointsToDepthMap
+from .select_adjacent_frames import NUSCENES_CAMERAS, SelectAdjacentFrames
+
+__all__ = [
+    'NUSCENES_CAMERAS',
+    'AugmentMultiViewImages',
+    'FormatBEVInputs',
+    'GlobalBEVAug',
+    'LoadMultiViewImages',
+    'PointsToDepthMap',
+    'SelectAdjacentFrames',
+]

@@ -1,0 +1,88 @@
+"""Sparse depth supervision from the keyframe's LiDAR points."""
+
+import numpy as np
+from mmdet3d.datasets.builder import PIPELINES
+
+
+@PIPELINES.register_module()
+class PointsToDepthMap:
+    """Projects the keyframe's points into the augmented current images; each cell keeps its nearest depth.
+
+    Cell (r, c) holds the pixels whose centres lie in rows r*d .. r*d + d-1 and columns c*d .. c*d + d-1, with
+    d = ``downsample``. Depth is along the optical axis, in metres, as in BEVDepth's supervision.
+
+    It must stand directly after LoadPointsFromFile: sweeps of other moments would smear moving objects, and the BEV
+    augmentation would move the points away from the cameras.
+
+    Reads: ``points`` (LiDARPoints, current LiDAR frame), ``img`` (for its size), ``intrins``, ``cam2lidar``,
+    ``post_rots``, ``post_trans`` (frame 0 of each).
+
+    Writes:
+        gt_depth (ndarray): (N, H/d, W/d) float32, m; 0 where no point falls.
+
+    Args:
+        downsample (int): image px per cell side, i.e. the stride of the depth prediction.
+        depth_bounds (tuple[float]): (min, max, step) of the depth bins; points outside [min, max) are dropped.
+
+    Raises:
+        ValueError: the image size is not a multiple of ``downsample``, or the points were already merged with sweeps
+            or augmented.
+    """
+
+    def __init__(self, downsample=16, depth_bounds=(1.0, 60.0, 1.0)):
+        self.downsample = downsample
+        self.min_depth, self.max_depth = depth_bounds[:2]
+        if not 0 < self.min_depth < self.max_depth:
+            raise ValueError(f'depth_bounds must be (min, max, step) with 0 < min < max, got {depth_bounds}')
+
+    def __call__(self, results):
+        height, width = results['img'].shape[-2:]
+        if height % self.downsample or width % self.downsample:
+            raise ValueError(f'image size {height}x{width} is not a multiple of downsample={self.downsample}')
+        points = results['points'].tensor.numpy()
+        self._check_keyframe_points(results, points)
+
+        uv, depth = self._project(results, points[:, :3])
+        rows, cols = height // self.downsample, width // self.downsample
+        # + 0.5: pixel centres are whole numbers, so the first cell spans [-0.5, downsample - 0.5)
+        cell = np.floor((uv + 0.5) / self.downsample)
+        keep = (depth >= self.min_depth) & (depth < self.max_depth)
+        keep &= (cell >= 0).all(axis=-1) & (cell[..., 0] < cols) & (cell[..., 1] < rows)
+        camera = np.nonzero(keep)[0]
+        col, row = cell[keep].astype(np.int64).T
+        gt_depth = np.full((depth.shape[0], rows, cols), np.inf, dtype=np.float32)
+        np.minimum.at(gt_depth, (camera, row, col), depth[keep].astype(np.float32))
+        gt_depth[np.isinf(gt_depth)] = 0
+        results['gt_depth'] = gt_depth
+        return results
+
+    @staticmethod
+    def _project(results, xyz):
+        """(M, 3) points -> augmented pixels (N, M, 2) and depths (N, M); pixels of points behind are meaningless."""
+        lidar2cam = np.linalg.inv(results['cam2lidar'][0])
+        image_from_camera = results['intrins'][0]
+        homogeneous = np.concatenate([xyz, np.ones((len(xyz), 1))], axis=1)
+        # (N, 3, 4) @ (4, M): rows are u * depth, v * depth, depth
+        uvd = image_from_camera @ lidar2cam[:, :3] @ homogeneous.T
+        depth = uvd[:, 2]
+        with np.errstate(divide='ignore', invalid='ignore'):
+            uv = uvd[:, :2] / depth[:, None]
+        post_rots, post_trans = results['post_rots'][0], results['post_trans'][0]
+        with np.errstate(invalid='ignore'):
+            uv = post_rots[:, :2, :2] @ uv + post_trans[:, :2, None]
+        return uv.transpose(0, 2, 1), depth
+
+    @staticmethod
+    def _check_keyframe_points(results, points):
+        order = 'PointsToDepthMap must stand after LoadPointsFromFile and before'
+        if 'bev_aug' in results:
+            raise ValueError(f'{order} GlobalBEVAug')
+        # The fifth number of a nuScenes file is the ring, a whole number; merging sweeps overwrites it with seconds.
+        if points.shape[1] > 4 and np.any(points[:, 4] % 1):
+            raise ValueError(f'{order} LoadPointsFromMultiSweeps')
+
+    def __repr__(self):
+        return (
+            f'{type(self).__name__}(downsample={self.downsample}, '
+            f'depth_bounds=({self.min_depth}, {self.max_depth}, ...))'
+        )

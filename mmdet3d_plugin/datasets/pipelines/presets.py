@@ -1,0 +1,127 @@
+"""The three pipelines of the project as functions of the few numbers that differ between configs.
+
+An mmcv config cannot override one step of an inherited list, and a variable overridden in a child config does not reach
+the lists its base built from it. A config therefore calls one of these with its own image size, range and depth bins;
+the result is plain lists of dicts, which is also what ``Config.dump`` writes down.
+"""
+
+from .select_adjacent_frames import NUSCENES_CAMERAS
+
+# CenterPoint counts the keyframe as one of its ten sweeps.
+KEYFRAME_POINTS = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
+TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
+CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
+
+
+def lidar_pipelines(*, class_names, point_cloud_range, num_sweeps=10, bev_aug=None, db_sampler=None):
+    """(train, test) pipelines of a LiDAR detector.
+
+    Args:
+        class_names (Sequence[str]): classes to keep, in label order.
+        point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m.
+        num_sweeps (int): sweeps per sample, the keyframe included.
+        bev_aug (dict, optional): arguments of GlobalBEVAug at training.
+        db_sampler (dict, optional): mmdet3d's DataBaseSampler for ground-truth sampling; None leaves it out.
+    """
+    train = [KEYFRAME_POINTS, *_sweeps(num_sweeps), dict(type='LoadAnnotations3D')]
+    if db_sampler is not None:
+        train.append(dict(type='ObjectSample', db_sampler=db_sampler))
+    train += [
+        dict(type='GlobalBEVAug', **(bev_aug or {})),
+        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
+        *_target_filters(class_names, point_cloud_range),
+        dict(type='PointShuffle'),
+        dict(type='FormatBEVInputs', keys=['points', *TARGETS, 'bev_aug']),
+    ]
+    test = [
+        KEYFRAME_POINTS,
+        *_sweeps(num_sweeps, test_mode=True),
+        dict(type='GlobalBEVAug', test_mode=True),
+        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
+        dict(type='FormatBEVInputs', keys=['points', 'bev_aug']),
+    ]
+    return train, test
+
+
+def camera_4d_pipelines(
+    *,
+    class_names,
+    point_cloud_range,
+    final_dim,
+    depth_bounds,
+    depth_downsample=16,
+    decode_reduction=1,
+    cameras=NUSCENES_CAMERAS,
+    frames=None,
+    image_aug=None,
+    bev_aug=None,
+    teacher_sweeps=0,
+):
+    """(train, test) pipelines of a two-frame camera detector with depth supervision, alone or with a teacher's points.
+
+    Args:
+        class_names (Sequence[str]): classes to keep, in label order.
+        point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m; bounds targets and points.
+        final_dim (Sequence[int]): (H, W) of the network input, px.
+        depth_bounds (Sequence[float]): (min, max, step) of the depth bins, m.
+        depth_downsample (int): image px per depth cell.
+        decode_reduction (int): see LoadMultiViewImages.
+        cameras (Sequence[str]): camera names in the order of the N axis.
+        frames (dict, optional): further arguments of SelectAdjacentFrames.
+        image_aug (dict, optional): further arguments of AugmentMultiViewImages.
+        bev_aug (dict, optional): arguments of GlobalBEVAug at training.
+        teacher_sweeps (int): LiDAR sweeps, the keyframe included, collected as ``points`` for a teacher at training;
+            0 collects none. Testing reads no points in either case.
+    """
+
+    def images(test_mode):
+        return [
+            dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
+            dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+            dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
+        ]
+
+    train = [
+        *images(test_mode=False),
+        KEYFRAME_POINTS,
+        dict(type='PointsToDepthMap', downsample=depth_downsample, depth_bounds=depth_bounds),
+        *(_sweeps(teacher_sweeps) if teacher_sweeps else []),
+        dict(type='LoadAnnotations3D'),
+        dict(type='GlobalBEVAug', **(bev_aug or {})),
+    ]
+    if teacher_sweeps:
+        train += [dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range), dict(type='PointShuffle')]
+    train += [
+        *_target_filters(class_names, point_cloud_range),
+        dict(
+            type='FormatBEVInputs', keys=[*CAMERA_KEYS, 'gt_depth', *(['points'] if teacher_sweeps else []), *TARGETS]
+        ),
+    ]
+    test = [
+        *images(test_mode=True),
+        dict(type='GlobalBEVAug', test_mode=True),
+        dict(type='FormatBEVInputs', keys=CAMERA_KEYS),
+    ]
+    return train, test
+
+
+def _sweeps(num_sweeps, test_mode=False):
+    """Merging step that adds the sweeps beside the keyframe; also zeroes the keyframe's own time column."""
+    return [
+        dict(
+            type='LoadPointsFromMultiSweeps',
+            sweeps_num=num_sweeps - 1,
+            use_dim=[0, 1, 2, 3, 4],
+            pad_empty_sweeps=True,
+            remove_close=True,
+            # False draws the sweeps at random, which only training wants
+            test_mode=test_mode,
+        )
+    ]
+
+
+def _target_filters(class_names, point_cloud_range):
+    return [
+        dict(type='ObjectRangeFilter', point_cloud_range=point_cloud_range),
+        dict(type='ObjectNameFilter', classes=class_names),
+    ]
