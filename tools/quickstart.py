@@ -1,0 +1,83 @@
+"""Everything once, small: synthetic nuScenes data, a LiDAR teacher, a camera student and its distilled twin.
+
+    bash scripts/quickstart.sh            # set-up first, then this file
+    python tools/quickstart.py --seeds 0,1,2
+
+Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes. Every step is one
+of the project's ordinary commands, printed in full in ``<out-dir>/.steps/*.json``. Model, schedule and data settings
+live in ``configs/quickstart/``; only the flags of the generated data are here.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from workflow.plan import Plan
+from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
+from workflow.step import StepFailedError
+
+SYNTHETIC = {'version': 'v1.0-mini', 'seed': 0}
+CONFIGS = {
+    'teacher': 'configs/quickstart/centerpoint_toy.py',
+    'student': 'configs/quickstart/bevdepth4d_toy.py',
+    'dualdistill': 'configs/quickstart/dualdistill_toy.py',
+}
+PICTURES = {'num': 3, 'score-thr': 0.25}
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seeds', default='0', help='comma separated; teacher, student and distilled student for each')
+    parser.add_argument('--out-dir', type=Path, default=Path('outputs/quickstart'))
+    parser.add_argument('--data-root', type=Path, default=None, help='default: the data root of the toy configs')
+    args = parser.parse_args(argv)
+    try:
+        args.seeds = list(dict.fromkeys(int(seed) for seed in args.seeds.split(',')))
+    except ValueError:
+        parser.error(f'--seeds takes integers separated by commas, got "{args.seeds}"')
+    return args
+
+
+def summarise(plan, seconds):
+    """Write ``results.json`` and ``report.md``; returns the console table and the gain of distillation."""
+    per_seed = {
+        seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
+        for seed in plan.seeds
+    }
+    notes = []
+    for seed, models in per_seed.items():
+        gain = {key: models['dualdistill'][key] - models['student'][key] for key in ('mAP', 'NDS')}
+        notes.append(f'seed {seed}: distillation changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
+    results = build_results(per_seed, seconds)
+    pictures = sorted((plan.out_dir / 'pictures').glob('*.png'))
+    report = build_report(per_seed, seconds, pictures, plan.out_dir / 'curves.png', plan.out_dir, notes)
+    write_text(plan.out_dir / 'results.json', json.dumps(results, indent=2) + '\n')
+    write_text(plan.out_dir / 'report.md', report)
+    return '\n'.join([as_text(table(per_seed)), '', *notes])
+
+
+def main(argv=None):
+    """Run the plan. Returns the exit status."""
+    args = parse_args(argv)
+    os.chdir(Path(__file__).resolve().parent.parent)
+    plan = Plan(CONFIGS, SYNTHETIC, PICTURES, args.out_dir, args.data_root, args.seeds)
+    seconds = {}
+    try:
+        for number, step in enumerate(plan.steps, start=1):
+            seconds[step.name] = step.run(label=f'[{number}/{len(plan.steps)}]')
+    except StepFailedError as error:
+        print(f'\n{error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('\ninterrupted; start the same command again to resume', file=sys.stderr)
+        return 130
+    print(f'\n{summarise(plan, seconds)}\n')
+    print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

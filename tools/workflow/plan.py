@@ -1,0 +1,181 @@
+"""The quick start's steps: which commands run, in which order, and where their files lie."""
+
+import json
+from pathlib import Path
+
+from mmcv import Config
+
+from .step import Step
+
+
+def relocate(node, old, new, path=''):
+    """List the ``--cfg-options`` that move every string below folder ``old`` to folder ``new``.
+
+    Args:
+        node: A config value (nested dicts, lists and leaves).
+        old (str): Folder the config was written for.
+        new (str): Folder to use instead.
+
+    Returns:
+        list[str]: ``key.path=value`` entries, empty when the folders are equal.
+    """
+    old, new = old.rstrip('/'), new.rstrip('/')
+    if old == new:
+        return []
+    if isinstance(node, dict):
+        children = node.items()
+    elif isinstance(node, (list, tuple)):
+        children = enumerate(node)
+    elif isinstance(node, str) and (node == old or node.startswith(f'{old}/')):
+        return [f'{path}={new}{node[len(old) :]}']
+    else:
+        return []
+    return [option for key, child in children for option in relocate(child, old, new, f'{path}.{key}' if path else key)]
+
+
+class Plan:
+    """The steps of the quick start and where their files lie.
+
+    Args:
+        configs (dict[str, str]): Model name -> config file, in training order; ``teacher`` and ``student`` among them.
+        synthetic (dict): Flags of the data generator, without dashes; ``version`` among them.
+        pictures (dict): Flags of the prediction drawing, without dashes.
+        out_dir (Path): Checkpoints, logs, metrics and the report.
+        data_root (Path | None): Generated data set; None takes the toy configs' own.
+        seeds (list[int]): Seed 0's runs are named after the model, the others get ``_seedN``.
+    """
+
+    def __init__(self, configs, synthetic, pictures, out_dir, data_root, seeds):
+        self.config_files, self.synthetic, self.pictures = configs, synthetic, pictures
+        self.out_dir, self.seeds = out_dir, seeds
+        self.configs = {name: Config.fromfile(file, import_custom_modules=False) for name, file in configs.items()}
+        self.data_root = data_root or Path(self.configs['teacher'].data.val.data_root)
+        self.data_steps = self._data_steps()
+        self.runs = {seed: {} for seed in seeds}
+        for seed in seeds:
+            for name in configs:
+                self.runs[seed][name] = self._run_steps(name, seed)
+        self.picture_steps = self._picture_steps()
+
+    @property
+    def steps(self):
+        """list[Step]: Every step in running order."""
+        runs = [step for models in self.runs.values() for pair in models.values() for step in pair]
+        return [*self.data_steps, *runs, *self.picture_steps]
+
+    def run_dir(self, name, seed):
+        """Path: work folder of one training."""
+        return self.out_dir / (name if seed == 0 else f'{name}_seed{seed}')
+
+    def checkpoint(self, name, seed):
+        """Path: the last epoch's checkpoint of one training."""
+        return self.run_dir(name, seed) / f'epoch_{self.configs[name].runner.max_epochs}.pth'
+
+    def predictions(self, name, seed):
+        """Path: detections of one model in nuScenes format."""
+        return self.run_dir(name, seed) / 'eval' / 'pts_bbox' / 'results_nusc.json'
+
+    def _step(self, name, title, command, home=None, **kwargs):
+        home = home or self.out_dir
+        return Step(
+            name=name,
+            title=title,
+            command=('python', *map(str, command)),
+            marker=home / '.steps' / f'{name}.json',
+            log=home / '.steps' / f'{name}.log' if home is self.data_root else home / 'logs' / f'{name}.log',
+            **kwargs,
+        )
+
+    def _data_steps(self):
+        root, version = self.data_root, self.synthetic['version']
+        make = self._step(
+            'synthetic_data',
+            'generate synthetic nuScenes data',
+            ['tools/data_converter/make_synthetic_nuscenes.py', '--out-dir', root, *_flags(self.synthetic)],
+            home=root,
+            outputs=(root / version / 'sample.json',),
+        )
+        create = self._step(
+            'create_data',
+            'collect annotations',
+            ['tools/create_data.py', 'nuscenes', '--root-path', root, '--out-dir', root, '--extra-tag', 'nuscenes',
+             '--version', version],
+            home=root,
+            outputs=(root / 'nuscenes_infos_train.pkl', root / 'nuscenes_infos_val.pkl'),
+            after=(make,),
+        )  # fmt: skip
+        prepare = self._step(
+            'prepare_4d',
+            'link previous camera frames',
+            ['tools/data_converter/prepare_nuscenes_for_bevdet4d.py', '--root-path', root, '--version', version],
+            home=root,
+            outputs=tuple(root / f'nuscenes_infos_{split}_4d_interval3_max60.pkl' for split in ('train', 'val')),
+            after=(create,),
+        )
+        return [make, create, prepare]
+
+    def _run_steps(self, name, seed):
+        """Training and evaluation of one model."""
+        config, work_dir = self.configs[name], self.run_dir(name, seed)
+        settings = json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str)
+        options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, self.data_root.as_posix())
+        after = [self.data_steps[-1]]
+        if 'teacher' in config.model:
+            options.append(f'model.teacher.checkpoint={self.checkpoint("teacher", seed)}')
+            after.append(self.runs[seed]['teacher'][0])
+        options = ['--cfg-options', *options] if options else []
+        suffix = work_dir.name
+        train = self._step(
+            f'train_{suffix}',
+            f'train {suffix}',
+            ['tools/train.py', self.config_files[name], '--work-dir', work_dir, '--seed', seed, *options],
+            outputs=(self.checkpoint(name, seed),),
+            settings=settings,
+            after=tuple(after),
+            work_dir=work_dir,
+            resume_flag='--auto-resume',
+            max_epochs=config.runner.max_epochs,
+        )
+        evaluate = self._step(
+            f'eval_{suffix}',
+            f'evaluate {suffix}',
+            ['tools/test.py', self.config_files[name], self.checkpoint(name, seed), '--work-dir', work_dir / 'eval',
+             '--out', work_dir / 'results.pkl', '--eval', 'bbox',
+             '--eval-options', f'jsonfile_prefix={work_dir / "eval"}', *options],
+            outputs=(self.predictions(name, seed),),
+            after=(train,),
+        )  # fmt: skip
+        return train, evaluate
+
+    def _picture_steps(self):
+        first, evaluations = self.seeds[0], [pair[1] for pair in self.runs[self.seeds[0]].values()]
+        options = relocate(
+            self.configs['student']._cfg_dict.to_dict(),
+            self.configs['student'].data.val.data_root,
+            self.data_root.as_posix(),
+        )
+        predictions = [f'{name}={self.predictions(name, first)}' for name in self.configs]
+        draw = self._step(
+            'pictures',
+            'draw predictions',
+            ['tools/visualization/draw_predictions.py', self.config_files['student'], '--pred', *predictions,
+             '--out-dir', self.out_dir / 'pictures', *_flags(self.pictures),
+             *(['--cfg-options', *options] if options else [])],
+            outputs=(self.out_dir / 'pictures',),
+            after=tuple(evaluations),
+        )  # fmt: skip
+        runs = [f'{self.run_dir(name, seed).name}={self.run_dir(name, seed)}' for seed in self.seeds
+                for name in self.configs]  # fmt: skip
+        curves = self._step(
+            'curves',
+            'plot training curves',
+            ['tools/analysis_tools/plot_curves.py', *runs, '--out', self.out_dir / 'curves.png'],
+            outputs=(self.out_dir / 'curves.png',),
+            after=tuple(pair[0] for models in self.runs.values() for pair in models.values()),
+        )
+        return [draw, curves]
+
+
+def _flags(settings):
+    """Turn ``{'seed': 0}`` into ``['--seed', 0]``."""
+    return [part for key, value in settings.items() for part in (f'--{key}', value)]
