@@ -108,7 +108,7 @@ def let_data_containers_reach_cuda():
     """
     from mmcv.parallel import _functions
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def background_stream(index):
         return torch.cuda.Stream(index)
 

@@ -1,5 +1,8 @@
-"""What every run shares: the plugin import, checkpoints, logs, seeds, checks. Add ``dict(type='TensorboardLoggerHook')``
-to ``log_config.hooks`` for curves in a browser; the JSON log holds the same numbers."""
+"""What every run shares: the plugin import, checkpoints, logs, seeds and checks.
+
+Add ``dict(type='TensorboardLoggerHook')`` to ``log_config.hooks`` for curves in a browser; the JSON log holds the same
+numbers.
+"""
 
 custom_imports = dict(imports=['mmdet3d_plugin'], allow_failed_imports=False)
 checkpoint_config = dict(interval=1)

@@ -1,4 +1,4 @@
-"""LiDAR teachers: 20 epochs of AdamW, learning rate and momentum on one cycle (x10 up, then down to 1e-4 of the start)."""
+"""LiDAR teachers: 20 epochs of AdamW; learning rate (x10, then down to 1e-4 of the start) and momentum on one cycle."""
 
 optimizer = dict(type='AdamW', lr=1e-4, weight_decay=0.01)
 optimizer_config = dict(grad_clip=dict(max_norm=35, norm_type=2))

@@ -1,0 +1,29 @@
+"""Config files as the command-line tools read them."""
+
+import os.path as osp
+
+from mmcv import Config
+
+
+def load_config(filename, cfg_options=None, work_dir=None):
+    """Read a config file, apply overrides and settle the work directory.
+
+    Args:
+        filename (str): Config file.
+        cfg_options (dict, optional): Overrides with dotted keys, as given to ``--cfg-options``.
+        work_dir (str, optional): Wins over the config's; without either it is ``outputs/<config name>``.
+
+    Returns:
+        mmcv.Config: With ``work_dir`` set; ``custom_imports`` of the file are already imported.
+
+    Raises:
+        FileNotFoundError: No such config file.
+    """
+    cfg = Config.fromfile(filename)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('outputs', osp.splitext(osp.basename(filename))[0])
+    return cfg

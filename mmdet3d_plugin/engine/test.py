@@ -1,0 +1,47 @@
+"""Inference over a data set, in one process or many."""
+
+import os.path as osp
+
+from mmcv.runner import get_dist_info
+from mmdet.apis import multi_gpu_test, single_gpu_test
+from mmdet.datasets import build_dataloader
+from mmdet3d.datasets import build_dataset
+
+from .distributed import pick_device, wrap_model
+
+
+def build_test_loader(cfg, distributed, split='test'):
+    """Data set and loader of ``cfg.data[split]``, in order, one sample at a time unless the config says more.
+
+    Args:
+        cfg (mmcv.Config): Whole config after :func:`mmdet.utils.compat_cfg`, which gathers loader arguments in
+            ``data.<split>_dataloader``.
+        distributed (bool): Give each process its share.
+        split (str): 'val' or 'test'.
+
+    Returns:
+        tuple: Data set and loader.
+    """
+    dataset = build_dataset(cfg.data[split], dict(test_mode=True))
+    options = dict(samples_per_gpu=1, workers_per_gpu=2)
+    options.update(cfg.data.get(f'{split}_dataloader', {}))
+    return dataset, build_dataloader(dataset, dist=distributed, shuffle=False, **options)
+
+
+def run_inference(model, loader, distributed, work_dir):
+    """Predictions for every sample of a loader, in data-set order.
+
+    Args:
+        model (nn.Module): Detector, not wrapped.
+        loader (DataLoader): From :func:`build_test_loader`.
+        distributed (bool): Several processes share the loader.
+        work_dir (str): Where the processes exchange their results.
+
+    Returns:
+        list[dict] or None: One entry per sample on rank 0, None on the other ranks.
+    """
+    wrapped = wrap_model(model, pick_device(), distributed)
+    if not distributed:
+        return single_gpu_test(wrapped, loader)
+    results = multi_gpu_test(wrapped, loader, tmpdir=osp.join(work_dir, '.test_results'))
+    return results if get_dist_info()[0] == 0 else None

@@ -1,0 +1,95 @@
+"""A training run: loaders, wrapped detector, optimizer, runner and hooks, all from the config."""
+
+import copy
+
+from mmcv.runner import (
+    DistSamplerSeedHook,
+    Fp16OptimizerHook,
+    build_optimizer,
+    build_runner,
+    get_dist_info,
+)
+from mmdet.core import DistEvalHook, EvalHook
+from mmdet.datasets import build_dataloader
+from mmdet.utils import compat_cfg
+from mmdet3d.utils import find_latest_checkpoint
+
+from .distributed import pick_device, wrap_model
+from .test import build_test_loader
+
+
+def _train_loader(dataset, cfg, distributed):
+    options = dict(samples_per_gpu=2, workers_per_gpu=2)
+    options.update(cfg.data.get('train_dataloader', {}))
+    return build_dataloader(dataset, dist=distributed, seed=cfg.seed, runner_type=cfg.runner.type, **options)
+
+
+def _optimizer_hook(cfg, distributed):
+    if cfg.get('fp16') is None:
+        return cfg.optimizer_config
+    return Fp16OptimizerHook(**cfg.optimizer_config, **cfg.fp16, distributed=distributed)
+
+
+def _register_evaluation(runner, cfg, distributed):
+    _, loader = build_test_loader(cfg, distributed, split='val')
+    options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
+    hook = DistEvalHook if distributed else EvalHook
+    runner.register_hook(hook(loader, **options), priority='LOW')
+
+
+def _start_from(runner, cfg):
+    checkpoint = cfg.get('resume_from')
+    if checkpoint is None and cfg.get('auto_resume'):
+        checkpoint = find_latest_checkpoint(cfg.work_dir)
+    if checkpoint is not None:
+        runner.resume(checkpoint)
+        if runner.meta.get('seed') != cfg.seed:
+            runner.logger.warning(
+                f'{checkpoint} was trained with seed {runner.meta.get("seed")}, this run asks for {cfg.seed}: '
+                f'the data order and augmentation of the remaining epochs differ from the uninterrupted run'
+            )
+            runner.meta['seed'] = cfg.seed
+    elif cfg.get('load_from'):
+        runner.load_checkpoint(cfg.load_from)
+
+
+def train_detector(model, dataset, cfg, logger, distributed=False, validate=True, timestamp=None, meta=None):
+    """Train a detector as its config says.
+
+    Args:
+        model (nn.Module): Detector, weights initialised, not wrapped.
+        dataset (Dataset): Training set with a ``flag`` per sample.
+        cfg (mmcv.Config): Needs ``work_dir`` and ``seed``; ``resume_from`` wins over ``auto_resume`` over ``load_from``.
+        logger (logging.Logger): Where the runner writes.
+        distributed (bool): The process group is up and gradients are averaged.
+        validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
+        timestamp (str, optional): Common stem of the log files.
+        meta (dict, optional): Stored in checkpoints; the seed is added.
+
+    Returns:
+        mmcv.runner.BaseRunner: The runner after its last epoch.
+    """
+    cfg = compat_cfg(copy.deepcopy(cfg))
+    loader = _train_loader(dataset, cfg, distributed)
+    wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
+    optimizer = build_optimizer(wrapped, cfg.optimizer)
+    meta = dict(meta or {}, seed=cfg.seed)
+    options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
+    runner = build_runner(cfg.runner, default_args=options)
+    runner.timestamp = timestamp
+    runner.register_training_hooks(
+        cfg.lr_config,
+        _optimizer_hook(cfg, distributed),
+        cfg.checkpoint_config,
+        cfg.log_config,
+        cfg.get('momentum_config'),
+        custom_hooks_config=cfg.get('custom_hooks'),
+    )
+    if distributed:
+        runner.register_hook(DistSamplerSeedHook())
+    if validate:
+        _register_evaluation(runner, cfg, distributed)
+    _start_from(runner, cfg)
+    logger.info(f'device {pick_device()}, {get_dist_info()[1]} process(es), seed {cfg.seed}')
+    runner.run([loader], cfg.workflow)
+    return runner

@@ -1,0 +1,115 @@
+"""Run a checkpoint over the test set of its config: evaluate, save or format the predictions.
+
+    python tools/test.py <config> <checkpoint> --eval bbox
+    bash tools/dist_test.sh <config> <checkpoint> <processes> --eval bbox
+
+``bbox``, ``mAP`` and ``NDS`` all run the whole nuScenes evaluation. A distilled checkpoint is tested as its student:
+neither teacher nor points are needed.
+"""
+
+import argparse
+import os.path as osp
+import sys
+import time
+
+import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+# isort: split
+import mmcv
+from mmcv import DictAction
+from mmcv.cnn import fuse_conv_bn
+from mmcv.runner import wrap_fp16_model
+from mmdet.utils import compat_cfg
+from mmdet3d.apis import set_random_seed
+from mmdet3d.models import build_model
+from mmdet3d.utils import setup_multi_processes
+
+from mmdet3d_plugin.distill import student_model_cfg
+from mmdet3d_plugin.engine import init_distributed, load_config, load_strict, run_inference
+from mmdet3d_plugin.engine.distributed import LAUNCHERS
+from mmdet3d_plugin.engine.test import build_test_loader
+
+
+def parse_args(argv=None):
+    """Read the command line; at least one of the output flags must be there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='metrics file eval_<time>.json; default outputs/<config name>')
+    parser.add_argument('--out', help='save the predictions (.pkl)')
+    parser.add_argument('--eval', nargs='+', choices=('bbox', 'mAP', 'NDS'), help='run the nuScenes evaluation')
+    parser.add_argument('--format-only', action='store_true', help='write the submission file, do not evaluate')
+    parser.add_argument('--eval-options', nargs='+', action=DictAction, help="arguments of the data set's evaluate()")
+    parser.add_argument(
+        '--fuse-conv-bn', action='store_true', help='fold batch norm into convolutions: a little faster'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    parser.add_argument('--seed', type=int, default=0, help='seed of random pipeline steps')
+    parser.add_argument('--deterministic', action='store_true', help='make cuDNN deterministic')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(argv)
+    if not (args.out or args.eval or args.format_only):
+        parser.error('nothing to do with the predictions: give --eval, --out or --format-only')
+    if args.eval and args.format_only:
+        parser.error('--eval and --format-only exclude each other')
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out takes a .pkl file, got {args.out}')
+    return args
+
+
+def build_tested_model(cfg, checkpoint, fuse=False):
+    """The detector a config's checkpoint is tested as, with its weights, in evaluation mode.
+
+    Args:
+        cfg (mmcv.Config): Config of a plain or a distilled detector.
+        checkpoint (str): Its checkpoint file.
+        fuse (bool): Fold batch norms into the convolutions before them.
+
+    Returns:
+        nn.Module: The detector; the student for a distilled config.
+    """
+    model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
+    if cfg.get('fp16') is not None:
+        wrap_fp16_model(model)
+    meta = load_strict(model, checkpoint)
+    if fuse:
+        model = fuse_conv_bn(model)
+    model.CLASSES = meta.get('CLASSES', cfg.get('class_names'))
+    return model.eval()
+
+
+def report(dataset, predictions, cfg, args):
+    """Save, format or evaluate predictions as the flags say."""
+    options = args.eval_options or {}
+    if args.out:
+        mmcv.mkdir_or_exist(osp.dirname(osp.abspath(args.out)))
+        mmcv.dump(predictions, args.out)
+        print(f'predictions: {args.out}')
+    if args.format_only:
+        dataset.format_results(predictions, **options)
+    if args.eval:
+        # three names of one evaluation: mAP and NDS come out of the same run
+        metrics = dataset.evaluate(predictions, metric='bbox', **options)
+        mmcv.mkdir_or_exist(osp.abspath(cfg.work_dir))
+        path = osp.join(cfg.work_dir, f'eval_{time.strftime("%Y%m%d_%H%M%S", time.localtime())}.json')
+        mmcv.dump(dict(config=args.config, checkpoint=args.checkpoint, metric=metrics), path)
+        print(f'metrics: {path}')
+
+
+def main(argv=None):
+    """Predict over the test set and report."""
+    args = parse_args(argv)
+    cfg = compat_cfg(load_config(args.config, args.cfg_options, args.work_dir))
+    setup_multi_processes(cfg)
+    distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
+    set_random_seed(args.seed, deterministic=args.deterministic)
+    model = build_tested_model(cfg, args.checkpoint, args.fuse_conv_bn)
+    dataset, loader = build_test_loader(cfg, distributed)
+    predictions = run_inference(model, loader, distributed, cfg.work_dir)
+    if predictions is not None:
+        report(dataset, predictions, cfg, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

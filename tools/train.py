@@ -1,0 +1,100 @@
+"""Train a detector from a config file, on CUDA when there is a GPU, else on the CPU.
+
+python tools/train.py configs/bevdepth/bevdepth4d_r50_256x704_cbgs_24e_nus.py
+bash tools/dist_train.sh <config> <processes> [the same flags]
+"""
+
+import argparse
+import os.path as osp
+import sys
+import time
+
+import mmdet3d_plugin  # first: it prepares the libraries imported below
+
+# isort: split
+import mmcv
+from mmcv import DictAction
+from mmcv.runner import get_dist_info
+from mmdet3d import __version__ as mmdet3d_version
+from mmdet3d.apis import init_random_seed, set_random_seed
+from mmdet3d.datasets import build_dataset
+from mmdet3d.models import build_model
+from mmdet3d.utils import collect_env, get_root_logger, setup_multi_processes
+
+from mmdet3d_plugin.engine import init_distributed, load_config, pick_device, train_detector
+from mmdet3d_plugin.engine.distributed import LAUNCHERS
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='logs and checkpoints; default outputs/<config name>')
+    parser.add_argument('--resume-from', help='checkpoint to continue from')
+    parser.add_argument(
+        '--auto-resume', action='store_true', help='continue from the newest checkpoint in the work dir'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
+    parser.add_argument('--seed', type=int, help="default: the config's; a negative number draws one")
+    parser.add_argument('--deterministic', action='store_true', help='make cuDNN deterministic')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def settle(cfg, args):
+    """Write the command line's choices into the config."""
+    if args.resume_from is not None:
+        cfg.resume_from = args.resume_from
+    cfg.auto_resume = args.auto_resume or cfg.get('auto_resume', False)
+    seed = args.seed if args.seed is not None else cfg.get('seed')
+    cfg.seed = init_random_seed(None if seed is None or seed < 0 else seed, device=pick_device())
+    cfg.gpu_ids = list(range(get_dist_info()[1]))
+    return cfg
+
+
+def main(argv=None):
+    """Build data set and detector, then train."""
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    setup_multi_processes(cfg)
+    distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
+    settle(cfg, args)
+
+    mmcv.mkdir_or_exist(osp.abspath(cfg.work_dir))
+    timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
+    logger = get_root_logger(osp.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'))
+    environment = '\n'.join(f'{name}: {value}' for name, value in collect_env().items())
+    logger.info(f'environment:\n{environment}')
+    logger.info(f'config:\n{cfg.pretty_text}')
+    if get_dist_info()[0] == 0:
+        cfg.dump(osp.join(cfg.work_dir, osp.basename(args.config)))
+
+    set_random_seed(cfg.seed, deterministic=args.deterministic)
+    model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
+    model.init_weights()
+    dataset = build_dataset(cfg.data.train)
+    model.CLASSES = dataset.CLASSES
+    meta = dict(
+        dualdistill_version=mmdet3d_plugin.__version__,
+        mmdet3d_version=mmdet3d_version,
+        config=cfg.pretty_text,
+        CLASSES=list(dataset.CLASSES),
+        env_info=environment,
+        exp_name=osp.basename(args.config),
+    )
+    train_detector(
+        model,
+        dataset,
+        cfg,
+        logger,
+        distributed=distributed,
+        validate=not args.no_validate,
+        timestamp=timestamp,
+        meta=meta,
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())
