@@ -1,3 +1,5 @@
+"""Sum of depth-weighted image features per BEV cell."""
+
 from .function import bev_pool
 from .plan import BEVPoolPlan
 

@@ -1,0 +1,126 @@
+"""Lift-splat view transform with a camera-aware, LiDAR-supervised depth net (LSS, BEVDepth)."""
+
+import torch
+from mmcv.cnn import build_conv_layer, build_norm_layer
+from mmcv.runner import BaseModule
+from mmdet3d.models.builder import NECKS
+from torch import nn
+
+from ...ops.bev_pool import BEVPoolPlan, bev_pool
+from ..backbones.residual_encoder import ResidualEncoder
+from ..bev_features import BEVGrid, BEVLevel
+from .camera_gate import CameraGate
+from .depth_supervision import depth_loss
+from .geometry import build_frustum, locate_frustum, num_depth_bins
+
+_NUM_CAMERA_NUMBERS = 33  # see CameraGeometry.flat_numbers
+
+
+@NECKS.register_module()
+class LSSViewTransform(BaseModule):
+    """Image features of N cameras -> one BEV map, through a depth distribution per pixel.
+
+    depth logits = 1x1(norm(DCNv2(basic blocks(camera gate(x))))), context = 1x1(x); softmax(depth) x context is summed
+    into BEV cells.
+
+    Args:
+        in_channels: channels of the image features.
+        out_channels: channels of the context, hence of the BEV map.
+        image_size: (H, W) of the augmented images, pixels.
+        stride: pixels per image feature cell.
+        xbound, ybound: (min, max, cell), metres, of the BEV map's columns and rows.
+        zbound: (min, max), metres: points outside are dropped.
+        depth_bound: (first, end, step), metres: the depth bins.
+        depth_channels: channels inside the depth net.
+        depth_blocks: basic blocks in the depth net.
+        frustum_anchor: 'center' or 'corner', see :func:`build_frustum`.
+        loss_depth_weight: weight of the depth loss.
+        norm_cfg: normalisation of the depth net.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels,
+        out_channels,
+        image_size,
+        stride,
+        xbound,
+        ybound,
+        zbound,
+        depth_bound,
+        depth_channels=256,
+        depth_blocks=3,
+        frustum_anchor='center',
+        loss_depth_weight=100.0,
+        norm_cfg=dict(type='BN'),  # noqa: B006  (read only)
+        init_cfg=None,
+    ):
+        super().__init__(init_cfg)
+        self.in_channels = in_channels
+        self.depth_bound = tuple(depth_bound)
+        self.zbound = tuple(zbound)
+        self.loss_depth_weight = loss_depth_weight
+        self.level = BEVLevel(out_channels, _num_cells('ybound', ybound), _num_cells('xbound', xbound))
+        self.grid = BEVGrid(xbound[0], ybound[0], xbound[1], ybound[1], self.level.height, self.level.width)
+        uv1, depths = build_frustum(image_size, stride, self.depth_bound, frustum_anchor)
+        self.register_buffer('frustum_uv1', uv1, persistent=False)
+        self.register_buffer('frustum_depths', depths, persistent=False)
+
+        width = depth_channels
+        self.se = CameraGate(in_channels=in_channels, out_channels=width, num_numbers=_NUM_CAMERA_NUMBERS)
+        self.extra_depthnet = ResidualEncoder(
+            in_channels=width, channels=(width,), num_blocks=(depth_blocks,), strides=(1,), norm_cfg=norm_cfg
+        )
+        self.dcn = nn.Sequential(
+            build_conv_layer(dict(type='DCNv2', deform_groups=1), width, width, 3, padding=1, bias=False),
+            build_norm_layer(norm_cfg, width)[1],
+        )
+        self.depthnet = nn.Conv2d(width, num_depth_bins(self.depth_bound), 1)
+        self.featnet = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, feature, cameras):
+        """Lift, splat.
+
+        Args:
+            feature: (B, N, C, h, w) image features.
+            cameras: CameraGeometry of the same B samples and N cameras.
+
+        Returns:
+            tuple: BEV map (B, out_channels, H, W), and depth logits (B, N, D, h, w).
+
+        Raises:
+            ValueError: the features are not the size the configured images give.
+        """
+        expected = (self.in_channels, *self.frustum_uv1.shape[:2])
+        if tuple(feature.shape[2:]) != expected:
+            raise ValueError(
+                f'image features are {tuple(feature.shape[2:])} (C, h, w) but the view transform was built for '
+                f'{expected}: check in_channels, image_size and stride against the image backbone and the pipeline'
+            )
+        pixels = feature.flatten(0, 1)
+        gated = self.se(pixels, cameras.flat_numbers().flatten(0, 1))
+        logits = self.depthnet(self.dcn(self.extra_depthnet(gated)[-1]))
+        logits = logits.unflatten(0, feature.shape[:2])
+        context = self.featnet(pixels).unflatten(0, feature.shape[:2])
+        return self.splat(logits.float().softmax(dim=2), context, cameras), logits
+
+    def splat(self, depth_prob, context, cameras):
+        """depth_prob (B, N, D, h, w), context (B, N, C, h, w) -> BEV map (B, C, H, W), float32."""
+        with torch.no_grad():
+            locations = locate_frustum(self.frustum_uv1, self.frustum_depths, cameras)
+            plan = BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
+        return bev_pool(depth_prob, context, plan)
+
+    def loss_depth(self, depth_logits, gt_depth):
+        """Weighted depth loss: logits (B, N, D, h, w), LiDAR depth (B, N, h, w) in metres, 0 = none."""
+        return self.loss_depth_weight * depth_loss(depth_logits, gt_depth, self.depth_bound)
+
+
+def _num_cells(name, bound):
+    """Cells in (min, max, cell); ValueError unless they are whole."""
+    low, high, cell = bound
+    count = round((high - low) / cell) if cell > 0 else 0
+    if count < 1 or abs(low + count * cell - high) > 1e-6 * max(abs(low), abs(high)):
+        raise ValueError(f'{name} {tuple(bound)} must be (min, max, cell) with a whole number of cells')
+    return count
