@@ -51,7 +51,7 @@ def nuscenes_boxes(detection, info, class_names, class_range):
         list[dict]: JSON-ready boxes in the global frame.
 
     Raises:
-        ValueError: A box or score is not finite.
+        ValueError: A box or score is not finite, or a size not positive.
     """
     boxes = detection['boxes_3d']
     centre = boxes.gravity_center.detach().cpu().double().numpy()
@@ -64,6 +64,8 @@ def nuscenes_boxes(detection, info, class_names, class_range):
     names = np.array(class_names)[detection['labels_3d'].detach().cpu().numpy().astype(np.int64)]
     if not np.isfinite(np.concatenate([centre, size, velocity, yaw[:, None], scores[:, None]], axis=1)).all():
         raise ValueError(f'sample {info["token"]}: a predicted box or score is not finite')
+    if (size <= 0).any():
+        raise ValueError(f'sample {info["token"]}: a predicted box has a size of {size.min():g} m')
 
     ego_to_global = pose_matrix(info['ego2global_translation'], info['ego2global_rotation'])
     lidar_to_global = ego_to_global @ pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation'])

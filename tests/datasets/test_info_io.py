@@ -1,0 +1,121 @@
+import pickle
+
+import pytest
+
+from mmdet3d_plugin.datasets.infos.info_io import (
+    InfoFileError,
+    info_filename,
+    load_infos,
+    replace_when_done,
+    save_infos,
+)
+
+INFOS = [dict(token='a'), dict(token='b')]
+
+
+def write(path, content):
+    path.write_bytes(pickle.dumps(content))
+    return path
+
+
+def stamped(**changes):
+    metadata = dict(
+        version='v1.0-mini',
+        schema='dualdistill-nuscenes/1',
+        box_convention='lidar-xyzlwh-yaw-ccw',
+        kind='base',
+        velocity='absolute',
+    )
+    metadata.update(changes)
+    return dict(infos=INFOS, metadata={key: value for key, value in metadata.items() if value is not None})
+
+
+def refusal(path, kind=None):
+    with pytest.raises(InfoFileError) as caught:
+        load_infos(path, kind)
+    message = str(caught.value)
+    assert '\n' not in message
+    assert str(path) in message
+    return message
+
+
+@pytest.mark.parametrize('kind, velocity', [('base', 'absolute'), ('4d', 'ego_relative')])
+def test_round_trip_keeps_infos_and_stamps_the_file(tmp_path, kind, velocity):
+    path = tmp_path / 'new' / 'nuscenes_infos_train.pkl'
+    save_infos(path, INFOS, 'v1.0-mini', 'train', kind=kind, interval=3, max_prev=60)
+    data = load_infos(path, kind)
+    assert data['infos'] == INFOS
+    assert data['metadata'] == dict(
+        version='v1.0-mini',
+        split='train',
+        schema='dualdistill-nuscenes/1',
+        box_convention='lidar-xyzlwh-yaw-ccw',
+        kind=kind,
+        velocity=velocity,
+        interval=3,
+        max_prev=60,
+    )
+    assert load_infos(path)['infos'] == INFOS
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_missing_file_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match='create_data.py nuscenes .*--extra-tag mine'):
+        load_infos(tmp_path / 'mine_infos_train.pkl')
+    with pytest.raises(FileNotFoundError, match='prepare_nuscenes_for_bevdet4d.py'):
+        load_infos(tmp_path / 'mine_infos_train_4d_interval3_max60.pkl')
+
+
+def test_file_of_another_tool_is_refused(tmp_path):
+    foreign = dict(infos=INFOS, metadata=dict(version='v1.0-mini'))
+    message = refusal(write(tmp_path / 'nuscenes_infos_train.pkl', foreign))
+    assert 'schema' in message and 'found none' in message and 'tools/create_data.py' in message
+
+
+@pytest.mark.parametrize('content', [INFOS, dict(data_list=[]), dict(infos=INFOS), dict(infos=INFOS, metadata=None)])
+def test_content_of_another_shape_is_refused(tmp_path, content):
+    assert 'expected a dict with `infos` and `metadata`' in refusal(write(tmp_path / 'x.pkl', content))
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (dict(schema='dualdistill-nuscenes/0'), "'dualdistill-nuscenes/0'"),
+        (dict(box_convention='lidar-xyzwlh-yaw-cw'), "found 'lidar-xyzwlh-yaw-cw'"),
+        (dict(box_convention=None), 'box_convention'),
+        (dict(kind='5d'), "found '5d'"),
+        (dict(kind=None), 'found None'),
+        (dict(velocity='ego_relative'), "found 'ego_relative'"),
+    ],
+)
+def test_wrong_stamp_is_refused(tmp_path, changes, said):
+    assert said in refusal(write(tmp_path / 'x.pkl', stamped(**changes)))
+
+
+def test_wrong_kind_is_refused_with_the_command_that_makes_the_right_one(tmp_path):
+    base = write(tmp_path / 'nuscenes_infos_val.pkl', stamped())
+    sequential = write(tmp_path / 'nuscenes_infos_val_4d.pkl', stamped(kind='4d', velocity='ego_relative'))
+    assert 'prepare_nuscenes_for_bevdet4d.py' in refusal(base, kind='4d')
+    assert 'create_data.py' in refusal(sequential, kind='base')
+
+
+@pytest.mark.parametrize('content', [b'', b'not a pickle', pickle.dumps(INFOS)[:-3], b'cno_such_module\nThing\n.'])
+def test_broken_pickle_is_refused(tmp_path, content):
+    path = tmp_path / 'x.pkl'
+    path.write_bytes(content)
+    assert 'cannot be unpickled' in refusal(path)
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'x.json'
+    path.write_text('old')
+    with pytest.raises(RuntimeError), replace_when_done(path) as temporary:
+        temporary.write_text('half')
+        raise RuntimeError
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_names():
+    assert info_filename('nuscenes', 'train') == 'nuscenes_infos_train.pkl'
+    assert info_filename('nuscenes', 'val', '4d') == 'nuscenes_infos_val_4d_interval3_max60.pkl'

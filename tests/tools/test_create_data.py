@@ -1,0 +1,75 @@
+"""The two converters as users run them."""
+
+import runpy
+import sys
+
+import pytest
+
+from mmdet3d_plugin.datasets import NuScenesBEVDataset
+from mmdet3d_plugin.datasets.evaluation import ground_truth_results
+from mmdet3d_plugin.datasets.infos.info_io import load_infos
+
+
+@pytest.fixture
+def run(repo_root, tmp_path, monkeypatch, capsys):
+    """Function: (script, arguments) -> (what it printed, its error message or None), run in an empty folder."""
+
+    def call(script, *arguments):
+        path = str(repo_root / 'tools' / script)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        try:
+            runpy.run_path(path, run_name='__main__')
+            error = None
+        except SystemExit as stop:
+            error = stop.code
+        return capsys.readouterr().out, error
+
+    return call
+
+
+@pytest.fixture
+def convert(run):
+    return lambda *arguments: run('create_data.py', 'nuscenes', *arguments)
+
+
+@pytest.fixture
+def convert_4d(run):
+    return lambda *arguments: run('data_converter/prepare_nuscenes_for_bevdet4d.py', *arguments)
+
+
+def test_real_keyframe_from_tables_to_scores(real_root, tmp_path, convert, convert_4d):
+    """A data set of one scene: the other split is empty, which is said and is no error."""
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'nuscenes').symlink_to(real_root)
+    printed, error = convert('--out-dir', tmp_path / 'infos', '--workers', 2)
+    assert error is None
+    assert 'train: 1 samples of 1 scene(s)' in printed
+    assert 'val: no scene of this split' in printed
+    assert convert_4d('--out-dir', tmp_path / 'infos')[1] is None
+    names = sorted(path.name for path in (tmp_path / 'infos').iterdir())
+    assert names == ['nuscenes_infos_train.pkl', 'nuscenes_infos_train_4d_interval3_max60.pkl']
+    path = tmp_path / 'infos' / names[1]
+    metadata = load_infos(path, '4d')['metadata']
+    assert (metadata['version'], metadata['interval'], metadata['max_prev']) == ('v1.0-mini', 3, 60)
+    dataset = NuScenesBEVDataset(str(path), str(real_root), test_mode=True)
+    assert dataset.evaluate(ground_truth_results(dataset))['car_AP'] > 0.99
+
+
+def test_other_names_and_reaches(real_root, tmp_path, convert, convert_4d):
+    options = ('--root-path', real_root, '--out-dir', tmp_path, '--extra-tag', 'mine', '--version', 'v1.0-mini')
+    assert convert(*options, '--max-sweeps', 2)[1] is None
+    assert convert_4d(*options, '--interval', 2, '--max-prev', 8)[1] is None
+    assert (tmp_path / 'mine_infos_train_4d_interval2_max8.pkl').is_file()
+    printed, error = convert_4d(*options[:-1], 'v1.0-trainval')
+    assert 'is of v1.0-mini, not v1.0-trainval' in printed
+    assert error.startswith('error: ') and 'no base info files of v1.0-trainval' in error
+
+
+def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
+    for (_, error), said in (
+        (convert('--root-path', tmp_path), 'no nuScenes tables'),
+        (convert('--root-path', real_root, '--version', 'v1.0'), "unknown nuScenes version 'v1.0'"),
+        (convert_4d('--root-path', real_root, '--out-dir', tmp_path), 'tools/create_data.py nuscenes'),
+    ):
+        assert error.startswith('error: ') and said in error and '\n' not in error
