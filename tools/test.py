@@ -19,8 +19,8 @@ import mmcv
 from mmcv import DictAction
 from mmcv.cnn import fuse_conv_bn
 from mmcv.runner import wrap_fp16_model
+from mmdet.apis import set_random_seed
 from mmdet.utils import compat_cfg
-from mmdet3d.apis import set_random_seed
 from mmdet3d.models import build_model
 from mmdet3d.utils import setup_multi_processes
 

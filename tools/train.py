@@ -15,8 +15,8 @@ import mmdet3d_plugin  # first: it prepares the libraries imported below
 import mmcv
 from mmcv import DictAction
 from mmcv.runner import get_dist_info
+from mmdet.apis import init_random_seed, set_random_seed
 from mmdet3d import __version__ as mmdet3d_version
-from mmdet3d.apis import init_random_seed, set_random_seed
 from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 from mmdet3d.utils import collect_env, get_root_logger, setup_multi_processes

@@ -14,9 +14,13 @@ from torch.utils.data import Dataset
 
 @DATASETS.register_module()
 class ToyEngineDataset(Dataset):
-    """Sample i is the vector (i, i, i, i) plus 'augmentation' from the three random generators that pipelines use.
+    """Sample i is a constant vector plus 'augmentation' from the three random generators that pipelines use.
 
-    ``record`` of the first three entries of every drawn sample goes to ``log`` (a file), one line per sample.
+    Args:
+        length: number of samples.
+        poison: index of a sample made of NaN.
+        log: file that gets one line per drawn sample: worker, index, the three random numbers.
+        test_mode: no augmentation.
     """
 
     CLASSES = ('car',)
@@ -41,7 +45,7 @@ class ToyEngineDataset(Dataset):
         if index == self.poison:
             img[:] = float('nan')
         meta = dict(sample_idx=f'token{index}')
-        return dict(img=DataContainer(img, stack=True), img_metas=DataContainer(meta, cpu_only=True))
+        return dict(img=DataContainer(img, stack=True, pad_dims=None), img_metas=DataContainer(meta, cpu_only=True))
 
     def evaluate(self, results, metric='bbox', logger=None, **kwargs):
         assert [result['index'] for result in results] == [f'token{i}' for i in range(self.length)]
@@ -54,11 +58,13 @@ class ToyEngineDataset(Dataset):
 
 @DETECTORS.register_module()
 class ToyEngineDetector(BaseDetector):
-    """Linear layers with batch norm and dropout, two loss terms."""
+    """Two linear layers, optionally with batch norm and dropout between them; two loss terms."""
 
-    def __init__(self, width=8, dropout=0.5, train_cfg=None, test_cfg=None):
+    def __init__(self, width=8, norm=True, dropout=0.5, train_cfg=None, test_cfg=None):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(4, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout))
+        self.body = nn.Sequential(
+            nn.Linear(4, width), nn.BatchNorm1d(width) if norm else nn.Identity(), nn.ReLU(), nn.Dropout(dropout)
+        )
         self.tail = nn.Linear(width, 1)
 
     def extract_feat(self, img):

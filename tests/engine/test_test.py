@@ -1,0 +1,58 @@
+"""tools/test.py on the toy detector."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def checkpoint(toy_config, train, tmp_path):
+    train(toy_config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', 'runner.max_epochs=1')
+    return tmp_path / 'run' / 'epoch_1.pth'
+
+
+@pytest.mark.parametrize('metric', ['bbox', 'mAP', 'NDS'])
+def test_every_metric_name_runs_the_evaluation(toy_config, checkpoint, run_test_tool, tmp_path, metric):
+    out = tmp_path / 'predictions.pkl'
+    run_test_tool(toy_config, checkpoint, '--eval', metric, '--out', out, '--work-dir', tmp_path / 'eval')
+    written = json.loads(next((tmp_path / 'eval').glob('eval_*.json')).read_text())
+    assert written['metric'] == {'mAP': 0.25, 'NDS': 0.5}
+    assert [entry['index'] for entry in pickle.loads(out.read_bytes())] == ['token0', 'token1', 'token2']
+
+
+def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path):
+    prefix = tmp_path / 'submission'
+    run_test_tool(toy_config, checkpoint, '--format-only', '--eval-options', f'jsonfile_prefix={prefix}')
+    assert (tmp_path / 'submission.txt').read_text() == '3'
+
+
+@pytest.mark.parametrize(
+    'words, message',
+    [
+        ([], 'give --eval, --out or --format-only'),
+        (['--eval', 'bbox', '--format-only'], 'exclude each other'),
+        (['--out', 'x.json'], 'takes a .pkl file'),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(run_test_tool, capsys, words, message):
+    with pytest.raises(SystemExit):
+        run_test_tool('config.py', 'checkpoint.pth', *words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda state: state.pop('tail.bias'), 'missing: tail.bias'),
+        (lambda state: state.update(extra=torch.zeros(1)), 'unexpected: extra'),
+        (lambda state: state.update({'tail.bias': torch.zeros(5)}), r'tail.bias \(5,\) in the file, \(1,\) in the model'),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_clear_error(toy_config, checkpoint, run_test_tool, change, message):
+    content = torch.load(checkpoint, weights_only=True)
+    change(content['state_dict'])
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match=message):
+        run_test_tool(toy_config, checkpoint, '--eval', 'bbox')

@@ -1,0 +1,81 @@
+"""Training runs of the toy detector through tools/train.py."""
+
+import json
+
+import pytest
+import torch
+
+LOSSES = ('loss', 'loss_fit', 'loss_size')
+
+
+def losses(log):
+    return {key: [line[name] for name in LOSSES] for key, line in log.items()}
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_resuming_repeats_the_uninterrupted_run_exactly(toy_config, train, tmp_path, workers):
+    options = ['--cfg-options', f'data.workers_per_gpu={workers}']
+    whole = train(toy_config, '--work-dir', tmp_path / 'whole', *options)
+    train(toy_config, '--work-dir', tmp_path / 'half', *options, 'runner.max_epochs=1')
+    resumed = train(toy_config, '--work-dir', tmp_path / 'half', '--auto-resume', *options)
+
+    assert sorted(resumed) == [(epoch, i) for epoch in (2, 3) for i in (1, 2, 3)]
+    assert losses(resumed) == {key: value for key, value in losses(whole).items() if key[0] > 1}
+    last = [torch.load(tmp_path / name / 'epoch_3.pth', weights_only=True) for name in ('whole', 'half')]
+    for name, value in last[0]['state_dict'].items():
+        assert torch.equal(value, last[1]['state_dict'][name]), name
+    assert len({value['loss'] for value in whole.values()}) == 9
+
+
+def test_another_seed_is_another_run_and_resuming_with_it_is_said(toy_config, train, tmp_path, caplog):
+    first = train(toy_config, '--work-dir', tmp_path / 'a', '--cfg-options', 'runner.max_epochs=1')
+    again = train(toy_config, '--work-dir', tmp_path / 'b', '--cfg-options', 'runner.max_epochs=1')
+    other = train(toy_config, '--work-dir', tmp_path / 'c', '--seed', 7, '--cfg-options', 'runner.max_epochs=1')
+    assert losses(first) == losses(again) != losses(other)
+
+    train(toy_config, '--work-dir', tmp_path / 'a', '--resume-from', tmp_path / 'a' / 'epoch_1.pth', '--seed', 7,
+          '--cfg-options', 'runner.max_epochs=2')  # fmt: skip
+    assert 'epoch_1.pth was trained with seed 0, this run asks for 7' in caplog.text
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_augmentation_differs_between_epochs_and_workers(toy_config, train, tmp_path, workers):
+    log = tmp_path / 'draws.txt'
+    options = [f'data.workers_per_gpu={workers}', f'data.train.log={log}', 'runner.max_epochs=2']
+    train(toy_config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', *options)
+    rows = [line.split() for line in log.read_text().splitlines()]
+    assert {row[0] for row in rows} == ({'0', '1'} if workers else {'-1'})
+    for column in (2, 3, 4):  # python, numpy, torch
+        assert len({row[column] for row in rows}) == len(rows) == 12
+
+
+def test_accumulated_gradients_equal_the_larger_batch(toy_config, train, tmp_path, caplog):
+    base = ['model.norm=False', 'model.dropout=0.0', 'data.train.length=4', 'data.train.test_mode=True',
+            'runner.max_epochs=1', 'lr_config.warmup=None', 'optimizer_config.grad_clip=None']  # fmt: skip
+    train(toy_config, '--work-dir', tmp_path / 'large', '--cfg-options', *base, 'data.samples_per_gpu=4')
+    accumulate = ['optimizer_config.type=GradientCumulativeOptimizerHook', 'optimizer_config.cumulative_iters=2']
+    log = train(toy_config, '--work-dir', tmp_path / 'accumulated', '--cfg-options', *base, *accumulate)
+    assert len(log) == 2
+    assert 'effective batch size 4 = 1 process(es) x 4 sample(s) x 1 accumulated iteration(s)' in caplog.text
+    assert 'effective batch size 4 = 1 process(es) x 2 sample(s) x 2 accumulated iteration(s)' in caplog.text
+    assert 'base learning rate 0.0002; 2 iterations per epoch' in caplog.text
+    large, accumulated = (
+        torch.load(tmp_path / name / 'epoch_1.pth', weights_only=True)['optimizer']['state']
+        for name in ('large', 'accumulated')
+    )
+    for index, state in large.items():  # the first moment of AdamW is the gradient times 0.1
+        assert state['step'] == accumulated[index]['step'] == 1
+        torch.testing.assert_close(accumulated[index]['exp_avg'], state['exp_avg'], rtol=1e-5, atol=1e-7)
+
+
+def test_evaluation_saves_the_best_checkpoint(toy_config, train, tmp_path):
+    train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'runner.max_epochs=1')
+    assert (tmp_path / 'run' / 'best_NDS_epoch_1.pth').is_file()
+    lines = [json.loads(line) for line in next((tmp_path / 'run').glob('*.log.json')).read_text().splitlines()[1:]]
+    assert [line['NDS'] for line in lines if line['mode'] == 'val'] == [0.5]
+
+
+def test_a_non_finite_loss_stops_before_the_weights_change(toy_config, train, tmp_path):
+    with pytest.raises(FloatingPointError, match=r'loss_fit = nan, loss_size = nan.*token2') as caught:
+        train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'data.train.poison=2')
+    assert 'epoch 1' in str(caught.value)
