@@ -32,3 +32,16 @@ def real_root():
     if not (root / 'v1.0-mini' / 'sample.json').is_file():
         pytest.skip('no real nuScenes keyframe: set NUSCENES_ONE_FRAME to a v1.0-mini data root with one keyframe')
     return root
+
+
+@pytest.fixture(scope='session')
+def tiny_nuscenes(tmp_path_factory):
+    """Data root of a small generated v1.0-mini set: 2 mini_train scenes and 1 mini_val scene of 4 keyframes, with sweeps
+    (12 Hz cameras of 160 x 90 px, 20 Hz LiDAR of 24 beams) and instance masks. Read only: copy it to change it."""
+    from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
+
+    config = SyntheticConfig(
+        scenes=3, keyframes=4, image_width=160, image_height=90, lidar_beams=24, lidar_azimuth_steps=600, extent=25.0,
+        instance_masks=True,
+    )  # fmt: skip
+    return generate(tmp_path_factory.mktemp('synthetic') / 'nuscenes', config, workers=1, progress=False)
