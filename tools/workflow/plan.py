@@ -73,7 +73,7 @@ class Plan:
 
     def predictions(self, name, seed):
         """Path: detections of one model in nuScenes format."""
-        return self.run_dir(name, seed) / 'eval' / 'pts_bbox' / 'results_nusc.json'
+        return self.run_dir(name, seed) / 'eval' / 'results_nusc.json'
 
     def _step(self, name, title, command, home=None, **kwargs):
         home = home or self.out_dir
@@ -163,6 +163,7 @@ class Plan:
              *(['--cfg-options', *options] if options else [])],
             outputs=(self.out_dir / 'pictures',),
             after=tuple(evaluations),
+            work_dir=self.out_dir / 'pictures',
         )  # fmt: skip
         runs = [f'{self.run_dir(name, seed).name}={self.run_dir(name, seed)}' for seed in self.seeds
                 for name in self.configs]  # fmt: skip
