@@ -1,0 +1,179 @@
+"""CenterPoint on pillars as a LiDAR teacher and as a detector of its own."""
+
+import copy
+from contextlib import contextmanager
+
+import torch
+from mmcv import ConfigDict
+from mmcv.runner import auto_fp16, force_fp32
+from mmdet3d.core import bbox3d2result
+from mmdet3d.models.builder import DETECTORS
+from mmdet3d.models.detectors import CenterPoint
+from torch.nn import functional as F
+
+from ..bev_features import BEVFeatures, BEVLevel
+from .bev_head_check import check_head_fits
+from .pillar_wiring import check_voxels_fit, plan_levels
+
+
+@DETECTORS.register_module()
+class CenterPointBEV(CenterPoint):
+    """mmdet3d's CenterPoint, LiDAR branch only, that shows its BEV maps. Checkpoint keys are the same.
+
+    Hard voxels (``max_num_points`` > 0, mmdet3d's PillarFeatureNet) and dynamic voxels (``max_num_points=-1``,
+    DynamicPillarEncoder) both work, and so does a sample, or a whole batch, without points.
+
+    Args:
+        pts_voxel_layer: arguments of mmcv's Voxelization.
+        pts_voxel_encoder, pts_middle_encoder, pts_backbone, pts_neck, pts_bbox_head: module configs.
+        train_cfg, test_cfg: dict(pts=...) for the head.
+        init_cfg: mmcv initialisation.
+
+    Raises:
+        ValueError: modules whose sizes do not fit; names both sides.
+    """
+
+    def __init__(
+        self,
+        pts_voxel_layer,
+        pts_voxel_encoder,
+        pts_middle_encoder,
+        pts_backbone,
+        pts_neck,
+        pts_bbox_head,
+        train_cfg=None,
+        test_cfg=None,
+        init_cfg=None,
+    ):
+        modules = dict(
+            pts_voxel_layer=pts_voxel_layer,
+            pts_voxel_encoder=pts_voxel_encoder,
+            pts_middle_encoder=pts_middle_encoder,
+            pts_backbone=pts_backbone,
+            pts_neck=pts_neck,
+            pts_bbox_head=pts_bbox_head,
+            train_cfg=ConfigDict(train_cfg) if train_cfg else None,
+            test_cfg=ConfigDict(test_cfg) if test_cfg else None,
+        )
+        super().__init__(**copy.deepcopy(modules), init_cfg=init_cfg)
+        self.dynamic_voxels = self.pts_voxel_layer.max_num_points == -1
+        check_voxels_fit(self)
+        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'], self.point_cloud_range)
+
+    @property
+    def point_cloud_range(self):
+        """(x_min, y_min, z_min, x_max, y_max, z_max) in metres, LiDAR frame."""
+        return tuple(float(value) for value in self.pts_voxel_layer.point_cloud_range)
+
+    def bev_levels(self):
+        """Planned sizes, name -> BEVLevel: 'backbone0', 'backbone1', ..., 'head' (the neck's output)."""
+        canvas = BEVLevel(self.pts_middle_encoder.in_channels, self.pts_middle_encoder.ny, self.pts_middle_encoder.nx)
+        return plan_levels(canvas, self.pts_backbone, self.pts_neck)
+
+    @torch.no_grad()
+    @force_fp32(apply_to=('points',))
+    def voxelize(self, points):
+        """Points to voxels.
+
+        Args:
+            points: list of B (M_i, C) float32 tensors; points outside the range are dropped.
+
+        Returns:
+            tuple: hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
+            ((M, C) points inside the range, None, (M, 4) their voxels).
+        """
+        voxels, counts, coors = [], [], []
+        for sample, cloud in enumerate(points):
+            if self.dynamic_voxels:
+                cells = self.pts_voxel_layer(cloud) if len(cloud) else cloud.new_zeros(0, 3, dtype=torch.int32)
+                keep = (cells >= 0).all(dim=1)
+                kept, cells = cloud[keep], cells[keep]
+            elif len(cloud):
+                kept, cells, count = self.pts_voxel_layer(cloud)
+                counts.append(count)
+            else:
+                kept = cloud.new_zeros(0, self.pts_voxel_layer.max_num_points, cloud.shape[1])
+                cells = cloud.new_zeros(0, 3, dtype=torch.int32)
+                counts.append(cloud.new_zeros(0, dtype=torch.int32))
+            voxels.append(kept)
+            coors.append(F.pad(cells, (1, 0), value=sample))
+        return torch.cat(voxels), torch.cat(counts) if counts else None, torch.cat(coors)
+
+    def _canvas(self, points):
+        """(B, C, ny, nx) pillar features on the BEV plane."""
+        voxels, counts, coors = self.voxelize(points)
+        # one value per channel has no batch statistics: such a batch is normalised with the running ones
+        too_few = len(voxels) < (2 if self.dynamic_voxels else 1)
+        with _running_statistics(self.pts_voxel_encoder, too_few):
+            if self.dynamic_voxels:
+                features, coors = self.pts_voxel_encoder(voxels, coors)
+            else:
+                features = self.pts_voxel_encoder(voxels, counts, coors)
+        return self.pts_middle_encoder(features, coors, len(points))
+
+    def extract_bev(self, batch):
+        """BEV maps of a batch.
+
+        Args:
+            batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors (x, y, z, intensity, dt), is read.
+
+        Returns:
+            BEVFeatures
+        """
+        if 'points' not in batch:
+            raise ValueError(f"CenterPointBEV needs 'points' in the batch; it has {sorted(batch)}")
+        stages = self.pts_backbone(self._canvas(batch['points']))
+        return BEVFeatures(backbone=list(stages), neck=self.pts_neck(stages)[0])
+
+    def extract_pts_feat(self, pts, img_feats=None, img_metas=None):
+        """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""
+        return [self.extract_bev(dict(points=pts)).neck]
+
+    def loss_from_bev(self, bev, batch):
+        """Detection losses ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox``.
+
+        Args:
+            bev: BEVFeatures of ``batch``.
+            batch: holds ``gt_bboxes_3d``, ``gt_labels_3d`` and, for a displacement head, ``img_metas``.
+        """
+        predictions = self.pts_bbox_head([bev.neck])
+        return self.pts_bbox_head.loss(
+            batch['gt_bboxes_3d'], batch['gt_labels_3d'], predictions, img_metas=batch.get('img_metas')
+        )
+
+    @auto_fp16(apply_to=())
+    def forward(self, return_loss=True, **batch):
+        """Losses (``return_loss``) or results. Unlike mmdet3d's, points are never rounded to float16."""
+        return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
+
+    def forward_train(self, **batch):
+        """Losses of a collated batch, see :meth:`loss_from_bev`; keys for other sensors are ignored."""
+        return self.loss_from_bev(self.extract_bev(batch), batch)
+
+    def forward_test(self, img_metas, **batch):
+        """Results of a collated batch, no test-time augmentation, see :meth:`simple_test`."""
+        return self.simple_test(img_metas, **batch)
+
+    def simple_test(self, img_metas, **batch):
+        """Detect.
+
+        Args:
+            img_metas: list of B dicts with ``box_type_3d``.
+            batch: collated keys, ``points`` among them.
+
+        Returns:
+            list: B dicts ``pts_bbox=dict(boxes_3d, scores_3d, labels_3d)`` on the CPU, bottom-centre boxes.
+        """
+        predictions = self.pts_bbox_head([self.extract_bev(batch).neck])
+        return [dict(pts_bbox=bbox3d2result(*item)) for item in self.pts_bbox_head.get_bboxes(predictions, img_metas)]
+
+
+@contextmanager
+def _running_statistics(module, active):
+    """Use ``module`` in evaluation mode inside the block when ``active``; gradients still reach its parameters."""
+    training = module.training
+    module.train(training and not active)
+    try:
+        yield
+    finally:
+        module.train(training)

@@ -1,0 +1,206 @@
+"""CenterPoint head for LiDAR and camera BEV maps: displacement targets, per-task scale-NMS, no side effects."""
+
+import copy
+
+import torch
+from mmdet3d.models.builder import HEADS
+from mmdet3d.models.dense_heads import CenterHead
+from torch import nn
+
+from .center_decode import build_task_nms, decode_peaks, inside
+from .center_targets import CenterTargetEncoder
+
+_REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
+_HEATMAP_EPS = 1e-4
+
+
+@HEADS.register_module()
+class BEVCenterHead(CenterHead):
+    """mmdet3d's CenterHead, same parameters and checkpoint keys, with its own targets, loss and decoding.
+
+    Differences: nothing passed in is changed (configs, predictions); losses and decoding run in float32; the velocity
+    channel may hold a displacement; NMS type, threshold and size factors per task; unlabelled (NaN) velocities are left
+    out of the loss instead of making it NaN.
+
+    Args:
+        in_channels: channels of the BEV map.
+        tasks: list of dict(class_names=[...]), in label order.
+        bbox_coder: mmdet3d's CenterPointBBoxCoder config; holds the geometry, ``max_num`` and ``score_threshold``.
+        common_heads: regression maps, name -> (channels, convolutions).
+        train_cfg: see ``center_targets.SETTING_KEYS``; None for a head that is never trained.
+        test_cfg: see ``center_decode.build_task_nms``; None for a head that never decodes.
+        velocity_mode: 'velocity': the ``vel`` channels are m/s. 'displacement': metres moved in ``frame_dt`` seconds,
+            the time between the two camera frames, read from ``img_metas``.
+        kwargs: CenterHead's other arguments (``share_conv_channel``, ``separate_head``, ``loss_cls``, ...).
+
+    Raises:
+        ValueError: unknown ``velocity_mode``, displacement without ``vel``, or bad train_cfg or test_cfg keys.
+    """
+
+    def __init__(
+        self,
+        in_channels,
+        tasks,
+        bbox_coder,
+        common_heads,
+        train_cfg=None,
+        test_cfg=None,
+        velocity_mode='velocity',
+        **kwargs,
+    ):
+        kwargs.setdefault('separate_head', dict(type='SeparateHead', init_bias=-2.19, final_kernel=3))
+        kwargs.update(tasks=tasks, bbox_coder=bbox_coder, common_heads=common_heads)
+        kwargs.update(train_cfg=train_cfg, test_cfg=test_cfg)
+        super().__init__(in_channels=in_channels, **copy.deepcopy(kwargs))
+        if velocity_mode not in ('velocity', 'displacement'):
+            raise ValueError(f"velocity_mode is 'velocity' or 'displacement', got {velocity_mode!r}")
+        if velocity_mode == 'displacement' and not self.with_velocity:
+            raise ValueError("velocity_mode='displacement' needs 'vel' in common_heads")
+        self.velocity_mode = velocity_mode
+        self._encoder = None
+        if train_cfg is not None:
+            self._encoder = CenterTargetEncoder(self.num_classes, self.train_cfg, self.norm_bbox, self.with_velocity)
+        if test_cfg is not None:
+            build_task_nms(self.test_cfg, self.class_names)
+
+    def init_weights(self):
+        """Start every heatmap at a low probability (``init_bias``).
+
+        mmdet3d means to, but its recursion stops at the plain ModuleList of task heads, and an untrained heatmap at 0.5
+        makes the first focal losses hundreds of times too large.
+        """
+        super().init_weights()
+        for task_head in self.task_heads:
+            nn.init.constant_(task_head.heatmap[-1].bias, task_head.init_bias)
+
+    def _frame_dt(self, img_metas, batch_size):
+        """(B, 1) seconds between the two frames of each sample."""
+        if img_metas is None or any('frame_dt' not in meta for meta in img_metas):
+            raise ValueError("velocity_mode='displacement' needs img_metas with 'frame_dt' (seconds) for every sample")
+        values = [float(meta['frame_dt']) for meta in img_metas]
+        if len(values) != batch_size or min(values) <= 0:
+            raise ValueError(f'frame_dt must be positive, one for each of {batch_size} samples, got {values}')
+        return torch.tensor(values)[:, None]
+
+    def _targets(self, gt_bboxes_3d, gt_labels_3d):
+        if self._encoder is None:
+            raise ValueError('this BEVCenterHead was built without train_cfg: it cannot make targets')
+        return self._encoder(gt_bboxes_3d, gt_labels_3d)
+
+    def encode_targets(self, gt_bboxes_3d, gt_labels_3d, img_metas=None):
+        """Targets of a batch, velocity channels in this head's ``velocity_mode``.
+
+        Args:
+            gt_bboxes_3d: list of B LiDARInstance3DBoxes (x, y, z, l, w, h, yaw, vx, vy), metres, radians, m/s.
+            gt_labels_3d: list of B int64 label tensors, class indices over all tasks.
+            img_metas: list of B dicts with ``frame_dt``; used in displacement mode only.
+
+        Returns:
+            CenterTargets
+        """
+        targets = self._targets(gt_bboxes_3d, gt_labels_3d)
+        if self.velocity_mode == 'displacement':
+            seconds = self._frame_dt(img_metas, len(gt_labels_3d))[..., None]
+            for boxes in targets.boxes:
+                boxes[..., 8:10] *= seconds.to(boxes)
+        return targets
+
+    def get_targets(self, gt_bboxes_3d, gt_labels_3d, img_metas=None):
+        """(heatmaps, boxes, indices, masks), lists over tasks, as mmdet3d's CenterHead; masks are bool."""
+        targets = self.encode_targets(gt_bboxes_3d, gt_labels_3d, img_metas)
+        return targets.heatmaps, targets.boxes, targets.indices, targets.masks
+
+    def heatmap_targets(self, gt_boxes, gt_labels):
+        """Ground-truth heatmaps, one (B, classes of the task, H, W) float32 tensor per task, peaks exactly 1.
+
+        Args:
+            gt_boxes: list of B LiDARInstance3DBoxes.
+            gt_labels: list of B int64 label tensors; the maps are made on their device.
+        """
+        return self._targets(gt_boxes, gt_labels).heatmaps
+
+    def loss(self, gt_bboxes_3d, gt_labels_3d, preds_dicts, img_metas=None):
+        """Gaussian focal loss on heatmaps and L1 on the regression at object cells, per task, in float32.
+
+        Args:
+            gt_bboxes_3d, gt_labels_3d, img_metas: see :meth:`encode_targets`.
+            preds_dicts: output of :meth:`forward`; left as it is.
+
+        Returns:
+            dict: ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
+        """
+        device = preds_dicts[0][0]['heatmap'].device
+        labels = [item.to(device) for item in gt_labels_3d]
+        targets = self.encode_targets(gt_bboxes_3d, labels, img_metas)
+        losses = {}
+        with torch.autocast(device.type, enabled=False):
+            for task, (preds,) in enumerate(preds_dicts):
+                heatmap = preds['heatmap'].float().sigmoid().clamp(_HEATMAP_EPS, 1 - _HEATMAP_EPS)
+                peaks = targets.heatmaps[task]
+                positives = peaks.eq(1).sum().clamp(min=1).float()
+                losses[f'task{task}.loss_heatmap'] = self.loss_cls(heatmap, peaks, avg_factor=positives)
+                losses[f'task{task}.loss_bbox'] = self._box_loss(preds, targets, task)
+        return losses
+
+    def _box_loss(self, preds, targets, task):
+        maps = torch.cat([preds[name].float() for name in _REGRESSION if name in preds], dim=1)
+        cells = targets.indices[task][..., None].expand(-1, -1, maps.shape[1])
+        pred = maps.flatten(2).transpose(1, 2).gather(1, cells)
+        target = targets.boxes[task]
+        mask = targets.masks[task][..., None] & ~target.isnan()
+        weight = mask * pred.new_tensor(self.train_cfg['code_weights'])
+        count = targets.masks[task].sum() + 1e-4
+        return self.loss_bbox(pred, torch.where(mask, target, torch.zeros_like(target)), weight, avg_factor=count)
+
+    def get_bboxes(self, preds_dicts, img_metas, img=None, rescale=False):
+        """mmdet3d's interface to :meth:`decode`; ``img`` and ``rescale`` have no effect there either."""
+        return [list(result) for result in self.decode(preds_dicts, img_metas)]
+
+    @torch.no_grad()
+    def decode(self, preds_dicts, img_metas, score_threshold=None, temperature=1.0, nms=None):
+        """Boxes of a batch in float32, without gradients.
+
+        Args:
+            preds_dicts: output of :meth:`forward`; left as it is.
+            img_metas: list of B dicts with ``box_type_3d`` and, in displacement mode, ``frame_dt`` (s).
+            score_threshold: keep boxes whose score is above it; None takes the larger of bbox_coder's and test_cfg's.
+            temperature: heatmap logits are divided by it before the sigmoid, so scores are sharpened below 1. The
+                threshold acts on sharpened scores: 0.1 with temperature 0.1 keeps original scores above 0.445.
+            nms: dict of test_cfg entries to replace for this call, e.g. dict(nms_type='rotate', nms_thr=0.2,
+                nms_rescale_factor=1.0).
+
+        Returns:
+            list: per sample (boxes, scores, labels): ``box_type_3d`` boxes (x, y, z, l, w, h, yaw, vx, vy) with z at
+            the bottom centre (its ``gravity_center`` is what targets use), m, rad, m/s; (N,) float32; (N,) int64
+            class indices over all tasks. Ordered by task, then by falling score.
+        """
+        if self.test_cfg is None:
+            raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')
+        settings = {**self.test_cfg, **(nms or {})}
+        if score_threshold is None:
+            score_threshold = max(self.bbox_coder.score_threshold or 0.0, settings.get('score_threshold', 0.0))
+        task_nms = build_task_nms(settings, self.class_names)
+        samples = [[] for _ in img_metas]
+        first_label = 0
+        for task, (preds,) in enumerate(preds_dicts):
+            for sample, (boxes, scores, labels) in zip(
+                samples, self._peaks(preds, img_metas, score_threshold, temperature)
+            ):
+                keep = task_nms[task](boxes, scores, labels)
+                keep = keep[inside(boxes[keep], settings.get('post_center_limit_range'))]
+                sample.append((boxes[keep], scores[keep], labels[keep] + first_label))
+            first_label += self.num_classes[task]
+        return [self._merge(sample, meta) for sample, meta in zip(samples, img_metas)]
+
+    def _peaks(self, preds, img_metas, score_threshold, temperature):
+        preds = {name: value.detach().float() for name, value in preds.items()}
+        if self.velocity_mode == 'displacement':
+            seconds = self._frame_dt(img_metas, len(preds['vel'])).to(preds['vel'])
+            preds['vel'] = preds['vel'] / seconds[..., None, None]
+        scores = (preds['heatmap'] / temperature).sigmoid()
+        return decode_peaks(scores, preds, self.bbox_coder, self.norm_bbox, score_threshold)
+
+    def _merge(self, tasks, meta):
+        boxes, scores, labels = (torch.cat(column) for column in zip(*tasks))
+        boxes[:, 2] -= boxes[:, 5] * 0.5
+        return meta['box_type_3d'](boxes, boxes.shape[1]), scores, labels

@@ -1,0 +1,149 @@
+"""From CenterPoint's dense maps to boxes: peaks, then non-maximum suppression per task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmcv.ops import nms_rotated
+from mmdet3d.core import circle_nms
+
+TEST_KEYS = frozenset(
+    [
+        'score_threshold',
+        'post_center_limit_range',
+        'nms_type',
+        'nms_thr',
+        'nms_rescale_factor',
+        'min_radius',
+        'pre_max_size',
+        'post_max_size',
+    ]
+)
+
+
+def decode_peaks(scores, maps, coder, norm_bbox, score_threshold):
+    """Boxes at the highest cells of one task's heatmap.
+
+    Args:
+        scores: (B, C, H, W) float32 in [0, 1].
+        maps: dict of float32 maps: reg (B, 2, H, W) cells, height (B, 1, H, W) m, dim (B, 3, H, W) m or log m, rot
+            (B, 2, H, W) sin and cos of yaw, and vel (B, 2, H, W) m/s when velocity is predicted.
+        coder: holds ``pc_range``, ``voxel_size``, ``out_size_factor``, ``max_num``, ``post_center_range``.
+        norm_bbox: ``dim`` holds logarithms.
+        score_threshold: keep scores above it.
+
+    Returns:
+        list: per sample ((N, 7 or 9) boxes with gravity centre, (N,) scores, (N,) int64 class in task), best first.
+    """
+    batch, _, height, width = scores.shape
+    flat = scores.flatten(1)
+    scores, cells = flat.topk(min(coder.max_num, flat.shape[1]), dim=1)
+    labels = torch.div(cells, height * width, rounding_mode='floor')
+    cells = cells % (height * width)
+
+    def gather(name):
+        feature = maps[name].flatten(2)
+        return feature.gather(2, cells[:, None].expand(-1, feature.shape[1], -1)).transpose(1, 2)
+
+    corner = torch.stack([cells % width, torch.div(cells, width, rounding_mode='floor')], dim=2)
+    step = scores.new_tensor([coder.out_size_factor * size for size in coder.voxel_size[:2]])
+    centre = (corner + gather('reg')) * step + scores.new_tensor([float(value) for value in coder.pc_range[:2]])
+    size = gather('dim').exp() if norm_bbox else gather('dim')
+    sin, cos = gather('rot').unbind(dim=2)
+    parts = [centre, gather('height'), size, torch.atan2(sin, cos)[..., None]]
+    if 'vel' in maps:
+        parts.append(gather('vel'))
+    boxes = torch.cat(parts, dim=2)
+    keep = inside(boxes, coder.post_center_range) & (scores > score_threshold)
+    return [(boxes[i][keep[i]], scores[i][keep[i]], labels[i][keep[i]]) for i in range(batch)]
+
+
+def inside(boxes, limits):
+    """Mask of boxes (..., >=3) whose centre lies in (x_min, y_min, z_min, x_max, y_max, z_max); all without limits."""
+    if limits is None or len(limits) == 0:
+        return torch.ones_like(boxes[..., 0], dtype=torch.bool)
+    limits = boxes.new_tensor([float(value) for value in limits])
+    return ((boxes[..., :3] >= limits[:3]) & (boxes[..., :3] <= limits[3:])).all(dim=-1)
+
+
+@dataclass(frozen=True)
+class TaskNMS:
+    """Non-maximum suppression of one task, across its classes.
+
+    Attributes:
+        kind: 'rotate' (IoU of BEV rectangles) or 'circle' (distance of centres).
+        threshold: IoU above which a lower box goes ('rotate'); squared distance in m^2 up to which it goes ('circle').
+        factors: per class, what l and w are multiplied with for the IoU only (scale-NMS); not used by 'circle'.
+        pre_max_size, post_max_size: number of boxes that enter and leave; None for no limit.
+    """
+
+    kind: str
+    threshold: float
+    factors: Sequence
+    pre_max_size: int = None
+    post_max_size: int = None
+
+    def __call__(self, boxes, scores, labels):
+        """Indices of the boxes to keep, by falling score.
+
+        Args:
+            boxes: (N, >=7) float32 x, y, z, l, w, h, yaw.
+            scores: (N,) float32.
+            labels: (N,) int64 class in the task.
+        """
+        order = scores.sort(descending=True, stable=True).indices
+        if self.kind == 'rotate':
+            order = order[: self.pre_max_size]
+        if len(order) == 0:
+            return order
+        boxes, scores, labels = boxes[order], scores[order], labels[order]
+        if self.kind == 'circle':
+            rows = torch.cat([boxes[:, :2], scores[:, None]], dim=1).detach().cpu().double().numpy()
+            keep = torch.as_tensor(circle_nms(rows, self.threshold, len(rows)), dtype=torch.long, device=boxes.device)
+        else:
+            scale = boxes.new_tensor(self.factors)[labels][:, None]
+            rectangles = torch.cat([boxes[:, :2], boxes[:, 3:5] * scale, boxes[:, 6:7]], dim=1)
+            keep = nms_rotated(rectangles, scores, self.threshold)[1]
+        return order[keep[: self.post_max_size]]
+
+
+def build_task_nms(settings, class_names):
+    """One :class:`TaskNMS` per task from mmdet3d's ``test_cfg``.
+
+    ``nms_type``, ``nms_thr``, ``min_radius`` (squared metres, needed by 'circle') and ``nms_rescale_factor`` are one
+    value or a list with one entry per task; a factor may itself be a list with one number per class of the task.
+
+    Args:
+        settings: dict with keys of ``TEST_KEYS``.
+        class_names: list of lists, the classes of each task.
+
+    Raises:
+        ValueError: unknown key or NMS type, or a list of the wrong length; names the key.
+    """
+    unknown = set(settings) - TEST_KEYS
+    if unknown:
+        raise ValueError(f'test_cfg of BEVCenterHead: unknown {sorted(unknown)}; known are {sorted(TEST_KEYS)}')
+    num_tasks = len(class_names)
+    kinds = _spread(settings['nms_type'], num_tasks, 'nms_type')
+    thresholds = _spread(settings.get('nms_thr'), num_tasks, 'nms_thr')
+    radii = _spread(settings.get('min_radius'), num_tasks, 'min_radius')
+    rescale = _spread(settings.get('nms_rescale_factor', 1.0), num_tasks, 'nms_rescale_factor')
+    tasks = []
+    for task, (kind, names) in enumerate(zip(kinds, class_names)):
+        if kind not in ('rotate', 'circle'):
+            raise ValueError(f"test_cfg: nms_type is 'rotate' or 'circle', got {kind!r} for task {task} {names}")
+        key, value = ('nms_thr', thresholds[task]) if kind == 'rotate' else ('min_radius', radii[task])
+        if value is None:
+            raise ValueError(f'test_cfg: nms_type {kind!r} of task {task} {names} needs {key}')
+        factors = _spread(rescale[task], len(names), f'nms_rescale_factor of task {task} {names}')
+        limits = settings.get('pre_max_size'), settings.get('post_max_size')
+        tasks.append(TaskNMS(kind, float(value), [float(factor) for factor in factors], *limits))
+    return tasks
+
+
+def _spread(value, count, name):
+    if not isinstance(value, (list, tuple)):
+        return [value] * count
+    if len(value) != count:
+        raise ValueError(f'test_cfg: {name} needs {count} entries, got {len(value)}: {value}')
+    return list(value)

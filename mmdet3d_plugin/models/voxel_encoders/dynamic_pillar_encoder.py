@@ -1,0 +1,102 @@
+"""Pillar features from every point of a pillar, on CPU and CUDA."""
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmcv.runner import force_fp32
+from mmdet3d.models.builder import VOXEL_ENCODERS
+from torch import nn
+
+from ...ops.scatter import group_points, scatter_points
+
+_REDUCTIONS = {'max': 'max', 'avg': 'mean'}
+
+
+@VOXEL_ENCODERS.register_module()
+class DynamicPillarEncoder(nn.Module):
+    """PointPillars' feature net without a limit on points per pillar or on pillars.
+
+    Each point is decorated with its offset to the mean of its pillar's points (3) and to the pillar centre
+    (``center_dims``), goes through Linear, BN, ReLU, and is reduced over its pillar; layers after the first also see
+    the pillar's feature. Parameter names and shapes are those of mmdet3d's DynamicPillarFeatureNet
+    (``pfn_layers.0.0.weight``, ``pfn_layers.0.1.*``), which needs CUDA kernels.
+
+    Args:
+        in_channels: values per point, x, y, z (m) first.
+        feat_channels: output channels of the layers.
+        voxel_size: (x, y, z) metres.
+        point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max) metres.
+        center_dims: 2 for the offset to the pillar centre in x, y; 3 adds z, as mmdet3d 1.0 and its checkpoints do.
+        norm_cfg: normalisation of the layers.
+        mode: 'max' or 'avg', reduction over a pillar.
+    """
+
+    dynamic_voxels = True
+
+    def __init__(
+        self,
+        in_channels,
+        feat_channels,
+        voxel_size,
+        point_cloud_range,
+        center_dims=2,
+        norm_cfg=None,
+        mode='max',
+    ):
+        super().__init__()
+        if center_dims not in (2, 3):
+            raise ValueError(f'center_dims is 2 (x, y) or 3 (x, y, z), got {center_dims!r}')
+        if mode not in _REDUCTIONS:
+            raise ValueError(f"mode is 'max' or 'avg', got {mode!r}")
+        self.raw_channels = in_channels
+        self.in_channels = in_channels + 3 + center_dims
+        self.center_dims = center_dims
+        self.mode = mode
+        self.fp16_enabled = False
+        self.voxel_size = tuple(float(value) for value in voxel_size)
+        self.point_cloud_range = tuple(float(value) for value in point_cloud_range)
+        norm_cfg = dict(type='BN1d', eps=1e-3, momentum=0.01) if norm_cfg is None else norm_cfg
+        layers, channels = [], self.in_channels
+        for out_channels in feat_channels:
+            linear = nn.Linear(channels, out_channels, bias=False)
+            layers.append(nn.Sequential(linear, build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)))
+            channels = 2 * out_channels
+        self.pfn_layers = nn.ModuleList(layers)
+
+    @force_fp32(apply_to=('features',), out_fp16=True)
+    def forward(self, features, coors):
+        """Encode.
+
+        Args:
+            features: (M, in_channels) points of the whole batch, BEV frame, metres.
+            coors: (M, 4) integer (sample, z, y, x) voxel of each point, none negative.
+
+        Returns:
+            tuple: ((V, feat_channels[-1]) pillar features, (V, 4) their (sample, z, y, x), in lexicographic order).
+
+        Raises:
+            ValueError: ``features`` with another number of channels.
+        """
+        if features.shape[1] != self.raw_channels:
+            raise ValueError(
+                f'points have {features.shape[1]} values but the pillar encoder was built for '
+                f'in_channels={self.raw_channels}'
+            )
+        groups = group_points(coors)
+        features = self._decorate(features, coors, groups)
+        reduce = _REDUCTIONS[self.mode]
+        for depth, layer in enumerate(self.pfn_layers):
+            points = layer(features)
+            pillars = scatter_points(points, groups, reduce)
+            if depth + 1 < len(self.pfn_layers):
+                features = torch.cat([points, pillars[groups.index]], dim=1)
+        return pillars, groups.coors
+
+    def _decorate(self, features, coors, groups):
+        """(M, in_channels + 3 + center_dims): raw values, offset to the cluster mean, offset to the pillar centre."""
+        xyz = features[:, :3]
+        to_mean = xyz - scatter_points(xyz, groups, 'mean')[groups.index]
+        dims = self.center_dims
+        size, low = xyz.new_tensor(self.voxel_size)[:dims], xyz.new_tensor(self.point_cloud_range)[:dims]
+        cells = coors[:, 1:].flip(1)[:, :dims].to(xyz.dtype)
+        to_center = xyz[:, :dims] - (low + (cells + 0.5) * size)
+        return torch.cat([features, to_mean, to_center], dim=1)
