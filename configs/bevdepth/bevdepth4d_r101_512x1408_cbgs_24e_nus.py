@@ -10,9 +10,7 @@ _base_ = './bevdepth4d_r50_256x704_cbgs_24e_nus.py'
 final_dim = (512, 1408)
 
 model = dict(
-    img_backbone=dict(
-        depth=101, init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet101-63fe2227.pth')
-    ),
+    img_backbone=dict(depth=101, init_cfg=dict(type='Pretrained', checkpoint='checkpoints/resnet101-63fe2227.pth')),
     img_view_transformer=dict(image_size=final_dim),
 )
 
