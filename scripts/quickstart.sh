@@ -6,4 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup.sh
 source .venv/bin/activate
-exec python tools/quickstart.py "$@"
+exec python -W ignore tools/quickstart.py "$@"

@@ -4,7 +4,7 @@
     python tools/quickstart.py --seeds 0,1,2
 
 Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes. Every step is one
-of the project's ordinary commands, printed in full in ``<out-dir>/.steps/*.json``. Model, schedule and data settings
+of the project's ordinary commands, printed in full in ``<out-dir>/steps/*.json``. Model, schedule and data settings
 live in ``configs/quickstart/``; only the flags of the generated data are here.
 """
 

@@ -194,10 +194,16 @@ class TestPlan:
 
     def test_every_flag_and_new_data_root_reach_the_commands(self, configs, tmp_path):
         plan = make_plan(configs, tmp_path, data_root=tmp_path / 'data')
-        assert plan.steps[0].command[-4:] == ('--version', 'v1.0-mini', '--scenes', '3')
+        assert plan.steps[0].command[2:] == ('--out-dir', f'{tmp_path}/data', '--version', 'v1.0-mini', '--scenes', '3')
         for step in plan.runs[0]['student']:
             assert f'data.val.ann_file={tmp_path}/data/val.pkl' in step.command
-        assert plan.steps[0].marker == tmp_path / 'data' / '.steps' / 'synthetic_data.json'
+        assert plan.steps[0].marker == tmp_path / '.data-made-by' / 'steps' / 'synthetic_data.json'
+
+    def test_only_the_quick_starts_own_data_are_replaced(self, configs, tmp_path):
+        synthetic = {'version': 'v1.0-mini', 'image-size': (8, 6)}
+        own = make_plan(configs, tmp_path, synthetic=synthetic).steps[0].command
+        assert own[3:5] == ('data/toy', '--overwrite') and own[-3:] == ('--image-size', '8', '6')
+        assert '--overwrite' not in make_plan(configs, tmp_path, data_root=tmp_path / 'data').steps[0].command
 
     def test_teacher_config_change_reaches_only_its_dependants(self, configs, tmp_path):
         def prints():

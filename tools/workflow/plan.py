@@ -49,6 +49,7 @@ class Plan:
         self.config_files, self.synthetic, self.pictures = configs, synthetic, pictures
         self.out_dir, self.seeds = out_dir, seeds
         self.configs = {name: Config.fromfile(file, import_custom_modules=False) for name, file in configs.items()}
+        self.own_data = data_root is None
         self.data_root = data_root or Path(self.configs['teacher'].data.val.data_root)
         self.data_steps = self._data_steps()
         self.runs = {seed: {} for seed in seeds}
@@ -81,18 +82,22 @@ class Plan:
             name=name,
             title=title,
             command=('python', *map(str, command)),
-            marker=home / '.steps' / f'{name}.json',
-            log=home / '.steps' / f'{name}.log' if home is self.data_root else home / 'logs' / f'{name}.log',
+            marker=home / 'steps' / f'{name}.json',
+            log=home / 'logs' / f'{name}.log',
             **kwargs,
         )
 
     def _data_steps(self):
         root, version = self.data_root, self.synthetic['version']
+        # Beside the data, as the generator replaces the whole folder; with the data, as several runs may share them.
+        home = root.parent / f'.{root.name}-made-by'
+        # A set the user pointed at is never replaced.
+        overwrite = ['--overwrite'] if self.own_data else []
         make = self._step(
             'synthetic_data',
             'generate synthetic nuScenes data',
-            ['tools/data_converter/make_synthetic_nuscenes.py', '--out-dir', root, *_flags(self.synthetic)],
-            home=root,
+            ['tools/data_converter/make_synthetic_nuscenes.py', '--out-dir', root, *overwrite, *_flags(self.synthetic)],
+            home=home,
             outputs=(root / version / 'sample.json',),
         )
         create = self._step(
@@ -100,7 +105,7 @@ class Plan:
             'collect annotations',
             ['tools/create_data.py', 'nuscenes', '--root-path', root, '--out-dir', root, '--extra-tag', 'nuscenes',
              '--version', version],
-            home=root,
+            home=home,
             outputs=(root / 'nuscenes_infos_train.pkl', root / 'nuscenes_infos_val.pkl'),
             after=(make,),
         )  # fmt: skip
@@ -108,7 +113,7 @@ class Plan:
             'prepare_4d',
             'link previous camera frames',
             ['tools/data_converter/prepare_nuscenes_for_bevdet4d.py', '--root-path', root, '--version', version],
-            home=root,
+            home=home,
             outputs=tuple(root / f'nuscenes_infos_{split}_4d_interval3_max60.pkl' for split in ('train', 'val')),
             after=(create,),
         )
@@ -178,5 +183,8 @@ class Plan:
 
 
 def _flags(settings):
-    """Turn ``{'seed': 0}`` into ``['--seed', 0]``."""
-    return [part for key, value in settings.items() for part in (f'--{key}', value)]
+    """Turn ``{'seed': 0, 'size': (4, 3)}`` into ``['--seed', 0, '--size', 4, 3]``."""
+    flags = []
+    for key, value in settings.items():
+        flags += [f'--{key}', *(value if isinstance(value, (list, tuple)) else [value])]
+    return flags
