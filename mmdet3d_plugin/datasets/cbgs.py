@@ -36,3 +36,7 @@ class SeededCBGSDataset(CBGSDataset):
         draws = int(sum(map(len, present)) / len(present))
         rng = np.random.default_rng(self.seed)
         return [int(index) for samples in present for index in rng.choice(samples, draws)]
+
+    def check_files(self, samples='spot', seed=0):
+        """Preflight of the wrapped data set, see :meth:`NuScenesBEVDataset.check_files`."""
+        self.dataset.check_files(samples, seed)

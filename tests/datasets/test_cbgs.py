@@ -59,6 +59,10 @@ def test_builds_from_a_config_over_our_data_set(info_files, tables_root):
     balanced = build_dataset(dict(type='SeededCBGSDataset', dataset=inner))
     assert isinstance(balanced.dataset, NuScenesBEVDataset)
     assert len(balanced) == 10 * 18  # each of ten classes is in every sample
+    balanced.check_files(samples='all')
+    balanced.dataset.data_root = 'elsewhere'
+    with pytest.raises(FileNotFoundError, match='^elsewhere: '):
+        balanced.check_files()
     assert balanced.CLASSES == NuScenesBEVDataset.CLASSES
 
 
