@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from helpers import toy_engine  # noqa: F401  (registers the toy data set and detector)
 
 REPO = Path(__file__).resolve().parents[2]

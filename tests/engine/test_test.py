@@ -47,7 +47,10 @@ def test_flags_that_make_no_sense_are_refused(run_test_tool, capsys, words, mess
     [
         (lambda state: state.pop('tail.bias'), 'missing: tail.bias'),
         (lambda state: state.update(extra=torch.zeros(1)), 'unexpected: extra'),
-        (lambda state: state.update({'tail.bias': torch.zeros(5)}), r'tail.bias \(5,\) in the file, \(1,\) in the model'),
+        (
+            lambda state: state.update({'tail.bias': torch.zeros(5)}),
+            r'tail.bias \(5,\) in the file, \(1,\) in the model',
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_one_clear_error(toy_config, checkpoint, run_test_tool, change, message):

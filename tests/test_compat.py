@@ -1,0 +1,127 @@
+"""Version gaps. What happens at import is tested in fresh interpreters."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+
+def run_python(code, tmp_path, *extra_paths):
+    """Standard output and error of a fresh interpreter; ``extra_paths`` shadow installed packages."""
+    paths = [*map(str, extra_paths), os.getcwd(), os.environ.get('PYTHONPATH', '')]
+    done = subprocess.run(
+        [sys.executable, '-W', 'always', '-c', textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))),
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def at_repo_root(repo_root, monkeypatch):
+    monkeypatch.chdir(repo_root)
+
+
+def test_mmdet3d_imports_and_mmcv_keeps_its_version(tmp_path):
+    out, err = run_python(
+        """
+        from importlib.metadata import version
+        import mmdet3d_plugin, mmcv, mmdet3d
+        print(mmcv.__version__ == version('mmcv-full'), mmdet3d.__version__)
+        """,
+        tmp_path,
+    )
+    assert out.split() == ['True', '1.0.0rc6']
+    assert 'Import mmdet3d_plugin first' not in err
+
+
+def test_mmdet3d_before_the_plugin_gets_advice_and_still_works(tmp_path):
+    code = """
+        try:
+            import mmdet3d
+        except AssertionError as error:
+            print('refused')
+        import mmdet3d_plugin
+        import mmdet3d
+        print(mmdet3d.__version__)
+        """
+    out, err = run_python(code, tmp_path)
+    assert out.split() == ['refused', '1.0.0rc6']
+    assert 'an earlier "import mmdet3d" failed' in err
+    assert 'Import mmdet3d_plugin first' in err
+
+
+def test_mmdet3d_imported_first_past_its_own_gate_gets_advice(tmp_path):
+    code = """
+        import sys, types
+        for name in ('torchvision', 'torchvision.models'):
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__path__ = []
+        sys.modules['torchvision'].models = sys.modules['torchvision.models']
+        import mmcv
+        true, mmcv.__version__ = mmcv.__version__, '1.7.0'
+        import numpy as np
+        np.int = np.long = np.bool = np.float = int
+        import mmdet3d
+        mmcv.__version__ = true
+        import mmdet3d_plugin
+        """
+    _, err = run_python(code, tmp_path)
+    assert 'mmdet3d was imported before mmdet3d_plugin. Import mmdet3d_plugin first' in err
+
+
+def test_torchvision_stands_in_only_when_it_cannot_be_imported(tmp_path):
+    broken = tmp_path / 'broken' / 'torchvision'
+    broken.mkdir(parents=True)
+    (broken / '__init__.py').write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    out, err = run_python('import mmdet3d_plugin, torchvision; print(torchvision.__version__)', tmp_path, broken.parent)
+    assert out.strip() == '0.0.0'
+    assert 'torchvision cannot be imported (operator torchvision::nms does not exist)' in err
+
+    working = tmp_path / 'working' / 'torchvision'
+    (working / 'models').mkdir(parents=True)
+    (working / '__init__.py').write_text("__version__ = '9.9'\nfrom . import models")
+    (working / 'models' / '__init__.py').write_text('')
+    out, err = run_python(
+        'import mmdet3d_plugin, torchvision; print(torchvision.__version__)', tmp_path, working.parent
+    )
+    assert out.strip() == '9.9'
+    assert 'stand-in' not in err
+
+
+def test_numpy_aliases_are_the_builtins():
+    assert (int, float, np.bool, object, np.long) == (int, float, bool, object, int)
+
+
+def test_checkpoints_with_tensors_load_quietly_and_others_with_a_warning(tmp_path, recwarn):
+    from mmcv.runner import CheckpointLoader
+
+    torch.save(dict(state_dict=dict(a=torch.ones(2)), meta=dict(epoch=1)), tmp_path / 'plain.pth')
+    assert CheckpointLoader.load_checkpoint(str(tmp_path / 'plain.pth'))['meta'] == {'epoch': 1}
+    assert not [w for w in recwarn if 'unpickled in full' in str(w.message)]
+
+    torch.save(dict(state_dict={}, meta=dict(score=np.float64(0.5))), tmp_path / 'numpy.pth')
+    with pytest.warns(UserWarning, match=r'numpy.pth holds Python objects .* only if you trust'):
+        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'numpy.pth'), map_location='cpu')
+    assert loaded['meta']['score'] == 0.5
+
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        CheckpointLoader.load_checkpoint('nowhere.pth')
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_data_containers_reach_the_gpu():
+    from mmcv.parallel import DataContainer, scatter
+
+    (moved,) = scatter(dict(img=DataContainer([torch.ones(2, 3)], stack=True)), [0])
+    assert moved['img'].device == torch.device('cuda', 0)
+    assert moved['img'].tolist() == [[1.0] * 3] * 2
