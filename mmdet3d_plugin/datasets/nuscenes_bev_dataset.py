@@ -27,8 +27,8 @@ class NuScenesBEVDataset(NuScenesDataset):
     ones are zero.
 
     Args:
-        ann_file (str): Info file.
-        data_root (str): nuScenes data root; paths in the info file are relative to it.
+        ann_file (str): Info file. Its paths are relative to ``data_root``.
+        data_root (str): nuScenes data root.
         pipeline (list[dict], optional): Pipeline steps.
         classes (Sequence[str], optional): Class names, in label order; default: the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
@@ -88,12 +88,8 @@ class NuScenesBEVDataset(NuScenesDataset):
         )
 
     def load_annotations(self, ann_file):
-        """Infos sorted by time, velocities made absolute, held compactly; `next` frames, which no one uses, left out.
-
-        Args:
-            ann_file (io.BufferedReader): The parent's open handle of ``self.ann_file``.
-        """
-        ann_file.close()
+        """Packed infos sorted by time, with absolute velocities, without ``next`` frames (no pipeline uses them)."""
+        ann_file.close()  # the parent's open handle of self.ann_file
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
@@ -149,6 +145,12 @@ class NuScenesBEVDataset(NuScenesDataset):
             item['ann_info'] = self.get_ann_info(index)
         return item
 
+    def prepare_train_data(self, index):
+        """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
+        if self.filter_empty_gt and not self._category_ids[index]:
+            return None
+        return super().prepare_train_data(index)
+
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d``, ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and ``gt_names`` of a sample."""
         annotations = super().get_ann_info(index)
@@ -158,12 +160,7 @@ class NuScenesBEVDataset(NuScenesDataset):
     def check_files(self, samples='spot', seed=0):
         """Preflight: stop with one clear error if files of the samples are missing.
 
-        Args:
-            samples (str): ``spot`` checks the first, the last and eight random samples, ``all`` every one.
-            seed (int): Seed of the random choice.
-
-        Raises:
-            FileNotFoundError: Names the files.
+        ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one.
         """
         use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
@@ -182,9 +179,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         if len(results) != len(self):
             raise ValueError(f'{len(results)} results for the {len(self)} samples of {self.ann_file}')
         class_range = self.eval_detection_configs.class_range
-        path = write_results_file(
-            results, self.data_infos, self.CLASSES, class_range, self.modality, folder=jsonfile_prefix
-        )
+        path = write_results_file(results, self.data_infos, self.CLASSES, class_range, self.modality, jsonfile_prefix)
         return path, None
 
     def evaluate(self, results, metric='bbox', logger=None, jsonfile_prefix=None):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmcv.parallel import DataContainer
 from mmdet3d.datasets import build_dataset
 from nuscenes_tables import SPEED, THINGS, Tables
 
@@ -107,6 +108,20 @@ def test_sample_without_boxes(tmp_path, save_base_infos):
     assert annotations['gt_bboxes_3d'].tensor.shape == (0, 9)
     assert annotations['gt_labels_3d'].shape == (0,) and annotations['gt_labels_3d'].dtype == np.int64
     assert dataset.get_cat_ids(1) == []
+
+
+def test_training_replaces_samples_without_boxes_unless_told_not_to(tmp_path, save_base_infos):
+    root = Tables({'scene-0061': 3}, things=[THINGS[-1]]).write(tmp_path)
+    path = save_base_infos(root)
+
+    def keep(results):
+        labels = torch.from_numpy(results['ann_info']['gt_labels_3d'])
+        return dict(sample_idx=results['sample_idx'], gt_labels_3d=DataContainer(labels))
+
+    replaced = NuScenesBEVDataset(path, str(root), pipeline=[keep])
+    assert [replaced[i]['sample_idx'] for i in range(3)] == ['scene-0061-sample0'] * 3
+    kept = NuScenesBEVDataset(path, str(root), pipeline=[keep], filter_empty_gt=False)
+    assert [kept[i]['sample_idx'] for i in range(3)] == [f'scene-0061-sample{i}' for i in range(3)]
 
 
 def test_training_without_a_single_object_is_an_error_not_an_endless_search(tmp_path, save_base_infos):
