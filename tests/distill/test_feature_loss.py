@@ -37,7 +37,7 @@ def softmax_times_count(values, temperature):
 def reference(student, teacher, regions, weights, *, attention, ratio, temperature, scale, channel, conv=None):
     """The same losses with Python floats and loops over samples, cells and channels (attention is a constant)."""
     batch, channels, height, width = student.shape
-    totals = {name: 0.0 for name in weights}
+    totals = dict.fromkeys(weights, 0.0)
     for b in range(batch):
         sites = [(i, j) for i in range(height) for j in range(width)]
         energy = {

@@ -1,0 +1,129 @@
+"""The frozen teacher: strict loading, always in eval mode, and invisible to whatever trains or saves the student."""
+
+import contextlib
+import copy
+import os
+import warnings
+from dataclasses import dataclass, field
+from typing import Optional
+
+import torch
+from mmcv import Config
+from mmdet3d.models import build_detector
+from mmdet3d.utils import get_root_logger
+
+from .teacher_checkpoint import file_sha256, load_strictly, read_checkpoint
+
+
+@dataclass(frozen=True)
+class TeacherInfo:
+    """Where a teacher comes from.
+
+    Attributes:
+        config: config file.
+        checkpoint: checkpoint file, None for random weights.
+        sha256: hash of the checkpoint file, hexadecimal.
+        num_keys: parameters and buffers loaded.
+        epoch: epoch of the checkpoint, when its meta tells.
+        metrics: what the checkpoint's meta tells of its quality, 'mAP' or 'best score'.
+    """
+
+    config: str
+    checkpoint: Optional[str] = None
+    sha256: Optional[str] = None
+    num_keys: int = 0
+    epoch: Optional[int] = None
+    metrics: dict = field(default_factory=dict)
+
+    def __str__(self):
+        if self.checkpoint is None:
+            return f'{self.config}, RANDOM weights'
+        text = f'{self.config}, {self.checkpoint} (sha256 {self.sha256[:12]}), all {self.num_keys} keys loaded'
+        text += '' if self.epoch is None else f', epoch {self.epoch}'
+        return text + ''.join(f', {name} {value:.4f}' for name, value in self.metrics.items())
+
+
+class FrozenTeacher:
+    """A detector that only answers.
+
+    Not a ``torch.nn.Module`` on purpose: a distiller that holds it has no extra parameters, buffers or state, so the
+    optimizer, DistributedDataParallel, checkpoints and ``train()`` never meet it. The distiller forwards device moves
+    through :meth:`apply_to_tensors`. It always runs in float32, in eval mode.
+
+    Args:
+        config (str): config file of the teacher, relative to the working directory.
+        checkpoint (str | None): its weights.
+        allow_random_weights (bool): must be True to go without a checkpoint.
+    """
+
+    def __init__(self, *, config, checkpoint=None, allow_random_weights=False):
+        if not os.path.isfile(config):
+            raise FileNotFoundError(f'teacher config {config!r} not found: give it relative to where you run from')
+        cfg = Config.fromfile(config)
+        if not checkpoint and not allow_random_weights:
+            raise ValueError(
+                f'teacher {config!r} has no checkpoint: set model.teacher.checkpoint to its weights, or, to distill '
+                f'from an untrained teacher for a test, model.teacher.allow_random_weights=True'
+            )
+        self.module = build_detector(copy.deepcopy(cfg.model), cfg.get('train_cfg'), cfg.get('test_cfg'))
+        if checkpoint:
+            self.info = self._load(config, checkpoint)
+        else:
+            self.module.init_weights()
+            self.info = TeacherInfo(config)
+            warnings.warn(f'teacher {config!r} runs with RANDOM weights: nothing useful can be learned from it')
+        self.module.requires_grad_(False).eval()
+        get_root_logger().info(f'teacher {type(self.module).__name__}: {self.info}')
+
+    def _load(self, config, checkpoint):
+        state, meta = read_checkpoint(checkpoint)
+        load_strictly(self.module, state, checkpoint, config)
+        best = (meta.get('hook_msgs') or {}).get('best_score')
+        found = {'mAP': meta.get('mAP'), 'best score': best}
+        return TeacherInfo(
+            config=config,
+            checkpoint=checkpoint,
+            sha256=file_sha256(checkpoint),
+            num_keys=len(state),
+            epoch=meta.get('epoch'),
+            metrics={name: float(value) for name, value in found.items() if value is not None},
+        )
+
+    @property
+    def pts_bbox_head(self):
+        """The detection head; its parameters are frozen too."""
+        return self.module.pts_bbox_head
+
+    @property
+    def point_cloud_range(self):
+        """(x_min, y_min, z_min, x_max, y_max, z_max), metres."""
+        return self.module.point_cloud_range
+
+    def bev_levels(self):
+        """Sizes of the BEV maps by level name."""
+        return self.module.bev_levels()
+
+    def apply_to_tensors(self, fn):
+        """``Module._apply`` of the teacher: how device moves reach it."""
+        self.module._apply(fn)
+
+    @contextlib.contextmanager
+    def _inference(self):
+        self.module.eval()  # whatever happened to it in between
+        device = next(self.module.parameters()).device
+        with torch.autocast(device.type, enabled=False):
+            yield
+
+    def extract_bev(self, batch):
+        """BEV features of a collated batch, without gradients."""
+        with torch.no_grad(), self._inference():
+            return self.module.extract_bev(batch)
+
+    def respond(self, neck):
+        """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map.
+
+        Returns:
+            tuple: per task a list with one dict of maps.
+        """
+        with self._inference():
+            return self.module.pts_bbox_head([neck.float()])
