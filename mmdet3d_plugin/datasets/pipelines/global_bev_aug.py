@@ -52,9 +52,8 @@ class GlobalBEVAug:
         matrix = np.eye(4) if self.test_mode else self._draw()
         results['bev_aug'] = matrix
         if 'points' in results:
-            xyz = results['points'].tensor[:, :3]
-            linear, shift = torch.from_numpy(matrix[:3, :3]).to(xyz), torch.from_numpy(matrix[:3, 3]).to(xyz)
-            results['points'].tensor[:, :3] = xyz @ linear.T + shift
+            points = results['points']
+            results['points'] = points.new_point(transform_points(points.tensor, matrix))
         if 'gt_bboxes_3d' in results:
             boxes = results['gt_bboxes_3d']
             results['gt_bboxes_3d'] = boxes.new_box(transform_boxes(boxes.tensor, matrix))
@@ -88,6 +87,14 @@ def bev_matrix(angle, scale, flip_x, flip_y):
     return matrix
 
 
+def transform_points(points, matrix):
+    """New (M, D) float32 points with columns 0..2 moved by ``matrix`` (4, 4) and the others as they were."""
+    matrix = torch.from_numpy(matrix).to(points)
+    moved = points.clone()
+    moved[:, :3] = points[:, :3] @ matrix[:3, :3].T + matrix[:3, 3]
+    return moved
+
+
 def transform_boxes(boxes, matrix):
     """Moves LiDAR boxes by a similarity that keeps z upright.
 
@@ -107,5 +114,6 @@ def transform_boxes(boxes, matrix):
     moved[:, 3:6] = source[:, 3:6] * torch.linalg.det(linear).abs() ** (1 / 3)
     heading = torch.stack([source[:, 6].cos(), source[:, 6].sin()], dim=1) @ planar.T
     moved[:, 6] = torch.atan2(heading[:, 1], heading[:, 0])
-    moved[:, 7:9] = source[:, 7:9] @ planar.T
+    if boxes.shape[1] > 7:
+        moved[:, 7:9] = source[:, 7:9] @ planar.T
     return moved.to(boxes)

@@ -7,7 +7,6 @@ the result is plain lists of dicts, which is also what ``Config.dump`` writes do
 
 from .select_adjacent_frames import NUSCENES_CAMERAS
 
-# CenterPoint counts the keyframe as one of its ten sweeps.
 KEYFRAME_POINTS = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
@@ -90,7 +89,8 @@ def camera_4d_pipelines(
         dict(type='GlobalBEVAug', **(bev_aug or {})),
     ]
     if teacher_sweeps:
-        train += [dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range), dict(type='PointShuffle')]
+        # not shuffled: the frozen teacher sees its points in the order of its own test pipeline, keyframe first
+        train.append(dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range))
     train += [
         *_target_filters(class_names, point_cloud_range),
         dict(

@@ -1,0 +1,103 @@
+"""Info files, data sets and collated batches made from a real or generated nuScenes data root, through our own code."""
+
+from pathlib import Path
+
+from mmcv import Config
+from mmcv.parallel import MMDataParallel, collate
+from mmdet3d.datasets import build_dataset
+from nuscenes import NuScenes
+from torch import nn
+
+from mmdet3d_plugin.datasets.infos.info_io import save_infos
+from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
+from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines, lidar_pipelines
+
+REPO = Path(__file__).resolve().parents[2]
+CLASSES = (
+    'car',
+    'truck',
+    'construction_vehicle',
+    'bus',
+    'trailer',
+    'barrier',
+    'motorcycle',
+    'bicycle',
+    'pedestrian',
+    'traffic_cone',
+)
+RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+
+
+def load_tables(root):
+    """The devkit's tables of a v1.0-mini data root."""
+    return NuScenes('v1.0-mini', str(root), verbose=False)
+
+
+def write_infos(nusc, folder, kind='4d'):
+    """Info file of every scene of ``nusc`` in ``folder``; returns its path."""
+    infos = build_infos(nusc, nusc.scene).infos
+    if kind == '4d':
+        infos = build_infos_4d(nusc, infos).infos
+    path = Path(folder) / f'nuscenes_infos_train_{kind}.pkl'
+    save_infos(path, infos, version='v1.0-mini', split='train', kind=kind, interval=3, max_prev=60)
+    return path
+
+
+def build(root, ann_file, pipeline, test_mode=False, **kwargs):
+    """NuScenesBEVDataset over ``ann_file`` with a pipeline."""
+    return build_dataset(
+        dict(
+            type='NuScenesBEVDataset',
+            data_root=str(root),
+            ann_file=str(ann_file),
+            pipeline=pipeline,
+            classes=CLASSES,
+            test_mode=test_mode,
+            **kwargs,
+        )
+    )
+
+
+def distill_pipelines(final_dim=(96, 256), **kwargs):
+    """(train, test) lists of the camera + teacher points pipelines at toy image size."""
+    options = dict(class_names=CLASSES, point_cloud_range=RANGE, depth_bounds=(1.0, 60.0, 1.0), teacher_sweeps=10)
+    return camera_4d_pipelines(final_dim=final_dim, **{**options, **kwargs})
+
+
+def teacher_pipelines(**kwargs):
+    """(train, test) lists of the LiDAR pipelines."""
+    return lidar_pipelines(class_names=CLASSES, point_cloud_range=RANGE, **kwargs)
+
+
+def config_dataset(name, root, ann_file, split='train'):
+    """Data set of ``configs/_base_/datasets/<name>.py`` moved to another data root and info file."""
+    cfg = Config.fromfile(str(REPO / 'configs' / '_base_' / 'datasets' / f'{name}.py')).data[split]
+    inner = cfg.dataset if 'dataset' in cfg else cfg
+    inner.data_root, inner.ann_file = str(root), str(ann_file)
+    return build_dataset(cfg)
+
+
+class _Echo(nn.Module):
+    def forward(self, **batch):
+        return batch
+
+
+def batch_of(samples):
+    """What a detector gets: ``samples`` collated and scattered by MMDataParallel without a GPU."""
+    return MMDataParallel(_Echo(), device_ids=[])(**collate(samples, samples_per_gpu=len(samples)))
+
+
+def training_batch(root, folder, indices=(0, 1), final_dim=(96, 256), **kwargs):
+    """A real batch for a distilled student from the data root ``root``; info files go to ``folder``.
+
+    Args:
+        root (Path): a v1.0-mini data root, for example the ``tiny_nuscenes`` fixture.
+        folder (Path): a writable folder, for example pytest's ``tmp_path``.
+        indices (Sequence[int]): samples of the batch.
+        final_dim (tuple[int]): (H, W) of the images.
+        kwargs: further arguments of ``camera_4d_pipelines``.
+    """
+    ann_file = write_infos(load_tables(root), folder)
+    dataset = build(root, ann_file, distill_pipelines(final_dim, **kwargs)[0])
+    return batch_of([dataset[index] for index in indices])
