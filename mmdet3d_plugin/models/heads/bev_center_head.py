@@ -8,7 +8,7 @@ from mmdet3d.models.dense_heads import CenterHead
 from torch import nn
 
 from .center_decode import build_task_nms, decode_peaks, inside
-from .center_targets import CenterTargetEncoder
+from .center_targets import CenterTargetEncoder, check_coder
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 _HEATMAP_EPS = 1e-4
@@ -34,7 +34,8 @@ class BEVCenterHead(CenterHead):
         kwargs: CenterHead's other arguments (``share_conv_channel``, ``separate_head``, ``loss_cls``, ...).
 
     Raises:
-        ValueError: unknown ``velocity_mode``, displacement without ``vel``, or bad train_cfg or test_cfg keys.
+        ValueError: unknown ``velocity_mode``, displacement without ``vel``, bad train_cfg or test_cfg keys, or different
+            grids in train_cfg and bbox_coder.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class BEVCenterHead(CenterHead):
         self._encoder = None
         if train_cfg is not None:
             self._encoder = CenterTargetEncoder(self.num_classes, self.train_cfg, self.norm_bbox, self.with_velocity)
+            check_coder(self.train_cfg, self.bbox_coder)
         if test_cfg is not None:
             build_task_nms(self.test_cfg, self.class_names)
 
@@ -153,7 +155,7 @@ class BEVCenterHead(CenterHead):
         return self.loss_bbox(pred, torch.where(mask, target, torch.zeros_like(target)), weight, avg_factor=count)
 
     def get_bboxes(self, preds_dicts, img_metas, img=None, rescale=False):
-        """mmdet3d's interface to :meth:`decode`; ``img`` and ``rescale`` have no effect there either."""
+        """mmdet3d's interface to :meth:`decode`; ``img`` and ``rescale`` are unused, as there."""
         return [list(result) for result in self.decode(preds_dicts, img_metas)]
 
     @torch.no_grad()

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from mmcv.ops import nms_rotated
-from mmdet3d.core import circle_nms
 
 TEST_KEYS = frozenset(
     [
@@ -98,13 +98,24 @@ class TaskNMS:
             return order
         boxes, scores, labels = boxes[order], scores[order], labels[order]
         if self.kind == 'circle':
-            rows = torch.cat([boxes[:, :2], scores[:, None]], dim=1).detach().cpu().double().numpy()
-            keep = torch.as_tensor(circle_nms(rows, self.threshold, len(rows)), dtype=torch.long, device=boxes.device)
+            keep = _circle_nms(boxes[:, :2], self.threshold)
         else:
             scale = boxes.new_tensor(self.factors)[labels][:, None]
             rectangles = torch.cat([boxes[:, :2], boxes[:, 3:5] * scale, boxes[:, 6:7]], dim=1)
             keep = nms_rotated(rectangles, scores, self.threshold)[1]
         return order[keep[: self.post_max_size]]
+
+
+def _circle_nms(centres, threshold):
+    """Rows of (N, 2) ``centres``, best first, without a kept row before them within squared distance ``threshold``."""
+    near = (centres[:, None] - centres[None]).square().sum(dim=2) <= threshold
+    near, keep = near.cpu().numpy(), []
+    gone = np.zeros(len(near), dtype=bool)
+    for row, neighbours in enumerate(near):
+        if not gone[row]:
+            keep.append(row)
+            gone |= neighbours
+    return torch.tensor(keep, dtype=torch.long, device=centres.device)
 
 
 def build_task_nms(settings, class_names):

@@ -166,3 +166,14 @@ def check_settings(settings, with_velocity):
     codes = 10 if with_velocity else 8
     if len(settings['code_weights']) != codes:
         raise ValueError(f'train_cfg: code_weights needs {codes} numbers, got {settings["code_weights"]}')
+
+
+def check_coder(settings, coder):
+    """Fail when targets (``train_cfg``) and decoding (``bbox_coder``) use different grids."""
+    ours = [*settings['point_cloud_range'][:2], *settings['voxel_size'][:2], settings['out_size_factor']]
+    theirs = [*coder.pc_range[:2], *coder.voxel_size[:2], coder.out_size_factor]
+    if any(abs(a - b) > 1e-6 for a, b in zip(ours, theirs)):
+        raise ValueError(
+            f'x_min, y_min, voxel x, voxel y, out_size_factor are {ours} in train_cfg but {theirs} in bbox_coder: make '
+            f'them the same'
+        )
