@@ -198,6 +198,8 @@ class Camera:
 
     def cast(self, objects, rotation, origin):
         """Geometry pass: depth, owner, part, plane maps and amodal counts."""
+        # One memory layout, so one compilation: slices of quaternion products are strided.
+        rotation = np.ascontiguousarray(rotation)
         depth = np.full(self.size, np.inf)
         owner, part_of, plane_of, stamp = (np.full(self.size, -1, dtype=np.int16) for _ in range(4))
         amodal = np.zeros(len(objects), dtype=np.int64)
@@ -209,6 +211,7 @@ class Camera:
 
     def render(self, objects, colours, look, rotation, origin, rng):
         """``rotation`` (3, 3) camera -> world, ``origin`` (3,) m; ``look`` as World.look; ``rng`` sets the noise."""
+        rotation = np.ascontiguousarray(rotation)
         depth, owner, part_of, plane_of, amodal = self.cast(objects, rotation, origin)
         shadow = np.ones(self.size)
         _contact_shadow(objects, rotation, origin, self.lens, owner, shadow)

@@ -67,7 +67,7 @@ SPECS = {
     ),
     'trailer': ClassSpec(
         'vehicle.trailer', (12.0, 2.9, 3.85), (1.00, 0.12, 0.20), (2.0, 4.0), 0.25, 'trailer', 'vehicle.moving',
-        'vehicle.parked', ((0.86, 0.86, 0.90), (0.80, 0.82, 0.86)), ((0.75, 0.08, 0.12), (0.20, 0.15, 0.60)),
+        'vehicle.parked', ((0.86, 0.86, 0.90), (0.80, 0.82, 0.86)), ((0.42, 0.12, 0.62), (0.20, 0.15, 0.60)),
         road_aligned=True,
     ),
     'barrier': ClassSpec(

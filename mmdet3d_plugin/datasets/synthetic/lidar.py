@@ -112,6 +112,7 @@ class Lidar:
 
     def scan(self, objects: np.ndarray, rotation: np.ndarray, origin: np.ndarray, rng) -> np.ndarray:
         """``objects`` (N, 8) as in World.objects_at; ``rotation`` (3, 3) LiDAR -> world; ``origin`` (3,) m."""
+        rotation = np.ascontiguousarray(rotation)
         shape = self.directions.shape[:2]
         ranges = np.full(shape, np.inf)
         cosine = np.zeros(shape)

@@ -1,0 +1,40 @@
+"""The command that writes a synthetic set."""
+
+import importlib.util
+
+import pytest
+
+
+@pytest.fixture(scope='module')
+def tool(request):
+    path = request.config.rootpath / 'tools' / 'data_converter' / 'make_synthetic_nuscenes.py'
+    spec = importlib.util.spec_from_file_location('make_synthetic_nuscenes', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SMALL = [
+    *('--scenes', '2', '--keyframes', '1', '--image-size', '32', '18', '--lidar-beams', '4', '--workers', '1'),
+    *('--lidar-azimuth-steps', '32', '--objects', 'car=1,truck=0,construction_vehicle=0,bus=0,trailer=0'),
+]
+
+
+def test_writes_skips_and_refuses(tool, tmp_path, capsys):
+    out = str(tmp_path / 'set')
+    tool.main(['--out-dir', out, *SMALL])
+    assert (tmp_path / 'set' / 'v1.0-mini' / 'sample.json').is_file()
+    tool.main(['--out-dir', out, *SMALL])
+    assert 'already generated' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='--overwrite'):
+        tool.main(['--out-dir', out, *SMALL, '--seed', '3'])
+    with pytest.raises(SystemExit, match='multiple of the keyframe rate'):
+        tool.main(['--out-dir', out, *SMALL, '--lidar-sweep-hz', '7'])
+
+
+def test_objects_option(tool, capsys):
+    counts = tool.parse_objects('car=1, bus=0')
+    assert (counts['car'], counts['bus'], counts['barrier']) == (1, 0, 4)
+    with pytest.raises(SystemExit):
+        tool.parse_args(['--out-dir', 'x', '--objects', 'car'])
+    assert 'CLASS=COUNT' in capsys.readouterr().err
