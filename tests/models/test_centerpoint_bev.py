@@ -164,6 +164,15 @@ def test_other_sensors_keys_are_ignored():
     model(**batch, img=torch.zeros(2, 1), gt_depth=torch.zeros(2, 1))
 
 
+def test_mixed_precision_keeps_points_exact(monkeypatch):
+    model, batch = build(), make_batch()
+    model.fp16_enabled = True
+    seen = []
+    monkeypatch.setattr(model, 'forward_train', lambda **kwargs: seen.extend(kwargs['points']))
+    model(return_loss=True, **batch)
+    assert all(torch.equal(a, b) and a.dtype == torch.float32 for a, b in zip(seen, batch['points']))
+
+
 def test_missing_points_are_named():
     with pytest.raises(ValueError, match="'points'.*img_metas"):
         build().extract_bev(dict(img_metas=[]))

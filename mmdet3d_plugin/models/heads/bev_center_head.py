@@ -34,8 +34,8 @@ class BEVCenterHead(CenterHead):
         kwargs: CenterHead's other arguments (``share_conv_channel``, ``separate_head``, ``loss_cls``, ...).
 
     Raises:
-        ValueError: unknown ``velocity_mode``, displacement without ``vel``, bad train_cfg or test_cfg keys, or different
-            grids in train_cfg and bbox_coder.
+        ValueError: unknown ``velocity_mode``, displacement without ``vel``, bad train_cfg or test_cfg keys, or
+            different grids in train_cfg and bbox_coder.
     """
 
     def __init__(
