@@ -1,0 +1,133 @@
+"""Two processes on one CPU: equal to one process, through the wrapper and through the command-line scripts."""
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from helpers.batch import make_batch
+from helpers.gradients import build, gloo_worker, step_gradients
+from helpers.toy_models import toy_bevdepth_cfg, toy_centerpoint_cfg
+
+from mmdet3d_plugin.engine import init_distributed, wrap_model
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def distilled_cfg(folder):
+    """A distilled toy with every kind of aligner and loss the method uses."""
+    teacher = folder / 'teacher.py'
+    teacher.write_text(f'model = {toy_centerpoint_cfg()!r}')
+    aoa = dict(type='AOAAligner', num_heads=2)
+    return dict(
+        type='DualDistill',
+        student=toy_bevdepth_cfg(),
+        teacher=dict(config=str(teacher), allow_random_weights=True),
+        levels=[
+            dict(name='backbone1', aligner=aoa, loss=dict(type='RegionWeightedFeatureLoss')),
+            dict(name='backbone2', aligner=aoa, loss=dict(type='RegionWeightedFeatureLoss')),
+            dict(
+                name='head',
+                aligner=dict(type='Conv1x1Aligner'),
+                loss=dict(type='RegionWeightedFeatureLoss', fp_weight=6e-2),
+            ),
+        ],
+        response=dict(type='CrossHeadBoxLoss'),
+    )
+
+
+def test_two_processes_average_the_gradients_of_the_distilled_toy(tmp_path):
+    cfg = distilled_cfg(tmp_path)
+    halves = [make_batch(batch_size=2, num_boxes=[5, 3], seed=0), make_batch(batch_size=2, num_boxes=[0, 4], seed=1)]
+    mp.spawn(gloo_worker, args=(2, free_port(), cfg, halves, str(tmp_path)), nprocs=2)
+    both = [torch.load(tmp_path / f'rank{rank}.pth', weights_only=True) for rank in (0, 1)]
+
+    single = [step_gradients(wrap_model(build(cfg), 'cpu', distributed=False), half) for half in halves]
+    assert set(both[0]) == set(single[0]) and len(single[0]) > 50
+    assert any(name.startswith('distill.aligners') for name in both[0])
+    for name in single[0]:
+        mean = (single[0][name] + single[1][name]) / 2
+        scale = mean.abs().max().clamp(min=1e-5)  # smaller gradients are the rounding of larger ones
+        assert torch.equal(both[0][name], both[1][name]), name
+        assert (both[0][name] - mean).abs().max() < 1e-5 * scale, name
+    assert any((single[0][name] - single[1][name]).abs().max() > 1e-3 for name in single[0])
+
+
+@pytest.fixture
+def script(repo_root):
+    """Run one of tools/*.sh with the toy components importable; returns its output."""
+
+    def run(name, *words):
+        path = os.pathsep.join([str(repo_root), str(repo_root / 'tests'), os.environ.get('PYTHONPATH', '')])
+        env = dict(os.environ, PYTHONPATH=path, PORT=str(free_port()), OMP_NUM_THREADS='1')
+        done = subprocess.run(
+            ['bash', str(repo_root / 'tools' / name), *map(str, words)],
+            capture_output=True, text=True, env=env, timeout=300,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_dist_scripts_train_and_test_with_two_processes(script, toy_config, tmp_path):
+    options = ['--cfg-options', 'runner.max_epochs=1', 'data.samples_per_gpu=3']
+    status, output = script('dist_train.sh', toy_config, 2, '--work-dir', tmp_path / 'run', *options)
+    assert status == 0, output
+    assert 'effective batch size 6 = 2 process(es) x 3 sample(s) x 1 accumulated iteration(s)' in output
+    log = next((tmp_path / 'run').glob('*.log.json')).read_text().splitlines()
+    assert [json.loads(line).get('NDS') for line in log if '"val"' in line] == [0.5]
+
+    out = tmp_path / 'predictions.pkl'
+    words = [toy_config, tmp_path / 'run' / 'epoch_1.pth', 2, '--eval', 'bbox', '--out', out, '--work-dir', tmp_path]
+    status, output = script('dist_test.sh', *words)
+    assert status == 0, output
+    assert [entry['index'] for entry in pickle.loads(out.read_bytes())] == ['token0', 'token1', 'token2']
+
+
+@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_scripts_say_how_to_call_them(script, name):
+    status, output = script(name)
+    assert status == 2
+    assert f'bash tools/{name} <' in output or f'bash tools/{name}' in output
+
+
+def test_slurm_script_starts_one_torchrun_a_node(script, tmp_path, monkeypatch):
+    tools = tmp_path / 'bin'
+    tools.mkdir()
+    (tools / 'srun').write_text('#!/bin/sh\nwhile [ "$1" != bash ]; do echo "srun: $1"; shift; done\nexec "$@"\n')
+    (tools / 'scontrol').write_text('#!/bin/sh\necho node7; echo node8\n')
+    (tools / 'python').write_text('#!/bin/sh\necho "python: $*"\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    monkeypatch.setenv('PATH', str(tools), prepend=os.pathsep)
+    monkeypatch.setenv('NODES', '2')
+    monkeypatch.setenv('GPUS_PER_NODE', '4')
+    monkeypatch.setenv('SLURM_NODEID', '1')
+    monkeypatch.setenv('SLURM_JOB_NODELIST', 'node[7-8]')
+    status, output = script('slurm_train.sh', 'gpu', 'job', 'config.py', '--seed', '3')
+    assert status == 0, output
+    assert 'srun: --nodes=2' in output and 'srun: --gres=gpu:4' in output
+    assert '--nnodes=2 --node_rank=1 --master_addr=node7' in output and '--nproc_per_node=4' in output
+    assert output.rstrip().endswith('train.py config.py --launcher pytorch --seed 3')
+
+
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+@pytest.mark.skipif(torch.cuda.is_available(), reason='these launchers are for GPUs')
+def test_gpu_launchers_are_refused_without_a_gpu(launcher):
+    with pytest.raises(ValueError, match='needs a GPU; start CPU processes with torchrun'):
+        init_distributed(launcher, {})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='mmcv reports this itself on a GPU')
+def test_torchrun_launcher_without_torchrun_is_explained(monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(ValueError, match='tools/dist_train.sh'):
+        init_distributed('pytorch', {})
