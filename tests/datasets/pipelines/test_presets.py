@@ -121,7 +121,7 @@ def test_testing_is_deterministic(tiny_nuscenes, tiny_infos, pipelines):
 def test_sweeps_bring_their_age_and_the_keyframe_comes_first(tiny_nuscenes, tiny_infos, nearest):
     """Ten sweeps with the keyframe: the nearest nine at test, any nine of the infos' ten at training."""
     pipeline = nuscenes_batch.teacher_pipelines()[1] if nearest else nuscenes_batch.distill_pipelines()[0]
-    dataset = nuscenes_batch.build(tiny_nuscenes, tiny_infos, pipeline)
+    dataset = nuscenes_batch.build(tiny_nuscenes, tiny_infos, pipeline, test_mode=nearest)
     index = max(range(len(dataset)), key=lambda i: len(dataset.data_infos[i]['sweeps']))
     info = dataset.data_infos[index]
     known = np.array(sorted((info['timestamp'] - sweep['timestamp']) / 1e6 for sweep in info['sweeps']))
