@@ -16,6 +16,12 @@ from .geometry import build_frustum, locate_frustum, num_depth_bins
 _NUM_CAMERA_NUMBERS = 33  # see CameraGeometry.flat_numbers
 
 
+def _leave_out_frustum(module, state_dict, prefix, local_metadata):
+    """State dict hook: mmcv writes non-persistent buffers into checkpoints, where they fail strict loading."""
+    for name in ('frustum_uv1', 'frustum_depths'):
+        state_dict.pop(prefix + name, None)
+
+
 @NECKS.register_module()
 class LSSViewTransform(BaseModule):
     """Image features of N cameras -> one BEV map, through a depth distribution per pixel.
@@ -66,6 +72,7 @@ class LSSViewTransform(BaseModule):
         uv1, depths = build_frustum(image_size, stride, self.depth_bound, frustum_anchor)
         self.register_buffer('frustum_uv1', uv1, persistent=False)
         self.register_buffer('frustum_depths', depths, persistent=False)
+        self._register_state_dict_hook(_leave_out_frustum)
 
         width = depth_channels
         self.se = CameraGate(in_channels=in_channels, out_channels=width, num_numbers=_NUM_CAMERA_NUMBERS)
