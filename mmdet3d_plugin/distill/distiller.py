@@ -33,8 +33,9 @@ class DualDistill(Base3DDetector):
     Args:
         student (dict): detector config.
         teacher (dict): ``config``, ``checkpoint``, ``allow_random_weights``, see :class:`FrozenTeacher`.
-        levels (list[dict]): each ``name`` ('backbone0', ..., 'head'), ``aligner`` (config) and optionally ``loss``
-            (config of a feature loss).
+        levels (dict): name ('backbone0', ..., 'head') -> dict with ``aligner`` (config) and optionally ``loss`` (config
+            of a feature loss); None switches an inherited level off. A list of such dicts, each with its ``name``,
+            means the same but cannot be overridden level by level in a child config.
         response (dict | None): config of a response loss; needs a level 'head'.
         inherit_head (bool): start the student's task heads from the teacher's.
         train_cfg, test_cfg: must be None, they belong into ``student``.
@@ -72,7 +73,9 @@ class DualDistill(Base3DDetector):
     def _build_levels(self, levels):
         aligners, losses = nn.ModuleDict(), nn.ModuleDict()
         self.teacher_levels = {}
-        for cfg, (name, (ours, theirs)) in zip(levels, wiring.pair_levels(levels, self.student, self.teacher).items()):
+        entries = wiring.level_entries(levels)
+        for name, (ours, theirs) in wiring.pair_levels(entries, self.student, self.teacher).items():
+            cfg = entries[name]
             try:
                 aligners[name] = build_aligner(cfg['aligner'], ours, theirs)
             except ValueError as error:

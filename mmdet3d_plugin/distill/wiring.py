@@ -5,38 +5,48 @@ Every check raises a one-line ValueError that names both sides and the fix.
 
 from ..models.bev_features import BEVGrid
 
-_LEVEL_KEYS = {'name', 'aligner', 'loss'}
+
+def level_entries(levels):
+    """Level configs by name, without ``name`` inside.
+
+    Args:
+        levels (dict | list): {name: dict(aligner=..., loss=...)}, where None switches an inherited level off, or a
+            list of dict(name=..., aligner=..., loss=...).
+
+    Returns:
+        dict: name -> dict with ``aligner`` and optionally ``loss``.
+    """
+    if not isinstance(levels, dict):
+        names = [entry['name'] for entry in levels]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'levels: {", ".join(twice)} listed twice, keep one entry each')
+        levels = {entry['name']: {key: entry[key] for key in entry if key != 'name'} for entry in levels}
+    entries = {name: dict(entry) for name, entry in levels.items() if entry is not None}
+    for name, entry in entries.items():
+        if not {'aligner'} <= set(entry) <= {'aligner', 'loss'}:
+            raise ValueError(f'levels: {name!r} takes aligner and optionally loss, got {sorted(entry)}')
+    if not entries:
+        raise ValueError('levels: nothing to distill, list at least one level')
+    return entries
 
 
-def _lookup(levels, name, side):
-    if name not in levels:
-        raise ValueError(f'levels: {name!r} is not a level of the {side}, which has {", ".join(levels)}')
-    return levels[name]
-
-
-def pair_levels(level_cfgs, student, teacher):
+def pair_levels(names, student, teacher):
     """Sizes of each configured level pair.
 
     Args:
-        level_cfgs (list[dict]): ``name``, ``aligner`` and optionally ``loss``.
+        names (Iterable[str]): level names.
         student, teacher: objects with ``bev_levels()``.
 
     Returns:
-        dict: name -> (student BEVLevel, teacher BEVLevel), in the order of the config.
+        dict: name -> (student BEVLevel, teacher BEVLevel).
     """
-    pairs = {}
-    of_student, of_teacher = student.bev_levels(), teacher.bev_levels()
-    for cfg in level_cfgs:
-        unknown = set(cfg) - _LEVEL_KEYS
-        if unknown or not {'name', 'aligner'} <= set(cfg):
-            raise ValueError(f'levels: an entry has name, aligner and optionally loss, got {sorted(cfg)}')
-        name = cfg['name']
-        if name in pairs:
-            raise ValueError(f'levels: {name!r} is listed twice, keep one entry')
-        pairs[name] = (_lookup(of_student, name, 'student'), _lookup(of_teacher, name, 'teacher'))
-    if not pairs:
-        raise ValueError('levels: nothing to distill, list at least one level')
-    return pairs
+    sides = {'student': student.bev_levels(), 'teacher': teacher.bev_levels()}
+    for name in names:
+        for side, levels in sides.items():
+            if name not in levels:
+                raise ValueError(f'levels: {name!r} is not a level of the {side}, which has {", ".join(levels)}')
+    return {name: (sides['student'][name], sides['teacher'][name]) for name in names}
 
 
 def check_same_extent(student, teacher):

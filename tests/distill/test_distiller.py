@@ -222,6 +222,14 @@ def test_variants_are_configuration(teacher):
     assert not any(name.startswith('distill.') for name in losses) and 'crd.task0.loss_bbox' in losses
 
 
+def test_levels_by_name_can_be_switched_off(teacher):
+    by_name = {entry.pop('name'): entry for entry in level_cfgs()}
+    listed, named = build(distiller_cfg(teacher)), build(distiller_cfg(teacher, levels=by_name))
+    assert list(listed.state_dict()) == list(named.state_dict())
+    fewer = build(distiller_cfg(teacher, levels=dict(by_name, backbone2=None)))
+    assert list(fewer.distill['aligners']) == ['backbone1', 'head']
+
+
 def test_config_is_not_changed(teacher):
     cfg = Config(dict(model=distiller_cfg(teacher))).model
     before = copy.deepcopy(cfg)
@@ -247,12 +255,15 @@ WIRING_ERRORS = {
         with_level(0, name='backbone7'),
         r"'backbone7' is not a level of the student, which has backbone0, backbone1, backbone2, head",
     ),
-    'level listed twice': (with_level(0, name='head'), "'head' is listed twice"),
-    'unknown level key': (with_level(0, weight=2.0), r"got \['aligner', 'loss', 'name', 'weight'\]"),
+    'level listed twice': (with_level(0, name='head'), 'head listed twice'),
+    'unknown level key': (
+        with_level(0, weight=2.0),
+        r"'backbone1' takes aligner and optionally loss, got \['aligner', 'loss', 'weight'\]",
+    ),
     'no level': (dict(levels=[]), 'list at least one level'),
     'heads that do not divide': (
         with_level(0, aligner=dict(type='AOAAligner', num_heads=5)),
-        r"level 'backbone1' \(student 16@8x8, teacher 16@16x16\): AOAAligner: attention over 16 channels cannot have 5 heads",
+        r"level 'backbone1' \(student 16@8x8, teacher 16@16x16\): AOAAligner: attention over 16 channels cannot",
     ),
     'false positives off the heatmap grid': (
         with_level(1, loss=dict(type='RegionWeightedFeatureLoss', fp_weight=0.1)),
