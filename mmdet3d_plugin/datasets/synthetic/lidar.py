@@ -1,12 +1,12 @@
 """Spinning LiDAR: rays against every object's convex parts and the ground, nearest hit wins."""
 
 import numpy as np
-from numba import njit
 
 from . import materials
+from .jit import compiled
 from .raycast import corner_in_sensor, enter_part, facing_planes, scratch, world_to_unit
 from .rig import HIGHEST_BEAM, LOWEST_BEAM
-from .shapes import SHAPES
+from .templates import SHAPES
 
 
 def beam_directions(beams: int, azimuth_steps: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def beam_directions(beams: int, azimuth_steps: int) -> np.ndarray:
     )
 
 
-@njit(cache=True)
+@compiled
 def _cast_ground(directions, rotation, height, max_range, ranges, cosine, material):
     for a in range(directions.shape[0]):
         for r in range(directions.shape[1]):
@@ -32,7 +32,7 @@ def _cast_ground(directions, rotation, height, max_range, ranges, cosine, materi
                 material[a, r] = materials.GROUND
 
 
-@njit(cache=True)
+@compiled
 def _window(obj, corners, n_corners, rotation, origin, n_azimuth, corner):
     """First azimuth column, number of columns and the elevation bounds (rad) that may see a part."""
     centre_x, centre_y = 0.0, 0.0
@@ -62,7 +62,7 @@ def _window(obj, corners, n_corners, rotation, origin, n_azimuth, corner):
     return first, columns, lowest, highest
 
 
-@njit(cache=True)
+@compiled
 def _cast_objects(
     objects, first_part, planes, n_planes, corners, n_corners, part_material, directions, elevation, rotation, origin,
     ranges, cosine, material,

@@ -1,12 +1,14 @@
 """Compiled geometry shared by the camera and the LiDAR: rays against convex parts in object coordinates."""
 
 import numpy as np
-from numba import njit
 
+from .jit import compiled
 from .shapes import MAX_PLANES
 
+_NEAR = 0.05
 
-@njit(cache=True)
+
+@compiled
 def world_to_unit(obj, rotation, origin, linear, offset):
     """Map of sensor coordinates into an object's normalised coordinates.
 
@@ -24,7 +26,7 @@ def world_to_unit(obj, rotation, origin, linear, offset):
     offset[2] = dz / obj[6]
 
 
-@njit(cache=True)
+@compiled
 def corner_in_sensor(obj, corner, rotation, origin, out):
     """Sensor coordinates (m) of a normalised corner of an object; inverse of :func:`world_to_unit`."""
     c, s = np.cos(obj[3]), np.sin(obj[3])
@@ -36,7 +38,7 @@ def corner_in_sensor(obj, corner, rotation, origin, out):
         out[k] = rotation[0, k] * wx + rotation[1, k] * wy + rotation[2, k] * wz
 
 
-@njit(cache=True)
+@compiled
 def facing_planes(planes, n_planes, offset, gap, front):
     """Distances c - n.o of the ray origin to each plane, and whether the origin is outside; False if inside all."""
     outside = False
@@ -47,7 +49,7 @@ def facing_planes(planes, n_planes, offset, gap, front):
     return outside
 
 
-@njit(cache=True)
+@compiled
 def enter_part(planes, n_planes, gap, front, dx, dy, dz):
     """Ray parameter at which a ray from outside enters a convex part and the plane it enters by; (-1, -1) on a miss."""
     t_in, t_out, entry = 0.0, np.inf, -1
@@ -66,7 +68,7 @@ def enter_part(planes, n_planes, gap, front, dx, dy, dz):
     return t_in, entry
 
 
-@njit(cache=True)
+@compiled
 def scratch():
     """Work arrays of one caster call: linear, offset, gap, front, corner."""
     return (
@@ -78,7 +80,7 @@ def scratch():
     )
 
 
-@njit(cache=True)
+@compiled
 def mix(value):
     """64-bit integer hash (the splitmix64 finaliser): the source of all per-pixel randomness."""
     x = np.uint64(value)
@@ -90,9 +92,40 @@ def mix(value):
     return x
 
 
-@njit(cache=True)
+@compiled
 def cell_noise(x, y, seed):
     """Uniform [0, 1) value of the integer cell that holds (x, y)."""
     ix, iy = np.int64(np.floor(x)), np.int64(np.floor(y))
     key = mix(np.uint64(ix * 73856093 + 12345) ^ mix(np.uint64(iy * 19349663 + seed)))
     return np.float64(key >> np.uint64(40)) / 16777216.0
+
+
+@compiled
+def screen_window(points, count, fx, fy, cx, cy, width, height):
+    """Pixel rectangle (u0, u1, v0, v1; exclusive ends) that holds the projection of the points' hull; empty if behind.
+
+    Points are (count, 3) in the camera frame. Hull edges that cross the near plane are cut there.
+    """
+    u_low, u_high, v_low, v_high = np.inf, -np.inf, np.inf, -np.inf
+    for i in range(count):
+        for j in range(i, count):
+            zi, zj = points[i, 2], points[j, 2]
+            if j == i:
+                if zi < _NEAR:
+                    continue
+                x, y, z = points[i, 0], points[i, 1], zi
+            else:
+                if (zi < _NEAR) == (zj < _NEAR):
+                    continue
+                s = (_NEAR - zi) / (zj - zi)
+                x = points[i, 0] + s * (points[j, 0] - points[i, 0])
+                y = points[i, 1] + s * (points[j, 1] - points[i, 1])
+                z = _NEAR
+            u, v = fx * x / z + cx, fy * y / z + cy
+            u_low, u_high = min(u_low, u), max(u_high, u)
+            v_low, v_high = min(v_low, v), max(v_high, v)
+    if u_low > u_high:
+        return 0, 0, 0, 0
+    u0, u1 = np.int64(np.ceil(max(u_low, 0.0))), np.int64(np.floor(min(u_high, width - 1.0))) + 1
+    v0, v1 = np.int64(np.ceil(max(v_low, 0.0))), np.int64(np.floor(min(v_high, height - 1.0))) + 1
+    return u0, u1, v0, v1

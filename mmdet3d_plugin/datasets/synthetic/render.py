@@ -6,11 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numba import njit
 from pyquaternion import Quaternion
 
 from .camera import Camera
 from .config import SyntheticConfig
+from .jit import compiled
 from .lidar import Lidar
 from .raycast import world_to_unit
 from .rig import CHANNELS, LIDAR, build_rig
@@ -37,7 +37,7 @@ def sensor_pose(sensor, ego_path, time):
     return ego @ sensor.rotation, ego @ sensor.translation + np.array([x, y, 0.0])
 
 
-@njit(cache=True)
+@compiled
 def count_points(points, boxes, rotation, origin):
     """Points (M, >=3, LiDAR frame) in each of the boxes (n, 7: centre, l, w, h, yaw; global frame), faces included."""
     counts = np.zeros(len(boxes), dtype=np.int64)

@@ -9,7 +9,7 @@ from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
 from mmdet3d_plugin.datasets.synthetic.lidar import Lidar, beam_directions
 from mmdet3d_plugin.datasets.synthetic.render import count_points, sensor_pose
 from mmdet3d_plugin.datasets.synthetic.rig import LIDAR, build_rig
-from mmdet3d_plugin.datasets.synthetic.shapes import TEMPLATE_NAMES, TEMPLATES
+from mmdet3d_plugin.datasets.synthetic.templates import TEMPLATE_NAMES, TEMPLATES
 from mmdet3d_plugin.datasets.synthetic.world import build_world
 
 TILT = (
@@ -151,3 +151,11 @@ def test_rig_matches_nuscenes_axes():
     np.testing.assert_allclose(rig[LIDAR].rotation @ [0, 1, 0], [1, 0, 0], atol=0.04)
     half = build_rig(800, 450)
     np.testing.assert_allclose(half['CAM_BACK'].intrinsic[:2], rig['CAM_BACK'].intrinsic[:2] / 2)
+
+
+def test_cached_kernels_are_keyed_by_all_sources():
+    """An edit of any file of the package must not meet kernels compiled from the old one."""
+    from mmdet3d_plugin.datasets.synthetic import jit, looks, shading
+
+    for kernel in (shading.shade, looks.surface_colour):
+        assert kernel._cache._cache_file._source_stamp == jit._DIGEST == jit._sources_digest()

@@ -6,7 +6,7 @@ from shapely.geometry import Polygon
 
 from mmdet3d_plugin.datasets.synthetic.classes import CLASS_NAMES, SPECS
 from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.shapes import SHAPES, TEMPLATES
+from mmdet3d_plugin.datasets.synthetic.templates import SHAPES, TEMPLATES
 from mmdet3d_plugin.datasets.synthetic.world import build_world
 
 
