@@ -91,7 +91,7 @@ def transform_points(points, matrix):
     """New (M, D) float32 points with columns 0..2 moved by ``matrix`` (4, 4) and the others as they were."""
     matrix = torch.from_numpy(matrix).to(points)
     moved = points.clone()
-    moved[:, :3] = points[:, :3] @ matrix[:3, :3].T + matrix[:3, 3]
+    moved[:, :3] = torch.addmm(matrix[:3, 3], points[:, :3], matrix[:3, :3].T)
     return moved
 
 

@@ -42,35 +42,30 @@ class PointsToDepthMap:
         points = results['points'].tensor.numpy()
         self._check_keyframe_points(results, points)
 
-        uv, depth = self._project(results, points[:, :3])
         rows, cols = height // self.downsample, width // self.downsample
-        # + 0.5: pixel centres are whole numbers, so the first cell spans [-0.5, downsample - 0.5)
-        cell = np.floor((uv + 0.5) / self.downsample)
-        keep = (depth >= self.min_depth) & (depth < self.max_depth)
-        keep &= (cell >= 0).all(axis=-1) & (cell[..., 0] < cols) & (cell[..., 1] < rows)
-        camera = np.nonzero(keep)[0]
-        col, row = cell[keep].astype(np.int64).T
-        gt_depth = np.full((depth.shape[0], rows, cols), np.inf, dtype=np.float32)
-        np.minimum.at(gt_depth, (camera, row, col), depth[keep].astype(np.float32))
+        gt_depth = np.full((results['img'].shape[1], rows, cols), np.inf, dtype=np.float32)
+        homogeneous = np.concatenate([points[:, :3], np.ones((len(points), 1))], axis=1).T
+        for nearest, projection in zip(gt_depth, self._projections(results)):
+            u_depth, v_depth, depth = projection @ homogeneous
+            # most points are behind a camera or beside it: drop them before any further arithmetic
+            keep = np.flatnonzero((depth >= self.min_depth) & (depth < self.max_depth))
+            depth = depth[keep]
+            # + 0.5: pixel centres are whole numbers, so the first cell spans [-0.5, downsample - 0.5)
+            col = np.floor((u_depth[keep] / depth + 0.5) / self.downsample)
+            row = np.floor((v_depth[keep] / depth + 0.5) / self.downsample)
+            seen = (col >= 0) & (col < cols) & (row >= 0) & (row < rows)
+            cell = (row[seen].astype(np.int64), col[seen].astype(np.int64))
+            np.minimum.at(nearest, cell, depth[seen].astype(np.float32))
         gt_depth[np.isinf(gt_depth)] = 0
         results['gt_depth'] = gt_depth
         return results
 
     @staticmethod
-    def _project(results, xyz):
-        """(M, 3) points -> augmented pixels (N, M, 2) and depths (N, M); pixels of points behind are meaningless."""
-        lidar2cam = np.linalg.inv(results['cam2lidar'][0])
-        image_from_camera = results['intrins'][0]
-        homogeneous = np.concatenate([xyz, np.ones((len(xyz), 1))], axis=1)
-        # (N, 3, 4) @ (4, M): rows are u * depth, v * depth, depth
-        uvd = image_from_camera @ lidar2cam[:, :3] @ homogeneous.T
-        depth = uvd[:, 2]
-        with np.errstate(divide='ignore', invalid='ignore'):
-            uv = uvd[:, :2] / depth[:, None]
-        post_rots, post_trans = results['post_rots'][0], results['post_trans'][0]
-        with np.errstate(invalid='ignore'):
-            uv = post_rots[:, :2, :2] @ uv + post_trans[:, :2, None]
-        return uv.transpose(0, 2, 1), depth
+    def _projections(results):
+        """(N, 3, 4) float64: homogeneous LiDAR point -> (u * depth, v * depth, depth) of the augmented image."""
+        affine = results['post_rots'][0].copy()
+        affine[:, :2, 2] = results['post_trans'][0, :, :2]
+        return affine @ results['intrins'][0] @ np.linalg.inv(results['cam2lidar'][0])[:, :3]
 
     @staticmethod
     def _check_keyframe_points(results, points):
