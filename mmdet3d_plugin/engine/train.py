@@ -59,7 +59,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
     Args:
         model (nn.Module): Detector, weights initialised, not wrapped.
         dataset (Dataset): Training set with a ``flag`` per sample.
-        cfg (mmcv.Config): Needs ``work_dir`` and ``seed``; ``resume_from`` wins over ``auto_resume`` over ``load_from``.
+        cfg (mmcv.Config): Needs ``work_dir`` and ``seed``. ``resume_from`` wins over ``auto_resume``, both over
+            ``load_from``.
         logger (logging.Logger): Where the runner writes.
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
