@@ -11,9 +11,11 @@ live in ``configs/quickstart/``; only the flags of the generated data are here.
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
+import torch
 from workflow.plan import Plan
 from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
 from workflow.step import StepFailedError
@@ -47,7 +49,8 @@ def summarise(plan, seconds):
         seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
         for seed in plan.seeds
     }
-    notes = []
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    notes = [f'{os.cpu_count()} CPU cores, {device}']
     for seed, models in per_seed.items():
         gain = {key: models['dualdistill'][key] - models['student'][key] for key in ('mAP', 'NDS')}
         notes.append(f'seed {seed}: distillation changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
@@ -62,6 +65,7 @@ def summarise(plan, seconds):
 def main(argv=None):
     """Run the plan. Returns the exit status."""
     args = parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed quick start stops its step too
     os.chdir(Path(__file__).resolve().parent.parent)
     plan = Plan(CONFIGS, SYNTHETIC, PICTURES, args.out_dir, args.data_root, args.seeds)
     seconds = {}

@@ -93,8 +93,9 @@ def _draw_points(image, points, bev_range, height):
 
 
 def _write_scores(image, boxes, colours, bev_range, height):
-    anchors = bev_pixels(boxes.boxes[:, :2] + boxes.boxes[:, 3:5].max(axis=1, initial=0, keepdims=True) / 2, bev_range,
-                         height)  # fmt: skip
-    for anchor, score, colour in zip(anchors, boxes.scores, colours):
-        place = tuple(np.round(anchor).astype(int).tolist())
+    """Each score beside the rightmost corner of its box."""
+    rectangles = bev_pixels(footprint(boxes.boxes)[0], bev_range, height)
+    for rectangle, score, colour in zip(rectangles, boxes.scores, colours):
+        column, row = rectangle[rectangle[:, 0].argmax()]
+        place = (int(column) + 3, int(row) + 4)
         cv2.putText(image, f'{score:.2f}', place, cv2.FONT_HERSHEY_SIMPLEX, 0.32, colour, 1, cv2.LINE_AA)

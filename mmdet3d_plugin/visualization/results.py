@@ -60,7 +60,7 @@ def boxes_in_lidar_frame(detections, info):
 
 
 def ground_truth_boxes(info, class_names):
-    """Annotated boxes of known classes with at least one LiDAR or radar point: those that the evaluation counts.
+    """Annotated boxes of known classes with at least one LiDAR or radar point, at any distance.
 
     Args:
         info (dict): Info of the sample.

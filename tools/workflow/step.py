@@ -1,5 +1,6 @@
 """One step of a workflow: a subprocess with a log, a marker that remembers it finished, and a console line."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -103,6 +104,7 @@ class Step:
             print(f'{title}  done before ({clock(previous["seconds"])}), skipped', file=stream, flush=True)
             return previous['seconds']
         command, spent = self._prepare(previous)
+        print(f'{title} ...', end='' if stream.isatty() else '\n', file=stream, flush=True)
         start = time.monotonic()
         try:
             code = self._execute(command, title, start, stream)
@@ -179,7 +181,7 @@ class Step:
         return (
             f'step "{self.name}" failed ({reason}). End of {self.log}:\n{lines}\n'
             f'Run the step alone with:\n    {shlex.join(command)}\n'
-            f'or start the same quick start again: finished steps are skipped.'
+            f'or start the whole again: finished steps are skipped.'
         )
 
 
@@ -191,11 +193,7 @@ def _line_start(stream):
 def _stop(process):
     """Stop the process and the workers it started: first kindly, then for good."""
     for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
             os.killpg(process.pid, kind)
             process.wait(timeout=5)
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        except ProcessLookupError:
             return
