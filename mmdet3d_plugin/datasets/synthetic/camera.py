@@ -22,7 +22,8 @@ def _cast(
         world_to_unit(objects[i], rotation, origin, linear, offset)
         template = np.int64(objects[i, 7])
         for part in range(first_part[template], first_part[template + 1]):
-            if not facing_planes(planes[part], n_planes[part], offset, gap, front):
+            sides, n_sides = planes[part], n_planes[part]
+            if not facing_planes(sides, n_sides, offset, gap, front):
                 continue
             for k in range(n_corners[part]):
                 corner_in_sensor(objects[i], corners[part, k], rotation, origin, corner)
@@ -35,7 +36,7 @@ def _cast(
                     dx = linear[0, 0] * a + linear[0, 1] * b + linear[0, 2]
                     dy = linear[1, 0] * a + linear[1, 1] * b + linear[1, 2]
                     dz = linear[2, 0] * a + linear[2, 1] * b + linear[2, 2]
-                    t, plane = enter_part(planes[part], n_planes[part], gap, front, dx, dy, dz)
+                    t, plane = enter_part(sides, n_sides, gap, front, dx, dy, dz)
                     if plane < 0:
                         continue
                     if stamp[v, u] != i:

@@ -74,7 +74,8 @@ def _cast_objects(
         world_to_unit(obj, rotation, origin, linear, offset)
         template = np.int64(obj[7])
         for part in range(first_part[template], first_part[template + 1]):
-            if not facing_planes(planes[part], n_planes[part], offset, gap, front):
+            sides, n_sides = planes[part], n_planes[part]
+            if not facing_planes(sides, n_sides, offset, gap, front):
                 continue
             first, columns, lowest, highest = _window(
                 obj, corners[part], n_corners[part], rotation, origin, n_azimuth, corner
@@ -88,11 +89,11 @@ def _cast_objects(
                     dx = linear[0, 0] * d[0] + linear[0, 1] * d[1] + linear[0, 2] * d[2]
                     dy = linear[1, 0] * d[0] + linear[1, 1] * d[1] + linear[1, 2] * d[2]
                     dz = linear[2, 0] * d[0] + linear[2, 1] * d[1] + linear[2, 2] * d[2]
-                    t, plane = enter_part(planes[part], n_planes[part], gap, front, dx, dy, dz)
+                    t, plane = enter_part(sides, n_sides, gap, front, dx, dy, dz)
                     if plane >= 0 and t < ranges[a, r]:
                         ranges[a, r] = t
                         material[a, r] = part_material[part]
-                        n = planes[part, plane]
+                        n = sides[plane]
                         nx, ny, nz = n[0] / obj[4], n[1] / obj[5], n[2] / obj[6]
                         norm = np.sqrt(nx * nx + ny * ny + nz * nz)
                         cosine[a, r] = -(n[0] * dx + n[1] * dy + n[2] * dz) / norm

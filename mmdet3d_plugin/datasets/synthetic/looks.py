@@ -43,8 +43,8 @@ def _scenery(mat, face, px, py, height, first, seed):
 def surface_colour(mat, face, p, q, size, first, second, seed):
     """RGB in [0, 1] of a surface point.
 
-    ``p`` (3,) normalised object coordinates, ``q`` (3,) the same within the part ([0, 1]), ``size`` (3,) l, w, h (m),
-    ``face`` one of shapes.FRONT.., ``first`` / ``second`` (3,) the instance's colours.
+    Triples are tuples: ``p`` normalised object coordinates, ``q`` the same within the part ([0, 1]), ``size`` l, w, h
+    (m), ``first`` / ``second`` the instance's colours. ``face`` is one of shapes.FRONT...
     """
     x, y, height, length, width = p[0], p[1], p[2] * size[2], size[0], size[1]
     if face == BOTTOM or mat == m.DARK:

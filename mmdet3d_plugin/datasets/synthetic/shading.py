@@ -42,19 +42,37 @@ def contact_shadow(objects, rotation, origin, lens, owner, shadow):
 
 
 @compiled
-def _object_rgb(obj, colours, to_unit, plane, kind, material, lo, hi, a, b, t, sun, ambient, seed, p, q):
-    """Lit colour of an object at depth t of the pixel ray (a, b, 1); ``to_unit`` (12,) maps camera to unit frame."""
-    for k in range(3):
-        p[k] = to_unit[9 + k] + t * (to_unit[3 * k] * a + to_unit[3 * k + 1] * b + to_unit[3 * k + 2])
-        q[k] = (p[k] - lo[k]) / (hi[k] - lo[k])
-    red, green, blue = surface_colour(material, kind, p, q, obj[4:7], colours[0], colours[1], seed)
-    nx, ny, nz = plane[0] / obj[4], plane[1] / obj[5], plane[2] / obj[6]
-    c, s = np.cos(obj[3]), np.sin(obj[3])
+def _unit_point(maps, i, a, b, t):
+    """Point at depth t of the pixel ray (a, b, 1), in the normalised coordinates of object i."""
+    return (
+        maps[i, 9] + t * (maps[i, 0] * a + maps[i, 1] * b + maps[i, 2]),
+        maps[i, 10] + t * (maps[i, 3] * a + maps[i, 4] * b + maps[i, 5]),
+        maps[i, 11] + t * (maps[i, 6] * a + maps[i, 7] * b + maps[i, 8]),
+    )
+
+
+@compiled
+def _object_rgb(objects, colours, planes, kinds, materials, lo, hi, i, part, face, p, sun, ambient):
+    """Lit colour of object i at the normalised point p of a face of a part.
+
+    Rows are indexed element by element and passed on as tuples: array views cost more here than the arithmetic.
+    """
+    q = (
+        (p[0] - lo[part, 0]) / (hi[part, 0] - lo[part, 0]),
+        (p[1] - lo[part, 1]) / (hi[part, 1] - lo[part, 1]),
+        (p[2] - lo[part, 2]) / (hi[part, 2] - lo[part, 2]),
+    )
+    size = (objects[i, 4], objects[i, 5], objects[i, 6])
+    first = (colours[i, 0, 0], colours[i, 0, 1], colours[i, 0, 2])
+    second = (colours[i, 1, 0], colours[i, 1, 1], colours[i, 1, 2])
+    red, green, blue = surface_colour(materials[part], kinds[part, face], p, q, size, first, second, i + 1)
+    nx, ny, nz = planes[part, face, 0] / size[0], planes[part, face, 1] / size[1], planes[part, face, 2] / size[2]
+    c, s = np.cos(objects[i, 3]), np.sin(objects[i, 3])
     norm = np.sqrt(nx * nx + ny * ny + nz * nz)
     facing = ((c * nx - s * ny) * sun[0] + (s * nx + c * ny) * sun[1] + nz * sun[2]) / norm
     light = ambient * (0.8 + 0.2 * nz / norm) + (1.15 - ambient) * max(facing, 0.0)
     # Surfaces near the ground see less sky.
-    light *= 0.75 + 0.25 * min(p[2] * obj[6] / 0.8, 1.0)
+    light *= 0.75 + 0.25 * min(p[2] * size[2] / 0.8, 1.0)
     return red * light, green * light, blue * light
 
 
@@ -71,14 +89,14 @@ def _sky_rgb(x, y, z, horizon, zenith):
 
 
 @compiled
-def _write_bgr(pixel, rgb, horizon, air, gains, noise, key):
+def _write_bgr(image, v, u, rgb, horizon, air, gains, noise, key):
     """Haze (``air`` 0-1), exposure and triangular noise of standard deviation ``noise``, as 8-bit BGR."""
     for k in range(3):
         value = rgb[2 - k] + air * (horizon[2 - k] - rgb[2 - k])
         bits = key >> np.uint64(20 * k)
         one, two = np.float64(bits & np.uint64(1023)), np.float64((bits >> np.uint64(10)) & np.uint64(1023))
         value = value * gains[2 - k] * 255.0 + noise * ((one + two) / 1023.0 - 1.0) * 2.45
-        pixel[k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+        image[v, u, k] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
 @compiled
@@ -100,7 +118,6 @@ def shade(
 ):  # fmt: skip
     """Fill ``image`` (H, W, 3) uint8 BGR from the maps of the geometry pass; colours are RGB in [0, 1]."""
     fx, fy, cx, cy = lens
-    p, q = np.empty(3), np.empty(3)
     maps = _unit_maps(objects, rotation, origin)
     for v in range(depth.shape[0]):
         b = (v - cy) / fy
@@ -113,10 +130,8 @@ def shade(
             i, air = owner[v, u], 0.0
             if i >= 0:
                 t, part, face = depth[v, u], part_of[v, u], plane_of[v, u]
-                rgb = _object_rgb(
-                    objects[i], colours[i], maps[i], planes[part, face], kinds[part, face], materials[part], lo[part],
-                    hi[part], a, b, t, sun, ambient, i + 1, p, q,
-                )  # fmt: skip
+                p = _unit_point(maps, i, a, b, t)
+                rgb = _object_rgb(objects, colours, planes, kinds, materials, lo, hi, i, part, face, p, sun, ambient)
                 air = 1.0 - np.exp(-haze * t * length)
             elif rz < -1e-4:
                 t = -origin[2] / rz
@@ -127,4 +142,4 @@ def shade(
             else:
                 rgb = _sky_rgb(rx / length, ry / length, rz / length, horizon, zenith)
             key = mix(np.uint64(v * 65536 + u) ^ seed)
-            _write_bgr(image[v, u], rgb, horizon, air, gains, noise, key)
+            _write_bgr(image, v, u, rgb, horizon, air, gains, noise, key)
