@@ -10,8 +10,9 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from helpers.batch import make_batch
+from helpers.distill_fakes import level_cfgs, write_teacher
 from helpers.gradients import build, gloo_worker, step_gradients
-from helpers.toy_models import toy_bevdepth_cfg, toy_centerpoint_cfg
+from helpers.toy_models import toy_bevdepth_cfg
 
 from mmdet3d_plugin.engine import init_distributed, wrap_model
 
@@ -24,23 +25,12 @@ def free_port():
 
 def distilled_cfg(folder):
     """A distilled toy with every kind of aligner and loss the method uses."""
-    teacher = folder / 'teacher.py'
-    teacher.write_text(f'model = {toy_centerpoint_cfg()!r}')
-    aoa = dict(type='AOAAligner', num_heads=2)
     return dict(
         type='DualDistill',
         student=toy_bevdepth_cfg(),
-        teacher=dict(config=str(teacher), allow_random_weights=True),
-        levels=[
-            dict(name='backbone1', aligner=aoa, loss=dict(type='RegionWeightedFeatureLoss')),
-            dict(name='backbone2', aligner=aoa, loss=dict(type='RegionWeightedFeatureLoss')),
-            dict(
-                name='head',
-                aligner=dict(type='Conv1x1Aligner'),
-                loss=dict(type='RegionWeightedFeatureLoss', fp_weight=6e-2),
-            ),
-        ],
-        response=dict(type='CrossHeadBoxLoss'),
+        teacher=write_teacher(folder),
+        levels=level_cfgs(),
+        response=dict(type='CrossHeadBoxLoss', nms=dict(nms_type='rotate', nms_thr=0.2, post_max_size=83)),
     )
 
 
