@@ -169,6 +169,10 @@ install_mmcv() {
   key=torch$(version_of torch)-$target-$("$PY" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
   if [ "$target" = cuda ]; then key+=-$(echo "${TORCH_CUDA_ARCH_LIST:-found}" | tr -c 'A-Za-z0-9.+\n' '_'); fi
   if [ "$(cat "$STATE/mmcv" 2>/dev/null)" = "$key" ] && mmcv_works; then return; fi
+  if [ ! -f "$STATE/mmcv" ] && [ "$target" = cpu ] && mmcv_works; then  # put there by other means, and it runs
+    echo "$key" >"$STATE/mmcv"
+    return
+  fi
   wheels=${XDG_CACHE_HOME:-$HOME/.cache}/dualdistill/mmcv-full-$MMCV-$key
   prebuilt=${DUALDISTILL_WHEELS:-../shared/wheels}
   if [ "$target" = cpu ] && [ -d "$prebuilt" ]; then

@@ -17,13 +17,21 @@ if [ -z "${GPUS:-}" ]; then
 fi
 if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ -f .venv/bin/activate ]; then source .venv/bin/activate; fi
 
-options=()
+flags=("$@")
 if [ -n "${TEACHER_CKPT:-}" ]; then
   if [ ! -f "$TEACHER_CKPT" ]; then
     echo "TEACHER_CKPT=$TEACHER_CKPT does not exist: give the teacher's checkpoint (train it with configs/centerpoint)" >&2
     exit 1
   fi
-  options=(--cfg-options "model.teacher.checkpoint=$TEACHER_CKPT")
+  flags+=(--cfg-options)
+  # one list of overrides: the command line keeps only the last --cfg-options
+  for i in "${!flags[@]}"; do
+    if [ "${flags[i]}" = --cfg-options ]; then
+      flags=("${flags[@]:0:i+1}" "model.teacher.checkpoint=$TEACHER_CKPT" "${flags[@]:i+1}")
+      break
+    fi
+  done
+  if [ "${flags[-1]}" = --cfg-options ]; then unset 'flags[-1]'; fi
 fi
 
 show_and_run() {
@@ -31,5 +39,5 @@ show_and_run() {
   "$@"
 }
 
-show_and_run bash tools/dist_train.sh "$CONFIG" "$GPUS" --work-dir "$WORK_DIR" --auto-resume "$@" "${options[@]+"${options[@]}"}"
+show_and_run bash tools/dist_train.sh "$CONFIG" "$GPUS" --work-dir "$WORK_DIR" --auto-resume "${flags[@]+"${flags[@]}"}"
 show_and_run bash tools/dist_test.sh "$CONFIG" "$WORK_DIR/latest.pth" "$GPUS" --work-dir "$WORK_DIR/eval" --eval bbox

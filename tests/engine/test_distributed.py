@@ -5,6 +5,8 @@ import os
 import pickle
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -55,9 +57,10 @@ def test_two_processes_average_the_gradients_of_the_distilled_toy(tmp_path):
 def script(repo_root):
     """Run one of tools/*.sh with the toy components importable; returns its output."""
 
-    def run(name, *words):
+    def run(name, *words, first_on_path=(Path(sys.executable).parent,)):
         path = os.pathsep.join([str(repo_root), str(repo_root / 'tests'), os.environ.get('PYTHONPATH', '')])
-        env = dict(os.environ, PYTHONPATH=path, PORT=str(free_port()), OMP_NUM_THREADS='1')
+        programs = os.pathsep.join([str(folder) for folder in first_on_path] + [os.environ['PATH']])
+        env = dict(os.environ, PYTHONPATH=path, PATH=programs, PORT=str(free_port()), OMP_NUM_THREADS='1')
         done = subprocess.run(
             ['bash', str(repo_root / 'tools' / name), *map(str, words)],
             capture_output=True, text=True, env=env, timeout=300,
@@ -97,12 +100,11 @@ def test_slurm_script_starts_one_torchrun_a_node(script, tmp_path, monkeypatch):
     (tools / 'python').write_text('#!/bin/sh\necho "python: $*"\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
-    monkeypatch.setenv('PATH', str(tools), prepend=os.pathsep)
     monkeypatch.setenv('NODES', '2')
     monkeypatch.setenv('GPUS_PER_NODE', '4')
     monkeypatch.setenv('SLURM_NODEID', '1')
     monkeypatch.setenv('SLURM_JOB_NODELIST', 'node[7-8]')
-    status, output = script('slurm_train.sh', 'gpu', 'job', 'config.py', '--seed', '3')
+    status, output = script('slurm_train.sh', 'gpu', 'job', 'config.py', '--seed', '3', first_on_path=[tools])
     assert status == 0, output
     assert 'srun: --nodes=2' in output and 'srun: --gres=gpu:4' in output
     assert '--nnodes=2 --node_rank=1 --master_addr=node7' in output and '--nproc_per_node=4' in output
