@@ -45,12 +45,12 @@ version_of() { "$PY" -c "import importlib.metadata as m; print(m.version('$1'))"
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))' 2>/dev/null; }
 
-# The folder that holds an interpreter's torch (2.1 or newer), empty without one.
+# The folder that holds an interpreter's torch (2.5 or newer), empty without one.
 torch_home() {
   "$1" -c "
 import importlib.metadata as m, importlib.util as u, pathlib
 version = tuple(int(part) for part in m.version('torch').split('.')[:2])
-print(pathlib.Path(u.find_spec('torch').origin).parents[1] if version >= (2, 1) else '')" 2>/dev/null || true
+print(pathlib.Path(u.find_spec('torch').origin).parents[1] if version >= (2, 5) else '')" 2>/dev/null || true
 }
 
 # An active environment other than our own comes first: its torch is used.

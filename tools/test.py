@@ -24,8 +24,9 @@ from mmdet.utils import compat_cfg
 from mmdet3d.models import build_model
 from mmdet3d.utils import setup_multi_processes
 
+from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
 from mmdet3d_plugin.distill import student_model_cfg
-from mmdet3d_plugin.engine import init_distributed, load_config, load_strict, run_inference
+from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
 from mmdet3d_plugin.engine.test import build_test_loader
 
@@ -58,11 +59,12 @@ def parse_args(argv=None):
     return args
 
 
-def build_tested_model(cfg, checkpoint, fuse=False):
+def build_tested_model(cfg, config, checkpoint, fuse=False):
     """The detector a config's checkpoint is tested as, with its weights, in evaluation mode.
 
     Args:
         cfg (mmcv.Config): Config of a plain or a distilled detector.
+        config (str): Its file, for messages.
         checkpoint (str): Its checkpoint file.
         fuse (bool): Fold batch norms into the convolutions before them.
 
@@ -72,7 +74,8 @@ def build_tested_model(cfg, checkpoint, fuse=False):
     model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
     if cfg.get('fp16') is not None:
         wrap_fp16_model(model)
-    meta = load_strict(model, checkpoint)
+    state, meta = read_checkpoint(checkpoint)
+    load_strictly(model, state, checkpoint, config)
     if fuse:
         model = fuse_conv_bn(model)
     model.CLASSES = meta.get('CLASSES', cfg.get('class_names'))
@@ -104,7 +107,7 @@ def main(argv=None):
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
     set_random_seed(args.seed, deterministic=args.deterministic)
-    model = build_tested_model(cfg, args.checkpoint, args.fuse_conv_bn)
+    model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
     predictions = run_inference(model, loader, distributed, cfg.work_dir)
     if predictions is not None:

@@ -12,7 +12,7 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
 
-from .teacher_checkpoint import file_sha256, load_strictly, read_checkpoint
+from ..checkpoint import file_sha256, load_strictly, read_checkpoint
 
 
 @dataclass(frozen=True)

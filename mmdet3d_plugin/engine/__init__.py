@@ -1,6 +1,5 @@
 """Training and testing runs on mmcv's runner: CPU or CUDA, one process or many."""
 
-from .checkpoint import load_strict
 from .config import load_config
 from .distributed import init_distributed, pick_device, wrap_model
 from .test import run_inference
@@ -9,7 +8,6 @@ from .train import train_detector
 __all__ = [
     'init_distributed',
     'load_config',
-    'load_strict',
     'pick_device',
     'run_inference',
     'train_detector',

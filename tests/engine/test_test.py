@@ -45,11 +45,11 @@ def test_flags_that_make_no_sense_are_refused(run_test_tool, capsys, words, mess
 @pytest.mark.parametrize(
     'change, message',
     [
-        (lambda state: state.pop('tail.bias'), 'missing: tail.bias'),
-        (lambda state: state.update(extra=torch.zeros(1)), 'unexpected: extra'),
+        (lambda state: state.pop('tail.bias'), r'tail: 1 missing \(tail.bias\)'),
+        (lambda state: state.update(extra=torch.zeros(1)), r'extra: 1 unexpected'),
         (
             lambda state: state.update({'tail.bias': torch.zeros(5)}),
-            r'tail.bias \(5,\) in the file, \(1,\) in the model',
+            r'tail.bias: \(5,\) in the file, \(1,\) in the model',
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reading a teacher's checkpoint: plain weights only, and every key accounted for."""
+"""Reading a detector's checkpoint: plain weights only, and every key accounted for."""
 
 import hashlib
 import os
@@ -33,18 +33,16 @@ def read_checkpoint(path):
         ValueError: the file needs arbitrary Python objects, or holds no weights.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f'teacher checkpoint {path!r} not found: set model.teacher.checkpoint to the right file'
-        )
+        raise FileNotFoundError(f"checkpoint {path!r} not found (a teacher's is set by model.teacher.checkpoint)")
     try:
         with torch.serialization.safe_globals(_numpy_scalar_types()):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises UnpicklingError, RuntimeError or EOFError, by kind of damage
         reason = str(error).splitlines()[0]
-        raise ValueError(f'teacher checkpoint {path!r} cannot be read as plain weights: {reason}') from error
+        raise ValueError(f'checkpoint {path!r} cannot be read as plain weights: {reason}') from error
     state = content.get('state_dict', content) if isinstance(content, dict) else None
     if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f'teacher checkpoint {path!r} holds no state_dict of tensors')
+        raise ValueError(f'checkpoint {path!r} holds no state_dict of tensors')
     state = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
     return state, content.get('meta') or {}
 
@@ -78,4 +76,4 @@ def load_strictly(module, state, path, config):
     problems = _describe('missing', missing) + _describe('unexpected', unexpected)
     problems += _describe('of another shape', shapes.values())
     if problems:
-        raise ValueError(f'teacher checkpoint {path!r} does not fit {config!r}: {"; ".join(problems)}')
+        raise ValueError(f'checkpoint {path!r} does not fit {config!r}: {"; ".join(problems)}')
