@@ -158,7 +158,7 @@ build_mmcv() {
   else
     export FORCE_CUDA=0 CUDA_VISIBLE_DEVICES=''
   fi
-  # pip's own cache would hand a wheel built for one torch to another; ours has the torch version in its path
+  # pip's own cache would hand a wheel built for one torch to another; this folder is per torch version
   "$PY" -m pip wheel --disable-pip-version-check -v --no-deps --no-build-isolation --no-cache-dir --no-binary mmcv-full \
     -w "$wheels" "mmcv-full==$MMCV"
 }
@@ -173,7 +173,7 @@ install_mmcv() {
     echo "$key" >"$STATE/mmcv"
     return
   fi
-  wheels=${XDG_CACHE_HOME:-$HOME/.cache}/dualdistill/mmcv-full-$MMCV-$key
+  wheels=$STATE/wheels/$key
   prebuilt=${DUALDISTILL_WHEELS:-../shared/wheels}
   if [ "$target" = cpu ] && [ -d "$prebuilt" ]; then
     say "trying a prebuilt mmcv-full $MMCV"

@@ -26,7 +26,7 @@ def _leave_out_frustum(module, state_dict, prefix, local_metadata):
 class LSSViewTransform(BaseModule):
     """Image features of N cameras -> one BEV map, through a depth distribution per pixel.
 
-    depth logits = 1x1(norm(DCNv2(basic blocks(camera gate(x))))), context = 1x1(x); softmax(depth) x context is summed
+    depth logits = 1x1(norm(3x3(basic blocks(camera gate(x))))), context = 1x1(x); softmax(depth) x context is summed
     into BEV cells.
 
     Args:
@@ -39,6 +39,7 @@ class LSSViewTransform(BaseModule):
         depth_bound: (first, end, step), metres: the depth bins.
         depth_channels: channels inside the depth net.
         depth_blocks: basic blocks in the depth net.
+        depth_conv_cfg: type of the depth net's 3x3 convolution; DCNv2 is slow on a CPU, None takes a plain one.
         frustum_anchor: 'center' or 'corner', see :func:`build_frustum`.
         loss_depth_weight: weight of the depth loss.
         norm_cfg: normalisation of the depth net.
@@ -57,6 +58,7 @@ class LSSViewTransform(BaseModule):
         depth_bound,
         depth_channels=256,
         depth_blocks=3,
+        depth_conv_cfg=dict(type='DCNv2', deform_groups=1),  # noqa: B006  (read only)
         frustum_anchor='center',
         loss_depth_weight=100.0,
         norm_cfg=dict(type='BN'),  # noqa: B006  (read only)
@@ -80,7 +82,7 @@ class LSSViewTransform(BaseModule):
             in_channels=width, channels=(width,), num_blocks=(depth_blocks,), strides=(1,), norm_cfg=norm_cfg
         )
         self.dcn = nn.Sequential(
-            build_conv_layer(dict(type='DCNv2', deform_groups=1), width, width, 3, padding=1, bias=False),
+            build_conv_layer(depth_conv_cfg, width, width, 3, padding=1, bias=False),
             build_norm_layer(norm_cfg, width)[1],
         )
         self.depthnet = nn.Conv2d(width, num_depth_bins(self.depth_bound), 1)

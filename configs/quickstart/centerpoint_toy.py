@@ -1,0 +1,79 @@
+"""Toy twin of the dynamic-pillar CenterPoint teacher: range +-25.6 m, thin network, minutes on a CPU."""
+
+from mmdet3d_plugin.datasets.pipelines.presets import lidar_pipelines
+
+_base_ = '../centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py'
+
+data_root = 'data/synthetic/'
+point_cloud_range = [-25.6, -25.6, -5.0, 25.6, 25.6, 3.0]
+box_range = [-30.0, -30.0, -10.0, 30.0, 30.0, 10.0]
+bn_1d = dict(type='BN1d', eps=1e-3, momentum=0.1)
+bn_2d = dict(type='BN', eps=1e-3, momentum=0.1)
+
+pillar_size = [0.4, 0.4, 8]
+
+model = dict(
+    pts_voxel_layer=dict(voxel_size=pillar_size, point_cloud_range=point_cloud_range),
+    pts_voxel_encoder=dict(
+        feat_channels=[32], voxel_size=pillar_size, point_cloud_range=point_cloud_range, norm_cfg=bn_1d
+    ),
+    pts_middle_encoder=dict(in_channels=32, output_shape=[128, 128]),
+    pts_backbone=dict(in_channels=32, out_channels=[32, 64, 128], layer_nums=[1, 2, 2], norm_cfg=bn_2d),
+    pts_neck=dict(in_channels=[32, 64, 128], out_channels=[32, 32, 32], upsample_strides=[1, 2, 4], norm_cfg=bn_2d),
+    pts_bbox_head=dict(
+        in_channels=96,
+        share_conv_channel=48,
+        common_heads=dict(reg=(2, 1), height=(1, 1), dim=(3, 1), rot=(2, 1), vel=(2, 1)),
+        separate_head=dict(head_conv=48, final_kernel=1),
+        bbox_coder=dict(
+            pc_range=point_cloud_range[:2],
+            post_center_range=box_range,
+            score_threshold=0.05,
+            max_num=200,
+            out_size_factor=2,
+            voxel_size=pillar_size[:2],
+        ),
+    ),
+    train_cfg=dict(
+        pts=dict(
+            point_cloud_range=point_cloud_range,
+            grid_size=[128, 128, 1],
+            voxel_size=pillar_size,
+            out_size_factor=2,
+        )
+    ),
+    test_cfg=dict(pts=dict(post_center_limit_range=box_range, score_threshold=0.05)),
+)
+
+train_pipeline, test_pipeline = lidar_pipelines(
+    class_names={{_base_.class_names}},
+    point_cloud_range=point_cloud_range,
+    num_sweeps=2,
+    bev_aug=dict(rot_range=(-22.5, 22.5), scale_range=(0.95, 1.05), flip_x_prob=0.5, flip_y_prob=0.5),
+)
+split = dict(
+    type='NuScenesBEVDataset',
+    data_root=data_root,
+    classes={{_base_.class_names}},
+    modality=dict(use_camera=False, use_lidar=True),
+)
+val = dict(ann_file=data_root + 'nuscenes_infos_val.pkl', pipeline=test_pipeline, test_mode=True, **split)
+data = dict(
+    samples_per_gpu=4,
+    workers_per_gpu=2,
+    train=dict(
+        _delete_=True,
+        ann_file=data_root + 'nuscenes_infos_train.pkl',
+        pipeline=train_pipeline,
+        use_valid_flag=True,
+        **split,
+    ),
+    val=dict(_delete_=True, **val),
+    test=dict(_delete_=True, **val),
+)
+
+optimizer = dict(lr=5e-4)
+runner = dict(max_epochs=12)
+checkpoint_config = dict(interval=1, max_keep_ckpts=1)
+evaluation = dict(interval=100)
+log_config = dict(interval=10)
