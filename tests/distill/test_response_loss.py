@@ -9,6 +9,8 @@ from helpers.toy_models import toy_head_cfg
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models.builder import build_head, build_loss
 
+from mmdet3d_plugin.distill.losses.response_dense import heatmap_peaks
+
 METAS = [dict(box_type_3d=LiDARInstance3DBoxes, frame_dt=0.5) for _ in range(2)]
 CHANNELS = dict(reg=2, height=1, dim=3, rot=2, vel=2)
 
@@ -228,6 +230,29 @@ def test_dense_loss_vanishes_at_the_sharpened_teacher(head):
     assert losses['num_boxes'] == 0.5
     assert losses['raw_heatmap'].item() == pytest.approx(0.0, abs=1e-6)
     assert losses['raw_bbox'].item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_neighbours_of_a_peak_are_no_peaks(head, variant):
+    """Sharpened scores of all four cells are exactly 1 in float32; their logits are not."""
+    teacher = make_preds(head)
+    for row, col, logit in ((5, 9, 2.0), (5, 10, 3.0), (4, 9, 2.0), (6, 10, 2.0)):
+        put_object(teacher, row=row, col=col, logit=logit)
+    cross = copy.deepcopy(teacher)
+    for row, col in ((5, 9), (4, 9), (6, 10)):  # only what is wrong at the peak may cost
+        cross[0][0]['height'][0, 0, row, col] += 7.0
+    cross[0][0]['height'][0, 0, 5, 10] += 0.5
+    touching = dict(nms=dict(nms_type='rotate', nms_thr=0.01)) if variant == 'CrossHeadBoxLoss' else {}
+    losses = build_loss(dict(type=variant, **touching))(head, cross, teacher, METAS)
+    assert losses['num_boxes'] == 0.5
+    assert losses['task0.loss_bbox'].item() == pytest.approx(0.25 * 0.5, rel=1e-3)
+
+
+def test_equal_logits_side_by_side_are_all_peaks():
+    logits = torch.full((1, 1, 3, 5), -6.0)
+    logits[0, 0, 1, 1:3] = 2.0
+    peaks = heatmap_peaks(logits, 0.1, 0.1)
+    assert peaks.tolist() == [[[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0], [0.0] * 5]]
 
 
 @pytest.mark.parametrize('variant', VARIANTS)

@@ -12,7 +12,7 @@ from mmdet3d.models.builder import HEADS
 from mmdet3d.models.dense_heads import centerpoint_head
 from torch import nn
 
-from mmdet3d_plugin.models.heads.center_decode import TaskNMS, build_task_nms, decode_peaks
+from mmdet3d_plugin.models.heads.center_decode import TaskNMS, build_task_nms, decode_peaks, logit_threshold
 from mmdet3d_plugin.models.heads.heatmap_gaussian import draw_gaussians, gaussian_radius
 
 RECTANGLE = (-6.4, -12.8, -5.0, 6.4, 25.6, 3.0)  # 8 x 24 cells (x, y): mixing up x and y cannot pass
@@ -291,6 +291,37 @@ def test_temperature_sharpens_scores():
     assert len(head.decode(predictions, metas(1), score_threshold=0.43)[0][1]) == 10
 
 
+@pytest.mark.parametrize('peak_col', [8, 9, 10])
+def test_sharpened_scores_keep_the_order_of_the_peaks(peak_col):
+    """Scores of logits 3 and 2 are both exactly 1 at temperature 0.1; the box must be the peak cell's."""
+    head, _ = both_heads()
+    preds = [{key: torch.zeros(1, size, 16, 16) for key, size in dict(reg=2, height=1, rot=2, vel=2).items()}]
+    preds[0].update(dim=torch.full((1, 3, 16, 16), math.log(8.0)), heatmap=torch.full((1, 1, 16, 16), -6.0))
+    preds[0]['reg'] += 0.5
+    preds[0]['heatmap'][0, 0, 4:6, 8:11] = 2.0
+    preds[0]['heatmap'][0, 0, 5, peak_col] = 3.0
+    assert (torch.tensor([2.0, 3.0]) / 0.1).sigmoid().eq(1).all()
+    boxes, scores, _ = head.decode((preds,), metas(1), score_threshold=0.1, temperature=0.1)[0]
+    assert scores.tolist() == [1.0]
+    centre = [-12.8 + 1.6 * (peak_col + 0.5), -12.8 + 1.6 * 5.5]
+    assert boxes.tensor[0, :2].tolist() == pytest.approx(centre, abs=1e-4)
+
+
+def test_top_cells_are_taken_by_logit():
+    head = HEADS.build(toy_head_cfg(8, bbox_coder=dict(toy_head_cfg(8)['bbox_coder'], max_num=1)))
+    preds = [{key: torch.zeros(1, size, 16, 16) for key, size in dict(reg=2, height=1, dim=3, rot=2, vel=2).items()}]
+    preds[0]['heatmap'] = torch.full((1, 1, 16, 16), 4.0)
+    preds[0]['heatmap'][0, 0, 15, 14] = 5.0
+    boxes, _, _ = head.decode((preds,), metas(1), temperature=0.1)[0]
+    assert boxes.tensor[:, :2].tolist() == [pytest.approx([-12.8 + 1.6 * 14, -12.8 + 1.6 * 15], abs=1e-4)]
+
+
+def test_logit_threshold():
+    assert logit_threshold(0.1) == pytest.approx(-math.log(9))
+    assert logit_threshold(0.1, 0.1) == pytest.approx(math.log(0.4453 / 0.5547), abs=1e-4)
+    assert logit_threshold(0.0) == -math.inf and logit_threshold(1.0, 0.1) == math.inf
+
+
 def test_decode_survives_no_detections_and_small_maps():
     head, _ = both_heads()  # max_num 100 on a 2 x 2 map
     predictions = head([torch.randn(1, 8, 2, 2)])
@@ -395,14 +426,14 @@ def test_decode_takes_other_nms_settings():
 def test_decode_hand_computed_cell():
     head, _ = both_heads(range=RECTANGLE)
     maps = {name: torch.zeros(1, size, 24, 8) for name, size in dict(reg=2, height=1, dim=3, rot=2, vel=2).items()}
-    scores = torch.zeros(1, 2, 24, 8)
-    scores[0, 1, 20, 3] = 0.7
+    logits = torch.full((1, 2, 24, 8), -3.0)
+    logits[0, 1, 20, 3] = 0.7
     maps['reg'][0, :, 20, 3] = torch.tensor([0.25, 0.5])
     maps['rot'][0, :, 20, 3] = torch.tensor([1.0, 0.0])
-    ((boxes, out_scores, labels),) = decode_peaks(scores, maps, head.bbox_coder, True, 0.1)
+    ((boxes, out_logits, labels),) = decode_peaks(logits, maps, head.bbox_coder, True, -2.2)
     expected = [-6.4 + 3.25 * 1.6, -12.8 + 20.5 * 1.6, 0, 1, 1, 1, math.pi / 2, 0, 0]
     torch.testing.assert_close(boxes, torch.tensor([expected]))
-    assert out_scores.tolist() == pytest.approx([0.7]) and labels.tolist() == [1]
+    assert out_logits.tolist() == pytest.approx([0.7]) and labels.tolist() == [1]
 
 
 def test_building_changes_no_config():

@@ -5,22 +5,28 @@ import torch.nn.functional as F
 from mmdet.models.builder import LOSSES
 from torch import nn
 
+from ...models.heads.center_decode import logit_threshold
 from .response import weighted_task_losses
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 
 
-def heatmap_peaks(heatmap, threshold):
-    """Best class score of cells that are 3x3 maxima of their class and above ``threshold``, 0 elsewhere.
+def heatmap_peaks(logits, temperature, threshold):
+    """Best sharpened class score of cells that are 3x3 maxima of their class and score above ``threshold``, else 0.
+
+    Maxima are those of the plain logits: scores sharpened with temperature 0.1 round to exactly 1 from a logit of 1.7
+    on, and a peak would look no higher than its neighbours.
 
     Args:
-        heatmap: (B, C, H, W) scores in [0, 1].
+        logits: (B, C, H, W) float32.
+        temperature: divisor of the logits in the scores sigmoid(logits / temperature).
 
     Returns:
-        (B, H, W) float32.
+        (B, H, W) float32 in [0, 1].
     """
-    is_peak = (heatmap == F.max_pool2d(heatmap, 3, stride=1, padding=1)) & (heatmap > threshold)
-    return (heatmap * is_peak).amax(dim=1)
+    is_peak = logits == F.max_pool2d(logits, 3, stride=1, padding=1)
+    is_peak &= logits > logit_threshold(threshold, temperature)
+    return ((logits / temperature).sigmoid() * is_peak).amax(dim=1)
 
 
 def quality_focal(logits, target, beta):
@@ -58,7 +64,7 @@ class CrossHeadDenseLoss(nn.Module):
     def _task_losses(self, cross, teacher, code_weights):
         """(heatmap loss, regression loss, number of peaks) of one task."""
         target = (teacher['heatmap'] / self.temperature).sigmoid()
-        peaks = heatmap_peaks(target, self.score_threshold)
+        peaks = heatmap_peaks(teacher['heatmap'], self.temperature, self.score_threshold)
         count = (peaks > 0).sum()
         heatmap = quality_focal(cross['heatmap'], target, self.beta).sum() / count.clamp(min=1)
         names = [name for name in _REGRESSION if name in cross]

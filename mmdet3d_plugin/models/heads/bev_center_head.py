@@ -7,7 +7,7 @@ from mmdet3d.models.builder import HEADS
 from mmdet3d.models.dense_heads import CenterHead
 from torch import nn
 
-from .center_decode import build_task_nms, decode_peaks, inside
+from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
 from .center_targets import CenterTargetEncoder, check_coder
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
@@ -167,7 +167,8 @@ class BEVCenterHead(CenterHead):
             img_metas: list of B dicts with ``box_type_3d`` and, in displacement mode, ``frame_dt`` (s).
             score_threshold: keep boxes whose score is above it; None takes the larger of bbox_coder's and test_cfg's.
             temperature: heatmap logits are divided by it before the sigmoid, so scores are sharpened below 1. The
-                threshold acts on sharpened scores: 0.1 with temperature 0.1 keeps original scores above 0.445.
+                threshold acts on sharpened scores: 0.1 with temperature 0.1 keeps original scores above 0.445. Order
+                and NMS follow the plain logits, which stay apart where sharpened scores round to 1.
             nms: dict of test_cfg entries to replace for this call, e.g. dict(nms_type='rotate', nms_thr=0.2,
                 nms_rescale_factor=1.0).
 
@@ -185,22 +186,20 @@ class BEVCenterHead(CenterHead):
         samples = [[] for _ in img_metas]
         first_label = 0
         for task, (preds,) in enumerate(preds_dicts):
-            for sample, (boxes, scores, labels) in zip(
-                samples, self._peaks(preds, img_metas, score_threshold, temperature)
-            ):
-                keep = task_nms[task](boxes, scores, labels)
+            peaks = self._peaks(preds, img_metas, logit_threshold(score_threshold, temperature))
+            for sample, (boxes, logits, labels) in zip(samples, peaks):
+                keep = task_nms[task](boxes, logits, labels)
                 keep = keep[inside(boxes[keep], settings.get('post_center_limit_range'))]
-                sample.append((boxes[keep], scores[keep], labels[keep] + first_label))
+                sample.append((boxes[keep], (logits[keep] / temperature).sigmoid(), labels[keep] + first_label))
             first_label += self.num_classes[task]
         return [self._merge(sample, meta) for sample, meta in zip(samples, img_metas)]
 
-    def _peaks(self, preds, img_metas, score_threshold, temperature):
+    def _peaks(self, preds, img_metas, min_logit):
         preds = {name: value.detach().float() for name, value in preds.items()}
         if self.velocity_mode == 'displacement':
             seconds = self._frame_dt(img_metas, len(preds['vel'])).to(preds['vel'])
             preds['vel'] = preds['vel'] / seconds[..., None, None]
-        scores = (preds['heatmap'] / temperature).sigmoid()
-        return decode_peaks(scores, preds, self.bbox_coder, self.norm_bbox, score_threshold)
+        return decode_peaks(preds['heatmap'], preds, self.bbox_coder, self.norm_bbox, min_logit)
 
     def _merge(self, tasks, meta):
         boxes, scores, labels = (torch.cat(column) for column in zip(*tasks))

@@ -1,5 +1,6 @@
 """From CenterPoint's dense maps to boxes: peaks, then non-maximum suppression per task."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,23 +22,26 @@ TEST_KEYS = frozenset(
 )
 
 
-def decode_peaks(scores, maps, coder, norm_bbox, score_threshold):
+def decode_peaks(logits, maps, coder, norm_bbox, min_logit):
     """Boxes at the highest cells of one task's heatmap.
 
+    Cells are ranked by their logits: sharpened scores, sigmoid(logit / 0.1), round to exactly 1 from a logit of 1.7 on
+    and no longer tell peaks from their neighbours.
+
     Args:
-        scores: (B, C, H, W) float32 in [0, 1].
+        logits: (B, C, H, W) float32.
         maps: dict of float32 maps: reg (B, 2, H, W) cells, height (B, 1, H, W) m, dim (B, 3, H, W) m or log m, rot
             (B, 2, H, W) sin and cos of yaw, and vel (B, 2, H, W) m/s when velocity is predicted.
         coder: holds ``pc_range``, ``voxel_size``, ``out_size_factor``, ``max_num``, ``post_center_range``.
         norm_bbox: ``dim`` holds logarithms.
-        score_threshold: keep scores above it.
+        min_logit: keep logits above it, see :func:`logit_threshold`.
 
     Returns:
-        list: per sample ((N, 7 or 9) boxes with gravity centre, (N,) scores, (N,) int64 class in task), best first.
+        list: per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
     """
-    batch, _, height, width = scores.shape
-    flat = scores.flatten(1)
-    scores, cells = flat.topk(min(coder.max_num, flat.shape[1]), dim=1)
+    batch, _, height, width = logits.shape
+    flat = logits.flatten(1)
+    logits, cells = flat.topk(min(coder.max_num, flat.shape[1]), dim=1)
     labels = torch.div(cells, height * width, rounding_mode='floor')
     cells = cells % (height * width)
 
@@ -46,16 +50,23 @@ def decode_peaks(scores, maps, coder, norm_bbox, score_threshold):
         return feature.gather(2, cells[:, None].expand(-1, feature.shape[1], -1)).transpose(1, 2)
 
     corner = torch.stack([cells % width, torch.div(cells, width, rounding_mode='floor')], dim=2)
-    step = scores.new_tensor([coder.out_size_factor * size for size in coder.voxel_size[:2]])
-    centre = (corner + gather('reg')) * step + scores.new_tensor([float(value) for value in coder.pc_range[:2]])
+    step = logits.new_tensor([coder.out_size_factor * size for size in coder.voxel_size[:2]])
+    centre = (corner + gather('reg')) * step + logits.new_tensor([float(value) for value in coder.pc_range[:2]])
     size = gather('dim').exp() if norm_bbox else gather('dim')
     sin, cos = gather('rot').unbind(dim=2)
     parts = [centre, gather('height'), size, torch.atan2(sin, cos)[..., None]]
     if 'vel' in maps:
         parts.append(gather('vel'))
     boxes = torch.cat(parts, dim=2)
-    keep = inside(boxes, coder.post_center_range) & (scores > score_threshold)
-    return [(boxes[i][keep[i]], scores[i][keep[i]], labels[i][keep[i]]) for i in range(batch)]
+    keep = inside(boxes, coder.post_center_range) & (logits > min_logit)
+    return [(boxes[i][keep[i]], logits[i][keep[i]], labels[i][keep[i]]) for i in range(batch)]
+
+
+def logit_threshold(score, temperature=1.0):
+    """The logit x at which sigmoid(x / temperature) is ``score``; infinite for scores that no logit reaches."""
+    if not 0 < score < 1:
+        return -math.inf if score <= 0 else math.inf
+    return temperature * math.log(score / (1 - score))
 
 
 def inside(boxes, limits):
@@ -88,7 +99,7 @@ class TaskNMS:
 
         Args:
             boxes: (N, >=7) float32 x, y, z, l, w, h, yaw.
-            scores: (N,) float32.
+            scores: (N,) float32, only their order counts: logits will do.
             labels: (N,) int64 class in the task.
         """
         order = scores.sort(descending=True, stable=True).indices
