@@ -65,7 +65,7 @@ class DualDistill(Base3DDetector):
         wiring.check_same_classes(self.student, self.teacher)
         wiring.check_heads(self.student, self.teacher)
         self._build_levels(levels)
-        self.response = self._build_response(response)
+        self._build_response(response)
         self.inherit_head = inherit_head
         self._inherit_head()
         register_student_key_hooks(self)
@@ -95,7 +95,13 @@ class DualDistill(Base3DDetector):
             idle = [name for name in idle if name != 'head']
         if idle:
             raise ValueError(f'levels: {", ".join(idle)} has an aligner that nothing uses, give it a loss or remove it')
-        return None if response is None else build_loss(response)
+        if response is not None:
+            self.distill['response'] = build_loss(response)
+
+    @property
+    def response(self):
+        """The response loss, or None. It is held under ``distill``: parameters of its own belong to no student."""
+        return getattr(self.distill, 'response', None)
 
     def _inherit_head(self):
         if self.inherit_head:

@@ -8,6 +8,26 @@ import torch
 from helpers.distill_fakes import build, distiller_cfg, make_batch, student_cfg, write_teacher
 from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
 from mmcv.runner import load_checkpoint, save_checkpoint
+from mmdet.models.builder import LOSSES
+
+from mmdet3d_plugin.distill.losses import CrossHeadBoxLoss
+
+
+class LearnedWeightResponse(CrossHeadBoxLoss):
+    """A response loss with one parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, *args):
+        losses = super().forward(*args)
+        return {name: value * self.log_weight.exp() if 'loss' in name else value for name, value in losses.items()}
+
+
+@pytest.fixture(autouse=True)
+def _response_with_a_parameter(monkeypatch):
+    monkeypatch.setitem(LOSSES.module_dict, 'LearnedWeightResponse', LearnedWeightResponse)
 
 
 @pytest.fixture(scope='module')
@@ -86,6 +106,25 @@ def test_plain_student_checkpoint_starts_a_distiller(teacher, tmp_path, capsys):
     assert torch.equal(model.student.stem[0].weight, student.stem[0].weight)
     message = capsys.readouterr().out
     assert 'missing keys' in message and 'distill.aligners' in message and 'unexpected' not in message
+
+
+def test_parameters_of_a_response_loss_are_no_student_keys(teacher, tmp_path):
+    cfg = distiller_cfg(teacher, response=dict(type='LearnedWeightResponse'))
+    model, other = shaken(build(cfg)), build(cfg, seed=2)
+    with torch.no_grad():
+        model.response.log_weight.fill_(0.25)
+    state = model.state_dict()
+    assert [key for key in state if 'log_weight' in key] == ['distill.response.log_weight']
+    assert 'distill.response.log_weight' in dict(model.named_parameters())
+    other.load_state_dict(state)
+    assert other.response.log_weight == 0.25
+    assert_equal_models(model, other)
+    build(student_cfg()).load_state_dict({k: v for k, v in state.items() if not k.startswith('distill.')})
+    path = str(tmp_path / 'distilled.pth')
+    save_checkpoint(model, path)
+    again = build(cfg, seed=4)
+    load_checkpoint(again, path, map_location='cpu', strict=True)
+    assert again.response.log_weight == 0.25
 
 
 def test_strict_loading_still_finds_what_does_not_belong(teacher, tmp_path):
