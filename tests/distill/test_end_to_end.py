@@ -42,6 +42,34 @@ def test_training_steps_change_student_and_aligners_but_not_the_teacher(cfg):
         assert term in outputs['log_vars']
 
 
+def test_autocast_keeps_losses_and_teacher_in_float32(cfg):
+    student = toy_bevdepth_cfg()
+    student['img_view_transformer']['depth_conv_cfg'] = None  # deformable convolution knows no bfloat16 on a CPU
+    model = build(dict(cfg, student=student)).train()
+    model.init_weights()
+    batch, seen = make_batch(), {}
+    expected = model.teacher.extract_bev(batch)
+    for part in (model.student, model.teacher):
+
+        def spy(batch, part=part, extract=part.extract_bev):
+            seen[part] = extract(batch)
+            return seen[part]
+
+        part.extract_bev = spy
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.forward_train(**batch)
+    assert seen[model.student].neck.dtype == torch.bfloat16  # it did run in low precision
+    for name, value in losses.items():
+        assert value.dtype == torch.float32 and torch.isfinite(value), name
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    assert all(parameter.grad is None for parameter in model.teacher.module.parameters())
+    ours = seen[model.teacher]
+    for got, wanted in zip([*ours.backbone, ours.neck], [*expected.backbone, expected.neck]):
+        assert got.dtype == torch.float32 and torch.equal(got, wanted)
+
+
 def test_overfits_one_batch(cfg):
     """Feature terms of every level fall on a repeated batch."""
     model = build(cfg).train()
