@@ -79,6 +79,20 @@ def test_aoa_matches_slow_reference(teacher, softmax_scale):
     torch.testing.assert_close(actual, torch.stack(expected), rtol=1e-4, atol=1e-4)
 
 
+def test_fused_attention_gets_a_query_of_its_own_per_sample(monkeypatch):
+    """Kernels for CUDA refuse a batch of stride 0."""
+    strides, attend = [], F.scaled_dot_product_attention
+
+    def spy(query, key, value, **options):
+        strides.extend(part.stride() for part in (query, key, value))
+        return attend(query, key, value, **options)
+
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', spy)
+    build_aligner(dict(type='AOAAligner', num_heads=4), STUDENT, WIDE_TEACHER)(torch.randn(2, *STUDENT.shape))
+    assert len(strides) == 3
+    assert all(0 not in stride and stride[-1] == 1 for stride in strides)
+
+
 def test_attention_uses_learned_embedding_and_starts_without_position():
     block = build_aligner(dict(type='AOAAligner'), STUDENT, WIDE_TEACHER).attention
     assert block.num_heads == 8 and block.query.weight.shape == (15, 16)

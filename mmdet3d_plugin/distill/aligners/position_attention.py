@@ -50,7 +50,8 @@ class PositionAttention(nn.Module):
         tokens = (self.stem(feature) + self.position).flatten(2).transpose(1, 2)  # (B, T, C), row-major cells
         query = self._split_heads(self.to_q(self.query_projection(self.query.weight))[None])
         key, value = (self._split_heads(part) for part in self.to_kv(tokens).chunk(2, dim=-1))
-        query = query.expand(len(feature), -1, -1, -1)
+        # one copy per sample: an expanded batch of stride 0 keeps fused CUDA attention kernels from being chosen
+        query = query.expand(len(feature), -1, -1, -1).contiguous()
         attended = F.scaled_dot_product_attention(query, key, value, scale=self.logit_scale)
         output = self.norm(self.out(attended.transpose(1, 2).flatten(2)))
         output = output + self.ffn(output)
