@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmcv.utils import print_log
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
@@ -24,7 +25,7 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     Boxes, velocities and sensor poses are in the keyframe's LIDAR_TOP frame (nuScenes axes: x right, y forward, z up;
     yaw counter-clockwise from x). Velocities leave this class absolute, in m/s, whatever the info file holds; unknown
-    ones are zero.
+    ones are NaN, which :class:`BEVCenterHead` leaves out of its loss (mmdet3d's data set makes them zero: standing).
 
     Args:
         ann_file (str): Info file. Its paths are relative to ``data_root``.
@@ -111,8 +112,12 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     def _categories(self, info):
         """list[int]: Sorted labels of the boxes that training sees."""
-        seen = info['valid_flag'] if self.use_valid_flag else info['num_lidar_pts'] > 0
-        return sorted(self.cat2id[name] for name in set(info['gt_names'][seen]) if name in self.cat2id)
+        names = set(info['gt_names'][self._seen(info)])
+        return sorted(self.cat2id[name] for name in names if name in self.cat2id)
+
+    def _seen(self, info):
+        """(N,) bool: boxes that training sees."""
+        return info['valid_flag'] if self.use_valid_flag else info['num_lidar_pts'] > 0
 
     def get_cat_ids(self, idx):
         """list[int]: Labels present in a sample, for class-balanced sampling."""
@@ -152,9 +157,14 @@ class NuScenesBEVDataset(NuScenesDataset):
         return super().prepare_train_data(index)
 
     def get_ann_info(self, index):
-        """dict: ``gt_bboxes_3d``, ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and ``gt_names`` of a sample."""
+        """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
+        ``gt_names`` of a sample."""
         annotations = super().get_ann_info(index)
         annotations['gt_labels_3d'] = annotations['gt_labels_3d'].astype(np.int64)  # an empty one comes as float64
+        if self.with_velocity:
+            info = self.data_infos[index]  # the parent has zeroed unknown velocities in its own copy
+            unknown = np.isnan(info['gt_velocity'][self._seen(info)]).any(axis=1)
+            annotations['gt_bboxes_3d'].tensor[torch.from_numpy(unknown), 7:] = torch.nan
         return annotations
 
     def check_files(self, samples='spot', seed=0):

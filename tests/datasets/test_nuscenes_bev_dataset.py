@@ -6,8 +6,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers.toy_models import toy_head_cfg
 from mmcv.parallel import DataContainer
 from mmdet3d.datasets import build_dataset
+from mmdet3d.models.builder import build_head
 from nuscenes_tables import SPEED, THINGS, Tables
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
@@ -83,10 +85,45 @@ def test_velocities_are_absolute_whatever_the_file_holds(info_files, tables_root
     for kind in ('base', '4d'):
         dataset = NuScenesBEVDataset(info_files['train', kind], str(tables_root), use_valid_flag=True)
         for index, info in enumerate(base_infos['train']):
-            expected = np.nan_to_num(info['gt_velocity'][info['valid_flag']])
+            expected = info['gt_velocity'][info['valid_flag']]  # NaN where unknown
             boxes = dataset.get_ann_info(index)['gt_bboxes_3d']
             np.testing.assert_allclose(boxes.tensor[:, 7:].numpy(), expected, atol=1e-6)
             np.testing.assert_allclose(dataset.data_infos[index]['gt_velocity'], info['gt_velocity'], atol=1e-12)
+
+
+def test_unknown_velocities_reach_the_loss_as_unknown(info_files, tables_root, base_infos):
+    """From the info file through the augmentation and the filters to the head: no velocity loss, and no NaN."""
+    (unknown,) = np.flatnonzero(np.isnan(base_infos['train'][0]['gt_velocity']).any(axis=1))
+    name = base_infos['train'][0]['gt_names'][unknown]
+    head = build_head(toy_head_cfg(4, range=(-51.2, -51.2, -5.0, 51.2, 51.2, 3.0), voxel=0.8))
+    for kind in ('base', '4d'):
+        dataset = NuScenesBEVDataset(
+            info_files['train', kind],
+            str(tables_root),
+            use_valid_flag=True,
+            filter_empty_gt=False,
+            pipeline=[
+                dict(type='LoadAnnotations3D'),
+                dict(type='GlobalBEVAug', rot_range=(20, 20), flip_x_prob=1.0),
+                dict(type='ObjectRangeFilter', point_cloud_range=[-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]),
+                dict(type='ObjectNameFilter', classes=NuScenesBEVDataset.CLASSES),
+            ],
+        )
+        before = dataset.data_infos[0]['gt_velocity']
+        sample = dataset[0]
+        np.testing.assert_array_equal(dataset.data_infos[0]['gt_velocity'], before)
+        boxes, labels = sample['gt_bboxes_3d'], torch.from_numpy(sample['gt_labels_3d'])
+        rows = boxes.tensor.isnan()
+        assert rows.sum() == 2 and rows.any(dim=1).sum() == 1 and rows[:, 7:].sum() == 2
+        assert labels[rows.any(dim=1)].tolist() == [dataset.CLASSES.index(name)]
+        predictions = head([torch.randn(1, 4, 32, 32)])
+        for (maps,) in predictions:
+            maps['vel'].retain_grad()
+        losses = head.loss([boxes[rows.any(dim=1)]], [labels[rows.any(dim=1)]], predictions)
+        assert all(torch.isfinite(value) for value in losses.values())
+        assert sum(losses[f'task{i}.loss_bbox'] for i in range(6)) > 0
+        sum(losses.values()).backward()
+        assert not any(maps['vel'].grad.any() for (maps,) in predictions)
 
 
 def test_boxes_have_their_gravity_centre_where_it_was(dataset, base_infos):
