@@ -84,12 +84,12 @@ def camera_4d_pipelines(
         *images(test_mode=False),
         KEYFRAME_POINTS,
         dict(type='PointsToDepthMap', downsample=depth_downsample, depth_bounds=depth_bounds),
-        *(_sweeps(teacher_sweeps) if teacher_sweeps else []),
+        # drawn and ordered as in the frozen teacher's own test pipeline: the nearest sweeps, keyframe first, no shuffle
+        *(_sweeps(teacher_sweeps, test_mode=True) if teacher_sweeps else []),
         dict(type='LoadAnnotations3D'),
         dict(type='GlobalBEVAug', **(bev_aug or {})),
     ]
     if teacher_sweeps:
-        # not shuffled: the frozen teacher sees its points in the order of its own test pipeline, keyframe first
         train.append(dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range))
     train += [
         *_target_filters(class_names, point_cloud_range),
@@ -114,7 +114,7 @@ def _sweeps(num_sweeps, test_mode=False):
             use_dim=[0, 1, 2, 3, 4],
             pad_empty_sweeps=True,
             remove_close=True,
-            # False draws the sweeps at random, which only training wants
+            # False draws the sweeps at random, which only training a LiDAR detector wants
             test_mode=test_mode,
         )
     ]

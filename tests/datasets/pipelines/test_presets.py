@@ -117,19 +117,30 @@ def test_testing_is_deterministic(tiny_nuscenes, tiny_infos, pipelines):
         assert torch.equal(first['points'][0], second['points'][0])
 
 
-@pytest.mark.parametrize('nearest', [True, False])
-def test_sweeps_bring_their_age_and_the_keyframe_comes_first(tiny_nuscenes, tiny_infos, nearest):
-    """Ten sweeps with the keyframe: the nearest nine at test, any nine of the infos' ten at training."""
-    pipeline = nuscenes_batch.teacher_pipelines()[1] if nearest else nuscenes_batch.distill_pipelines()[0]
-    dataset = nuscenes_batch.build(tiny_nuscenes, tiny_infos, pipeline, test_mode=nearest)
+SWEEP_PIPELINES = {
+    'teacher training': (lambda: nuscenes_batch.teacher_pipelines()[0], False),
+    'teacher test': (lambda: nuscenes_batch.teacher_pipelines()[1], True),
+    'distillation': (lambda: nuscenes_batch.distill_pipelines()[0], True),
+}
+
+
+@pytest.mark.parametrize('name', SWEEP_PIPELINES)
+def test_sweeps_bring_their_age_and_the_keyframe_comes_first(tiny_nuscenes, tiny_infos, name):
+    """Ten sweeps with the keyframe: the nearest nine for a trained teacher, any of the infos' ten to train one."""
+    pipeline, nearest = SWEEP_PIPELINES[name]
+    dataset = nuscenes_batch.build(tiny_nuscenes, tiny_infos, pipeline(), test_mode=name == 'teacher test')
     index = max(range(len(dataset)), key=lambda i: len(dataset.data_infos[i]['sweeps']))
     info = dataset.data_infos[index]
     known = np.array(sorted((info['timestamp'] - sweep['timestamp']) / 1e6 for sweep in info['sweeps']))
     assert len(known) == 10
     column = dataset[index]['points'].data[:, 4]
-    assert column[0] == 0
+    assert column.min() == 0
+    if nearest:
+        assert column[0] == 0  # training a teacher shuffles
     ages = np.unique(column.numpy())[1:]
     assert len(ages) == 9
+    (step,) = [step for step in pipeline() if step['type'] == 'LoadPointsFromMultiSweeps']
+    assert step['test_mode'] == nearest
     if nearest:
         np.testing.assert_allclose(ages, known[:9], atol=1e-5)
     assert np.abs(ages[:, None] - known).min(axis=1).max() < 1e-5
