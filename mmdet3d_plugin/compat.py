@@ -14,11 +14,25 @@ import warnings
 
 import numpy as np
 import torch
+from packaging.version import Version
 
 # mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
 _NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
 
+# torch.serialization.safe_globals, with which checkpoints are read without running code of theirs, came with it.
+_OLDEST_TORCH = '2.5'
+
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
+
+
+def require_torch():
+    """Refuse a torch that lacks what this package uses.
+
+    Raises:
+        ImportError: torch is older than ``_OLDEST_TORCH``.
+    """
+    if Version(torch.__version__).release < Version(_OLDEST_TORCH).release:
+        raise ImportError(f'mmdet3d_plugin needs torch >= {_OLDEST_TORCH}, found {torch.__version__}: upgrade torch')
 
 
 def restore_numpy_aliases():
@@ -141,6 +155,7 @@ def advise_on_import_order():
 
 def apply():
     """Close every gap, then import mmdet3d. Safe to call more than once."""
+    require_torch()
     advise_on_import_order()
     restore_numpy_aliases()
     stand_in_for_torchvision()

@@ -1,6 +1,7 @@
 """Version gaps. What happens at import is tested in fresh interpreters."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,8 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+
+from mmdet3d_plugin import compat
 
 
 def run_python(code, tmp_path, *extra_paths):
@@ -95,6 +98,17 @@ def test_torchvision_stands_in_only_when_it_cannot_be_imported(tmp_path):
     )
     assert out.strip() == '9.9'
     assert 'stand-in' not in err
+
+
+@pytest.mark.parametrize('version', ['2.4.1', '1.13.1+cu117', '2.5.0', '2.5.0a0+git1', '2.13.0+cpu', '3.0.0'])
+def test_torch_that_is_too_old_is_one_clear_error(monkeypatch, version):
+    monkeypatch.setattr(torch, '__version__', version)
+    if version.startswith(('1.', '2.4')):
+        with pytest.raises(ImportError, match=r'needs torch >= 2\.5, found ' + re.escape(version)) as error:
+            compat.require_torch()
+        assert '\n' not in str(error.value)
+    else:
+        compat.require_torch()
 
 
 def test_numpy_aliases_are_the_builtins():
