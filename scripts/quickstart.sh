@@ -5,5 +5,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup.sh
-source .venv/bin/activate
-exec python -W ignore tools/quickstart.py "$@"
+exec .venv/bin/python -W ignore tools/quickstart.py "$@"

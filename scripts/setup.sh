@@ -55,16 +55,23 @@ print(pathlib.Path(u.find_spec('torch').origin).parents[1] if version >= (2, 5) 
 
 # An active environment other than our own comes first: its torch is used.
 pick_python() {
-  local own candidate
+  local own candidate found
+  if [ -n "${DUALDISTILL_PYTHON:-}" ]; then
+    found=$(type -P "$DUALDISTILL_PYTHON" || true)
+    if [ -z "$found" ] || ! supported "$found"; then
+      fail "DUALDISTILL_PYTHON=$DUALDISTILL_PYTHON is not a working Python 3.9 to 3.12"
+    fi
+    echo "$found"
+    return
+  fi
   own=$(cd "$VENV" 2>/dev/null && pwd -P || true)
   local path=":$PATH:"
   if [ -n "$own" ]; then path=${path//:"$own/bin":/:}; fi
   path=${path#:}
-  local candidates=("${DUALDISTILL_PYTHON:-}")
+  local candidates=()
   if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && [ "${VIRTUAL_ENV:-}" != "$own" ]; then candidates+=(python); fi
   candidates+=(python3.11 python3.12 python3.10 python3.9 python3)
   for candidate in "${candidates[@]}"; do
-    [ -n "$candidate" ] || continue
     # "type -P" of every match: a version manager's shim may refuse to run while a later one works
     while read -r found; do
       if supported "$found"; then
@@ -75,13 +82,37 @@ pick_python() {
   done
 }
 
+# A folder that was moved or copied keeps programs and an editable install that point at its old place.
+made_here() {
+  sed -n 's/^.*VIRTUAL_ENV=//p' "$VENV/bin/activate" 2>/dev/null | tr -d "\"'" | grep -Fx -e "$PWD/$VENV" -e "$(pwd -P)/$VENV" >/dev/null
+}
+
+venv_is_usable() {
+  [ -x "$PY" ] && supported "$PY" && "$PY" -m pip --version >/dev/null 2>&1 || return 1
+  if ! made_here; then
+    say "$VENV was made at another place, it is made anew"
+    return 1
+  fi
+  if [ -f "$STATE/existing_torch" ] && [ -z "$(version_of torch)" ]; then
+    say "the torch that $VENV borrowed is gone, $VENV is made anew"
+    return 1
+  fi
+}
+
+# Everything but the wheels that took minutes to compile.
+empty_venv() {
+  if [ ! -e "$VENV" ]; then return; fi
+  find "$VENV" -mindepth 1 -maxdepth 1 ! -path "$STATE" -exec rm -rf {} +
+  if [ -d "$STATE" ]; then find "$STATE" -mindepth 1 -maxdepth 1 ! -path "$STATE/wheels" -exec rm -rf {} +; fi
+}
+
 make_venv() {
   local python home
-  if [ -x "$PY" ] && supported "$PY" && "$PY" -m pip --version >/dev/null 2>&1; then return; fi
+  if venv_is_usable; then return; fi
   python=$(pick_python)
   [ -n "$python" ] || fail 'no Python 3.9 to 3.12 found: install python3.11 or set DUALDISTILL_PYTHON'
   say "creating $VENV with $("$python" -V 2>&1)"
-  rm -rf "$VENV"
+  empty_venv
   "$python" -m venv "$VENV" || fail "$python cannot create a virtual environment (on Debian: apt-get install python3-venv)"
   mkdir -p "$STATE"
   home=$(torch_home "$python")
@@ -113,15 +144,17 @@ install_torch() {
   echo "${TORCH_INDEX_URL:-}" >"$STATE/torch_index"
 }
 
+# mmcv_works <cpu or cuda>: the installed mmcv-full runs, and has CUDA operations where they are wanted
 mmcv_works() {
-  "$PY" - "$MMCV" <<'CHECK' >>"$LOG" 2>&1
+  "$PY" - "$MMCV" "$1" <<'CHECK' >>"$LOG" 2>&1
 import sys, types
 import torch
 for name in ('torchvision', 'torchvision.models'):  # mmcv asks for it at import only
     sys.modules.setdefault(name, types.ModuleType(name)).__path__ = []
 import mmcv
-from mmcv.ops import nms
+from mmcv.ops import get_compiling_cuda_version, nms
 assert mmcv.__version__ == sys.argv[1], mmcv.__version__
+assert sys.argv[2] == 'cpu' or get_compiling_cuda_version() != 'not available', 'no CUDA operations'
 boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 3.9], [8, 8, 9, 9]])
 _, kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
 assert kept.tolist() == [0, 2], kept
@@ -149,8 +182,26 @@ write_forwarding_header() {
   printf '#pragma once\n#include <ATen/cuda/Atomic.cuh>\n' >"$STATE/include/THC/THCAtomics.cuh"
 }
 
+# need_compiler: said before the minutes of downloads, when it is plain that mmcv-full has to be compiled
+need_compiler() {
+  local missing=()
+  if ! command -v "${CXX:-g++}" >/dev/null; then missing+=("a C++ compiler (${CXX:-g++})"); fi
+  if [ ! -f "$("$PY" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ]; then
+    missing+=("Python.h of $("$PY" -V 2>&1)")
+  fi
+  if [ ${#missing[@]} -eq 0 ]; then return; fi
+  fail "mmcv-full $MMCV has to be compiled, and these are missing: $(printf '%s; ' "${missing[@]}")on Debian and Ubuntu:" \
+    'apt-get install g++ python3-dev (or python3.11-dev, as your Python is)'
+}
+
+wheel_for_us() {
+  local python
+  python=$("$PY" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+  ls "${DUALDISTILL_WHEELS:-../shared/wheels}/mmcv_full-$MMCV-$python-"*.whl "$STATE"/wheels/*/mmcv_full-*"-$python-"*.whl 2>/dev/null
+}
+
 build_mmcv() {
-  local target=$1 wheels=$2
+  local target=$1 wheels=$2 part=$2.part
   write_forwarding_header
   export CFLAGS="-g0 -O2 -w" MMCV_WITH_OPS=1 MAX_JOBS="${MAX_JOBS:-$(nproc)}"
   if [ "$target" = cuda ]; then
@@ -159,8 +210,12 @@ build_mmcv() {
     export FORCE_CUDA=0 CUDA_VISIBLE_DEVICES=''
   fi
   # pip's own cache would hand a wheel built for one torch to another; this folder is per torch version
+  rm -rf "$part"
   "$PY" -m pip wheel --disable-pip-version-check -v --no-deps --no-build-isolation --no-cache-dir --no-binary mmcv-full \
-    -w "$wheels" "mmcv-full==$MMCV"
+    -w "$part" "mmcv-full==$MMCV" || return 1
+  # a killed run leaves no half-written wheel where the next one looks
+  rm -rf "$wheels"
+  mv "$part" "$wheels"
 }
 
 install_mmcv() {
@@ -168,8 +223,8 @@ install_mmcv() {
   target=$(mmcv_target)
   key=torch$(version_of torch)-$target-$("$PY" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
   if [ "$target" = cuda ]; then key+=-$(echo "${TORCH_CUDA_ARCH_LIST:-found}" | tr -c 'A-Za-z0-9.+\n' '_'); fi
-  if [ "$(cat "$STATE/mmcv" 2>/dev/null)" = "$key" ] && mmcv_works; then return; fi
-  if [ ! -f "$STATE/mmcv" ] && [ "$target" = cpu ] && mmcv_works; then  # put there by other means, and it runs
+  if [ "$(cat "$STATE/mmcv" 2>/dev/null)" = "$key" ] && mmcv_works "$target"; then return; fi
+  if [ ! -f "$STATE/mmcv" ] && mmcv_works "$target"; then  # put there by other means, and it runs
     echo "$key" >"$STATE/mmcv"
     return
   fi
@@ -179,12 +234,13 @@ install_mmcv() {
     say "trying a prebuilt mmcv-full $MMCV"
     pip_install --no-deps --no-index --force-reinstall --find-links "$prebuilt" "mmcv-full==$MMCV" >>"$LOG" 2>&1 || true
   fi
-  if [ "$target" = cuda ] || ! mmcv_works; then
+  if [ "$target" = cuda ] || ! mmcv_works "$target"; then
     if ! ls "$wheels"/mmcv_full-*.whl >/dev/null 2>&1; then
+      need_compiler
       run "compiling mmcv-full $MMCV for $key (5 to 15 minutes)" build_mmcv "$target" "$wheels"
     fi
     run 'installing the compiled mmcv-full' pip_install --no-deps --force-reinstall "$wheels"/mmcv_full-*.whl
-    mmcv_works || fail "mmcv-full $MMCV does not run with torch $(version_of torch) (see $LOG)"
+    mmcv_works "$target" || fail "mmcv-full $MMCV ($target) does not run with torch $(version_of torch) (see $LOG)"
   fi
   echo "$key" >"$STATE/mmcv"
 }
@@ -196,12 +252,13 @@ warnings.simplefilter('ignore')
 import mmdet3d_plugin
 import mmcv, mmdet, mmdet3d, mmseg, numba, numpy, nuscenes, torch
 from mmcv.ops import Voxelization
+from mmdet3d_plugin.engine import pick_device
 points = torch.tensor([[0.1, 0.1, 0.0, 1.0], [0.2, 0.1, 0.0, 1.0], [1.1, 0.1, 0.0, 1.0]])
-for device in ['cpu'] + ['cuda'] * torch.cuda.is_available():
+for device in sorted({'cpu', pick_device()}):
     voxels, coords, counts = Voxelization([1, 1, 4], [0, 0, -2, 4, 4, 2], 5, 10)(points.to(device))
     assert sorted(counts.tolist()) == [1, 2], counts
 print(f'torch {torch.__version__}, mmcv-full {mmcv.__version__}, mmdet {mmdet.__version__}, mmdet3d {mmdet3d.__version__}, '
-      f'numpy {numpy.__version__}, device {"cuda" if torch.cuda.is_available() else "cpu"}')
+      f'numpy {numpy.__version__}, device {pick_device()}')
 CHECK
 }
 
@@ -219,6 +276,7 @@ if [ -f "$STATE/stamp" ] && [ -x "$PY" ] && [ "$(cat "$STATE/stamp")" = "$(finge
 make_venv
 mkdir -p "$STATE"
 rm -f "$STATE/stamp"
+if [ -z "$(wheel_for_us)" ] && ! mmcv_works cpu; then need_compiler; fi
 run 'installing build tools' pip_install -r requirements/build.txt
 install_torch
 run 'installing libraries' pip_install -r requirements/runtime.txt -r requirements/tests.txt -c requirements/constraints.txt
