@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Test with several processes, one per GPU (or CPU processes where there is no GPU).
 #   bash tools/dist_test.sh <config> <checkpoint> <processes per node> [flags of tools/test.py]
-# Several nodes: run it on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# PYTHON names another interpreter than python. Several nodes: run it on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
 set -euo pipefail
 if [ $# -lt 3 ]; then
   sed -n 2,4p "${BASH_SOURCE[0]}" | cut -c3- >&2
@@ -13,7 +13,7 @@ processes=$3
 shift 3
 tools=$(dirname "${BASH_SOURCE[0]}")
 
-exec python -m torch.distributed.run \
+exec "${PYTHON:-python}" -m torch.distributed.run \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
   --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
   --nproc_per_node="$processes" \

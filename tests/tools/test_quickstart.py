@@ -1,5 +1,6 @@
 """Steps are skipped, resumed or run again for the right reasons; the plan's commands and the report are right."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -11,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tools'))
 
 import quickstart  # noqa: E402
-from workflow.plan import Plan, relocate  # noqa: E402
+from workflow.plan import Plan  # noqa: E402
 from workflow.progress import clock, progress_line, read_progress, tail  # noqa: E402
+from workflow.relocate import relocate  # noqa: E402
 from workflow.report import as_markdown, as_text, build_results, newest, read_metrics, table  # noqa: E402
 from workflow.step import Step, StepFailedError  # noqa: E402
 
@@ -64,6 +66,12 @@ class TestStep:
         after = (counting_step(tmp_path, 'before', settings='b'),) if change.get('after') else (before,)
         run(counting_step(tmp_path, settings=change.get('settings', 'lr=1'), after=after))
         assert (tmp_path / 'one.txt').read_text() == ';;'
+
+    def test_python_is_the_running_interpreter(self, tmp_path):
+        code = 'import sys; open(sys.argv[1], "w").write(sys.executable + " " + sys.argv[2])'
+        step = counting_step(tmp_path, code=code)
+        run(dataclasses.replace(step, command=(*step.command, 'python')))
+        assert (tmp_path / 'one.txt').read_text() == f'{sys.executable} python'
 
     def test_failure_shows_log_tail_and_command(self, tmp_path):
         step = counting_step(tmp_path, code='import sys; print("the cause"); sys.exit(3)')
@@ -200,9 +208,9 @@ class TestPlan:
         assert plan.steps[0].marker == tmp_path / '.data-made-by' / 'steps' / 'synthetic_data.json'
 
     def test_only_the_quick_starts_own_data_are_replaced(self, configs, tmp_path):
-        synthetic = {'version': 'v1.0-mini', 'image-size': (8, 6)}
+        synthetic = {'version': 'v1.0-mini', 'image-size': (80, 60)}
         own = make_plan(configs, tmp_path, synthetic=synthetic).steps[0].command
-        assert own[3:5] == ('data/toy', '--overwrite') and own[-3:] == ('--image-size', '8', '6')
+        assert own[3:5] == ('data/toy', '--overwrite') and own[-3:] == ('--image-size', '80', '60')
         assert '--overwrite' not in make_plan(configs, tmp_path, data_root=tmp_path / 'data').steps[0].command
 
     def test_teacher_config_change_reaches_only_its_dependants(self, configs, tmp_path):
@@ -217,8 +225,29 @@ class TestPlan:
             'train_teacher', 'eval_teacher', 'train_dualdistill', 'eval_dualdistill', 'pictures', 'curves'
         }  # fmt: skip
 
+    @pytest.mark.parametrize(
+        'name, value, unchanged',
+        [
+            ('mmdet3d_plugin.datasets.synthetic.config.GENERATOR_VERSION', 99, 0),
+            ('workflow.plan.SCHEMA', 'dualdistill-nuscenes/99', 1),
+        ],
+    )
+    def test_generator_and_info_schema_are_part_of_the_data(
+        self, configs, tmp_path, monkeypatch, name, value, unchanged
+    ):
+        before = [step.fingerprint for step in make_plan(configs, tmp_path).steps]
+        monkeypatch.setattr(name, value)
+        after = [step.fingerprint for step in make_plan(configs, tmp_path).steps]
+        assert before[:unchanged] == after[:unchanged]
+        assert all(old != new for old, new in zip(before[unchanged:], after[unchanged:]))
+
+    def test_generator_defaults_are_part_of_the_data(self, configs, tmp_path):
+        settings = json.loads(make_plan(configs, tmp_path).steps[0].settings)
+        assert settings['settings']['scenes'] == 3 and settings['settings']['lidar_beams'] == 32
+        assert settings['generator_version'] >= 1 and 'workers' not in settings['settings']
+
     def test_data_flags_change_everything(self, configs, tmp_path):
-        one, two = (make_plan(configs, tmp_path, synthetic={'version': 'v1.0-mini', 'scenes': n}) for n in (1, 2))
+        one, two = (make_plan(configs, tmp_path, synthetic={'version': 'v1.0-mini', 'scenes': n}) for n in (2, 3))
         assert all(a.fingerprint != b.fingerprint for a, b in zip(one.steps, two.steps))
 
 

@@ -67,12 +67,17 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def settings_of(argv):
+    """SyntheticConfig: every setting of a command line, the defaults included."""
     args = vars(parse_args(argv))
-    out_dir, workers, overwrite = (args.pop(name) for name in ('out_dir', 'workers', 'overwrite'))
     args['image_width'], args['image_height'] = args.pop('image_size')
+    return SyntheticConfig(**{name: args[name] for name in SyntheticConfig.names()})
+
+
+def main(argv=None):
+    args = parse_args(argv)
     try:
-        generate(out_dir, SyntheticConfig(**args), workers=workers, overwrite=overwrite)
+        generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
     except (ValueError, FileExistsError, RuntimeError) as error:
         sys.exit(f'error: {error}')
 

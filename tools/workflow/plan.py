@@ -3,34 +3,13 @@
 import json
 from pathlib import Path
 
+from data_converter.make_synthetic_nuscenes import settings_of
 from mmcv import Config
 
+from mmdet3d_plugin.datasets.infos.info_io import BOX_CONVENTION, SCHEMA
+
+from .relocate import relocate
 from .step import Step
-
-
-def relocate(node, old, new, path=''):
-    """List the ``--cfg-options`` that move every string below folder ``old`` to folder ``new``.
-
-    Args:
-        node: A config value (nested dicts, lists and leaves).
-        old (str): Folder the config was written for.
-        new (str): Folder to use instead.
-
-    Returns:
-        list[str]: ``key.path=value`` entries, empty when the folders are equal.
-    """
-    old, new = old.rstrip('/'), new.rstrip('/')
-    if old == new:
-        return []
-    if isinstance(node, dict):
-        children = node.items()
-    elif isinstance(node, (list, tuple)):
-        children = enumerate(node)
-    elif isinstance(node, str) and (node == old or node.startswith(f'{old}/')):
-        return [f'{path}={new}{node[len(old) :]}']
-    else:
-        return []
-    return [option for key, child in children for option in relocate(child, old, new, f'{path}.{key}' if path else key)]
 
 
 class Plan:
@@ -93,11 +72,14 @@ class Plan:
         home = root.parent / f'.{root.name}-made-by'
         # A set the user pointed at is never replaced.
         overwrite = ['--overwrite'] if self.own_data else []
+        words = ['--out-dir', root, *overwrite, *_flags(self.synthetic)]
         make = self._step(
             'synthetic_data',
             'generate synthetic nuScenes data',
-            ['tools/data_converter/make_synthetic_nuscenes.py', '--out-dir', root, *overwrite, *_flags(self.synthetic)],
+            ['tools/data_converter/make_synthetic_nuscenes.py', *words],
             home=home,
+            # with the defaults and the generator's version: changing those changes the data too
+            settings=json.dumps(settings_of([str(word) for word in words]).manifest(), sort_keys=True),
             outputs=(root / version / 'sample.json',),
         )
         create = self._step(
@@ -106,6 +88,7 @@ class Plan:
             ['tools/create_data.py', 'nuscenes', '--root-path', root, '--out-dir', root, '--extra-tag', 'nuscenes',
              '--version', version],
             home=home,
+            settings=f'{SCHEMA} {BOX_CONVENTION}',
             outputs=(root / 'nuscenes_infos_train.pkl', root / 'nuscenes_infos_val.pkl'),
             after=(make,),
         )  # fmt: skip

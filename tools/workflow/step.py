@@ -141,7 +141,7 @@ class Step:
             log.write(f'$ {shlex.join(command)}\n')
             log.flush()
             process = subprocess.Popen(
-                [sys.executable if part == 'python' else part for part in command],
+                [sys.executable, *command[1:]] if command[0] == 'python' else command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
