@@ -20,6 +20,8 @@ from workflow.plan import Plan
 from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
 from workflow.step import StepFailedError
 
+from mmdet3d_plugin.engine import pick_device
+
 SYNTHETIC = {'version': 'v1.0-mini', 'seed': 0}
 CONFIGS = {
     'teacher': 'configs/quickstart/centerpoint_toy.py',
@@ -49,7 +51,7 @@ def summarise(plan, seconds):
         seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
         for seed in plan.seeds
     }
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    device = torch.cuda.get_device_name() if pick_device() == 'cuda' else 'no GPU used'
     notes = [f'{os.cpu_count()} CPU cores, {device}']
     for seed, models in per_seed.items():
         gain = {key: models['dualdistill'][key] - models['student'][key] for key in ('mAP', 'NDS')}

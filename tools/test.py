@@ -28,6 +28,7 @@ from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
+from mmdet3d_plugin.engine.preflight import check_annotated
 from mmdet3d_plugin.engine.test import build_test_loader
 
 
@@ -109,6 +110,8 @@ def main(argv=None):
     set_random_seed(args.seed, deterministic=args.deterministic)
     model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
+    if args.eval:
+        check_annotated(dataset)
     predictions = run_inference(model, loader, distributed, cfg.work_dir)
     if predictions is not None:
         report(dataset, predictions, cfg, args)

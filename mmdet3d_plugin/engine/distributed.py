@@ -1,14 +1,26 @@
 """Processes and devices: CUDA with NCCL where there is a GPU, CPU with gloo where there is none."""
 
+import functools
 import os
+import warnings
 
 import torch
 import torch.distributed as dist
+from mmcv.ops import get_compiling_cuda_version
 from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
 from mmcv.parallel.scatter_gather import scatter_kwargs
 from mmcv.runner import init_dist
+from torch import nn
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+class CPUDataParallel(MMDataParallel):
+    """mmcv's one-process wrapper, held on the CPU: torch's would move the model to a GPU whenever it sees one."""
+
+    def __init__(self, module):
+        nn.Module.__init__(self)
+        self.module, self.device_ids, self.dim = module, [], 0
 
 
 class CPUDistributedDataParallel(MMDistributedDataParallel):
@@ -29,8 +41,23 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
 
 def pick_device():
-    """Name of the device kind to run on: 'cuda' when there is one, else 'cpu'."""
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+    """Name of the device kind to run on: 'cuda' when torch and mmcv's operations can both use it, else 'cpu'."""
+    if not torch.cuda.is_available():
+        return 'cpu'
+    if get_compiling_cuda_version() == 'not available':
+        _warn_of_unused_gpu()
+        return 'cpu'
+    return 'cuda'
+
+
+@functools.cache
+def _warn_of_unused_gpu():
+    warnings.warn(
+        f'the GPU is not used: mmcv-full was compiled without CUDA operations. Install the toolkit of CUDA '
+        f'{torch.version.cuda} (nvcc on PATH, or CUDA_HOME) and run scripts/setup.sh again.',
+        RuntimeWarning,
+        stacklevel=3,
+    )
 
 
 def init_distributed(launcher, dist_params):
@@ -73,8 +100,10 @@ def wrap_model(model, device, distributed, find_unused_parameters=False):
     """
     if device == 'cuda':
         model = model.cuda()
+    if not distributed and device == 'cuda':
+        return MMDataParallel(model, device_ids=[torch.cuda.current_device()])
     if not distributed:
-        return MMDataParallel(model, device_ids=[torch.cuda.current_device()] if device == 'cuda' else None)
+        return CPUDataParallel(model)
     options = dict(broadcast_buffers=False, find_unused_parameters=find_unused_parameters)
     if device == 'cuda':
         return MMDistributedDataParallel(model, device_ids=[torch.cuda.current_device()], **options)

@@ -8,6 +8,7 @@ from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
 
 from .distributed import pick_device, wrap_model
+from .preflight import check_data
 
 
 def build_test_loader(cfg, distributed, split='test'):
@@ -21,8 +22,12 @@ def build_test_loader(cfg, distributed, split='test'):
 
     Returns:
         tuple: Data set and loader.
+
+    Raises:
+        FileNotFoundError: Files of the data set are missing.
     """
     dataset = build_dataset(cfg.data[split], dict(test_mode=True))
+    check_data(dataset)
     options = dict(samples_per_gpu=1, workers_per_gpu=2)
     options.update(cfg.data.get(f'{split}_dataloader', {}))
     return dataset, build_dataloader(dataset, dist=distributed, shuffle=False, **options)

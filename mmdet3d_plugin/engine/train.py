@@ -15,6 +15,7 @@ from mmdet.utils import compat_cfg
 from mmdet3d.utils import find_latest_checkpoint
 
 from .distributed import pick_device, wrap_model
+from .preflight import check_data
 from .test import build_test_loader
 
 
@@ -42,13 +43,17 @@ def _start_from(runner, cfg):
     if checkpoint is None and cfg.get('auto_resume'):
         checkpoint = find_latest_checkpoint(cfg.work_dir)
     if checkpoint is not None:
+        ours = dict(runner.meta)
         runner.resume(checkpoint)
-        if runner.meta.get('seed') != cfg.seed:
+        theirs = runner.meta
+        if theirs.get('seed') != cfg.seed:
             runner.logger.warning(
-                f'{checkpoint} was trained with seed {runner.meta.get("seed")}, this run asks for {cfg.seed}: '
+                f'{checkpoint} was trained with seed {theirs.get("seed")}, this run asks for {cfg.seed}: '
                 f'the data order and augmentation of the remaining epochs differ from the uninterrupted run'
             )
-            runner.meta['seed'] = cfg.seed
+        # Checkpoints from here on tell of this run. With the old config, and the process count in it, the next resume
+        # after a change of processes would rescale the iteration a second time.
+        runner.meta = {**theirs, **ours, 'hook_msgs': theirs.get('hook_msgs', {})}
     elif cfg.get('load_from'):
         runner.load_checkpoint(cfg.load_from)
 
@@ -69,8 +74,12 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
+
+    Raises:
+        FileNotFoundError: Files of the data sets are missing, found before the first iteration.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
+    check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)

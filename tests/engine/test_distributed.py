@@ -16,7 +16,7 @@ from helpers.distill_fakes import level_cfgs, write_teacher
 from helpers.gradients import build, gloo_worker, step_gradients
 from helpers.toy_models import toy_bevdepth_cfg
 
-from mmdet3d_plugin.engine import init_distributed, wrap_model
+from mmdet3d_plugin.engine import distributed, init_distributed, wrap_model
 
 
 def free_port():
@@ -109,6 +109,27 @@ def test_slurm_script_starts_one_torchrun_a_node(script, tmp_path, monkeypatch):
     assert 'srun: --nodes=2' in output and 'srun: --gres=gpu:4' in output
     assert '--nnodes=2 --node_rank=1 --master_addr=node7' in output and '--nproc_per_node=4' in output
     assert output.rstrip().endswith('train.py config.py --launcher pytorch --seed 3')
+
+
+def test_a_gpu_that_mmcv_cannot_use_is_left_alone_and_said_once(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(distributed, 'get_compiling_cuda_version', lambda: 'not available')
+    distributed._warn_of_unused_gpu.cache_clear()
+    with pytest.warns(RuntimeWarning, match='compiled without CUDA operations.*scripts/setup.sh') as caught:
+        assert [distributed.pick_device() for _ in range(3)] == ['cpu'] * 3
+    assert len(caught) == 1
+    monkeypatch.setattr(distributed, 'get_compiling_cuda_version', lambda: '12.8')
+    assert distributed.pick_device() == 'cuda'
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert distributed.pick_device() == 'cpu'
+
+
+def test_a_cpu_model_stays_on_the_cpu_whatever_torch_sees(monkeypatch):
+    data_parallel = sys.modules['torch.nn.parallel.data_parallel']  # the package has a function of this name
+    monkeypatch.setattr(data_parallel, '_get_available_device_type', lambda: 'cuda')
+    wrapped = wrap_model(torch.nn.Linear(2, 1), 'cpu', distributed=False)
+    assert wrapped(torch.ones(3, 2)).shape == (3, 1)
+    assert wrapped.module.weight.device.type == 'cpu' and 'module.weight' in wrapped.state_dict()
 
 
 @pytest.mark.parametrize('launcher', ['slurm', 'mpi'])

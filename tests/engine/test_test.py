@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from helpers import toy_engine
 
 
 @pytest.fixture
@@ -26,6 +27,29 @@ def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_
     prefix = tmp_path / 'submission'
     run_test_tool(toy_config, checkpoint, '--format-only', '--eval-options', f'jsonfile_prefix={prefix}')
     assert (tmp_path / 'submission.txt').read_text() == '3'
+
+
+def test_a_set_without_annotations_is_refused_before_the_inference(
+    toy_config, checkpoint, run_test_tool, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'version', 'v1.0-test', raising=False)
+    drawn = tmp_path / 'draws.txt'
+    options = ['--cfg-options', f'data.test.log={drawn}']
+    with pytest.raises(ValueError, match='v1.0-test has no annotations.*--format-only'):
+        run_test_tool(toy_config, checkpoint, '--eval', 'bbox', *options)
+    assert not drawn.exists()
+    prefix = tmp_path / 'submission'
+    run_test_tool(toy_config, checkpoint, '--format-only', '--eval-options', f'jsonfile_prefix={prefix}', *options)
+    assert (tmp_path / 'submission.txt').exists()
+
+
+def test_missing_files_are_named_before_the_inference(toy_config, checkpoint, run_test_tool, monkeypatch):
+    def check_files(dataset):
+        raise FileNotFoundError('one.jpg is missing')
+
+    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'check_files', check_files, raising=False)
+    with pytest.raises(FileNotFoundError, match='one.jpg'):
+        run_test_tool(toy_config, checkpoint, '--eval', 'bbox')
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from helpers import toy_engine
 
 LOSSES = ('loss', 'loss_fit', 'loss_size')
 
@@ -36,6 +37,41 @@ def test_another_seed_is_another_run_and_resuming_with_it_is_said(toy_config, tr
     train(toy_config, '--work-dir', tmp_path / 'a', '--resume-from', tmp_path / 'a' / 'epoch_1.pth', '--seed', 7,
           '--cfg-options', 'runner.max_epochs=2')  # fmt: skip
     assert 'epoch_1.pth was trained with seed 0, this run asks for 7' in caplog.text
+
+
+def test_a_change_of_processes_rescales_the_iteration_once(toy_config, train, tmp_path):
+    """As mmcv does it on resume; the next checkpoint must not pass for one of the old number of processes."""
+    work_dir = tmp_path / 'run'
+    train(toy_config, '--work-dir', work_dir, '--no-validate', '--cfg-options', 'runner.max_epochs=1')
+    content = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
+    forged = content['meta']['config'].replace('gpu_ids = [0]', 'gpu_ids = [0, 1]')
+    assert forged != content['meta']['config'] and content['meta']['iter'] == 3
+    content['meta'].update(config=forged, hook_msgs=dict(best_score=0.75), dualdistill_version='0.0')
+    torch.save(content, work_dir / 'epoch_1.pth')
+
+    iterations = []
+    for epoch in (2, 3):
+        options = ['--cfg-options', f'runner.max_epochs={epoch}']
+        train(toy_config, '--work-dir', work_dir, '--no-validate', '--auto-resume', *options)
+        meta = torch.load(work_dir / f'epoch_{epoch}.pth', weights_only=True)['meta']
+        iterations.append(meta['iter'])
+        assert 'gpu_ids = [0]' in meta['config'] and f'max_epochs={epoch}' in meta['config'].replace(' ', '')
+        assert meta['epoch'] == epoch and meta['hook_msgs']['best_score'] == 0.75
+        assert meta['dualdistill_version'] != '0.0'
+    assert iterations == [3 * 2 + 3, 3 * 2 + 6]
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_missing_files_are_named_before_training_starts(toy_config, train, tmp_path, monkeypatch, split):
+    def check_files(dataset):
+        if dataset.test_mode == (split == 'val'):
+            raise FileNotFoundError(f'{split}/one.jpg is missing')
+
+    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'check_files', check_files, raising=False)
+    drawn = tmp_path / 'draws.txt'
+    with pytest.raises(FileNotFoundError, match=f'{split}/one.jpg'):
+        train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', f'data.train.log={drawn}')
+    assert not drawn.exists()
 
 
 @pytest.mark.parametrize('workers', [0, 2])

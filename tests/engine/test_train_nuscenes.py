@@ -67,3 +67,15 @@ def test_a_resumed_distillation_repeats_the_uninterrupted_one(
     torch.save(content, checkpoint)
     with pytest.raises(ValueError, match='img_neck: 1 missing'):
         run_test_tool(config['distilled'], checkpoint, '--eval', 'mAP', *words[1:])
+
+
+def test_distillation_evaluates_its_student_while_training(train, options, repo_root, tmp_path, monkeypatch):
+    monkeypatch.chdir(repo_root)
+    words = [*options('distilled'), 'runner.max_epochs=1', 'evaluation.interval=1', 'evaluation.start=None',
+             'model.teacher.checkpoint=None', 'model.teacher.allow_random_weights=True',
+             'model.student.img_backbone.base_channels=8', 'model.student.img_neck.in_channels=[16,32]']  # fmt: skip
+    train(f'configs/quickstart/{BASES["distilled"]}.py', '--work-dir', tmp_path / 'run', '--cfg-options', *words)
+    lines = [json.loads(line) for line in next((tmp_path / 'run').glob('*.log.json')).read_text().splitlines()]
+    (scores,) = [line for line in lines if line.get('mode') == 'val']
+    assert 0 <= scores['mAP'] <= 1 and 0 <= scores['NDS'] <= 1 and 'car_AP' in scores
+    assert (tmp_path / 'run' / 'epoch_1.pth').is_file()

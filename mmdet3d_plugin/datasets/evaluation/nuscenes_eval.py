@@ -58,8 +58,16 @@ def evaluate_results_file(result_path, sample_tokens, version, data_root, config
         dict[str, float]: ``mAP``, ``NDS``, ``mATE`` (m), ``mASE`` (1 - IoU), ``mAOE`` (rad), ``mAVE`` (m/s),
         ``mAAE`` (1 - accuracy); per class ``<class>_AP``, ``<class>_ATE`` and so on, without the errors that the
         class does not have.
+
+    Raises:
+        ValueError: The tables have no annotations.
     """
     nusc = NuScenes(version=version, dataroot=data_root, verbose=False)
+    if not nusc.sample_annotation:
+        raise ValueError(
+            f'{data_root}: {version} has no annotations to evaluate against: use --format-only of tools/test.py, which '
+            f'writes the submission file'
+        )
     metrics, _ = SampleDetectionEval(nusc, config, result_path, sample_tokens).evaluate()
     summary = metrics.serialize()
     scores = dict(mAP=summary['mean_ap'], NDS=summary['nd_score'])

@@ -1,0 +1,30 @@
+"""What is looked at before hours of work start."""
+
+
+def check_data(dataset):
+    """Look for the files of some samples of a data set, if it knows how to.
+
+    Args:
+        dataset (Dataset): Its ``check_files()`` is called when it has one.
+
+    Raises:
+        FileNotFoundError: Naming the missing files.
+    """
+    if hasattr(dataset, 'check_files'):
+        dataset.check_files()
+
+
+def check_annotated(dataset):
+    """Refuse to evaluate a data set whose annotations nobody has.
+
+    Args:
+        dataset (Dataset): Its ``version`` names the nuScenes tables, when it has one.
+
+    Raises:
+        ValueError: The version is a test set's.
+    """
+    version = getattr(dataset, 'version', None) or ''
+    if version.endswith('test'):
+        raise ValueError(
+            f'{version} has no annotations to evaluate against: use --format-only, which writes the submission file'
+        )
