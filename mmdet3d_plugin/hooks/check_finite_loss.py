@@ -46,7 +46,11 @@ class CheckFiniteLossHook(Hook):
         named = {name: value for name, value in terms.items() if name != 'loss'} or terms or {'loss': 'not finite'}
         listing = ', '.join(f'{name} = {value}' for name, value in named.items())
         tokens = sample_tokens(runner.data_batch)
-        origin = '' if own_loss_finite is False else " (this process's own loss is finite: look at the other ranks)"
+        origin = ''
+        if own_loss_finite and 'loss' in terms:
+            origin = " (this process's own loss is finite: look at the other ranks)"
+        elif own_loss_finite:
+            origin = ' (the loss itself is finite: the named term is logged only, or has weight 0)'
         raise FloatingPointError(
             f'non-finite loss at epoch {runner.epoch + 1}, iteration {runner.inner_iter + 1}: {listing}; '
             f'samples of rank {runner.rank}: {tokens}{origin}. The weights have not been updated with it. '

@@ -4,6 +4,7 @@ import pytest
 
 from mmdet3d_plugin.datasets.infos.info_io import (
     InfoFileError,
+    command_for,
     info_filename,
     load_infos,
     replace_when_done,
@@ -64,6 +65,19 @@ def test_missing_file_names_the_command(tmp_path):
         load_infos(tmp_path / 'mine_infos_train.pkl')
     with pytest.raises(FileNotFoundError, match='prepare_nuscenes_for_bevdet4d.py'):
         load_infos(tmp_path / 'mine_infos_train_4d_interval3_max60.pkl')
+
+
+def test_command_names_the_version_of_the_tables_that_are_there(tmp_path):
+    train, test = tmp_path / 'a_infos_train.pkl', tmp_path / 'a_infos_test.pkl'
+    assert command_for(train).endswith('--extra-tag a --version v1.0-trainval')
+    assert command_for(test, '4d').endswith('--version v1.0-test')
+    (tmp_path / 'v1.0-mini').mkdir()
+    assert command_for(train, '4d').endswith('--version v1.0-mini')
+    (tmp_path / 'v1.0-trainval').mkdir()
+    assert command_for(train).endswith('--version v1.0-trainval')
+    assert command_for(train, version='v1.0-mini').endswith('--version v1.0-mini')
+    base = write(tmp_path / 'nuscenes_infos_val.pkl', stamped())  # its own stamp says v1.0-mini
+    assert refusal(base, kind='4d').endswith('--version v1.0-mini')
 
 
 def test_file_of_another_tool_is_refused(tmp_path):

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,11 +8,12 @@ from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.datasets.nuscenes_dataset import NuScenesDataset, lidar_nusc_box_to_global, output_to_nusc_box
 from nuscenes.eval.detection.config import config_factory
 from nuscenes.eval.detection.evaluate import DetectionEval
+from nuscenes_tables import Tables
 from pyquaternion import Quaternion
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import evaluate_results_file, ground_truth_results, nuscenes_boxes
-from mmdet3d_plugin.datasets.evaluation.nuscenes_format import attribute_name
+from mmdet3d_plugin.datasets.evaluation.nuscenes_format import attribute_name, write_results_file
 
 CLASSES = NuScenesBEVDataset.CLASSES
 CONFIG = config_factory('detection_cvpr_2019')
@@ -81,6 +85,34 @@ def test_sizes_that_the_devkit_refuses_are_an_error_that_names_the_sample(base_i
         convert(detection, base_infos['train'][3])
 
 
+@pytest.mark.parametrize('box_dim', [7, 9])
+def test_files_leave_impossible_boxes_out_and_say_how_many(base_infos, tmp_path, box_dim):
+    infos, results = (
+        base_infos['train'][:3],
+        [random_detection(6, seed, spread=3, box_dim=box_dim) for seed in range(3)],
+    )
+    results[0]['boxes_3d'].tensor[2, 0] = float('nan')
+    results[0]['boxes_3d'].tensor[3, box_dim - 1] = float('inf')
+    results[2]['boxes_3d'].tensor[5, 4] = 0
+    results[2]['boxes_3d'].tensor[5, 3] = -1
+    modality = dict(use_camera=True)
+    with pytest.warns(UserWarning, match=r'3 predicted box\(es\) of 2 sample\(s\) are left out') as caught:
+        path = write_results_file(results, infos, CLASSES, CONFIG.class_range, modality, tmp_path)
+    assert len(caught) == 1
+    written = json.loads(Path(path).read_text())['results']
+    assert [len(written[info['token']]) for info in infos] == [4, 6, 5]
+    expected = convert({key: value[[0, 1, 4, 5]] for key, value in results[0].items()}, infos[0])
+    assert written[infos[0]['token']] == expected
+    assert len(results[0]['scores_3d']) == 6  # the given detections stay as they are
+
+
+def test_scores_that_are_not_finite_stop_the_writing(base_infos, tmp_path):
+    results = [random_detection(2)]
+    results[0]['scores_3d'][1] = float('nan')
+    with pytest.raises(ValueError, match='not finite'):
+        write_results_file(results, base_infos['train'][:1], CLASSES, CONFIG.class_range, {}, tmp_path)
+
+
 def test_no_boxes(base_infos):
     assert convert(random_detection(0), base_infos['train'][3]) == []
 
@@ -116,3 +148,9 @@ def test_scores_are_the_official_ones_on_a_whole_split(info_files, tables_root, 
     assert ours['mAP'] == pytest.approx(official.mean_ap) and ours['NDS'] == pytest.approx(official.nd_score)
     assert ours['mAVE'] == pytest.approx(official.tp_errors['vel_err'])
     assert ours['truck_AOE'] == pytest.approx(official.get_label_tp('truck', 'orient_err'))
+
+
+def test_tables_without_annotations_cannot_be_evaluated(tmp_path):
+    root = Tables({'scene-0077': 2}, version='v1.0-test', things=[]).write(tmp_path)
+    with pytest.raises(ValueError, match='v1.0-test has no annotations.*--format-only'):
+        evaluate_results_file('unused.json', [], 'v1.0-test', str(root), CONFIG)

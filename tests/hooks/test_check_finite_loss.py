@@ -46,6 +46,12 @@ def test_an_unlogged_non_finite_loss_is_found():
         check(float('nan'), {})
 
 
+def test_a_term_that_is_only_logged_is_said_to_be_so():
+    with pytest.raises(FloatingPointError, match='distill.raw_fg = nan.*the loss itself is finite') as caught:
+        check(1.0, {'loss': 1.0, 'distill.raw_fg': float('nan')})
+    assert 'other ranks' not in str(caught.value)
+
+
 def test_a_rank_with_a_finite_loss_points_at_the_others():
     with pytest.raises(FloatingPointError, match='other ranks'):
         check(1.0, dict(loss=float('nan'), loss_a=float('nan')))

@@ -47,7 +47,9 @@ def find_base_files(folder, args):
     if not found:
         path = folder / info_filename(args.extra_tag, 'train')
         wanted = f' of {args.version}' if args.version else ''
-        raise FileNotFoundError(f'{folder}: no base info files{wanted}. Make them with: {command_for(path)}')
+        raise FileNotFoundError(
+            f'{folder}: no base info files{wanted}. Make them with: {command_for(path, version=args.version)}'
+        )
     return found
 
 

@@ -1,6 +1,7 @@
 """Detections in the LiDAR frame -> boxes of the nuScenes submission format in the global frame."""
 
 import json
+import warnings
 from pathlib import Path
 
 import mmcv
@@ -109,6 +110,25 @@ def _normalised_product(first, second):
     return product / np.linalg.norm(product)
 
 
+def drop_impossible_boxes(detection):
+    """Leave out boxes that no submission can hold, as a detector in its first epochs may give.
+
+    Args:
+        detection (dict): See :func:`nuscenes_boxes`.
+
+    Returns:
+        tuple[dict, int]: The detection without boxes that have a number that is not finite or a size that is not
+        positive, and how many those were. Scores are not looked at.
+    """
+    numbers = detection['boxes_3d'].tensor
+    keep = numbers.isfinite().all(dim=1) & (numbers[:, 3:6] > 0).all(dim=1)
+    dropped = int((~keep).sum())
+    if not dropped:
+        return detection, 0
+    keys = ('boxes_3d', 'scores_3d', 'labels_3d')
+    return {key: detection[key][keep.to(getattr(detection[key], 'device', 'cpu'))] for key in keys}, dropped
+
+
 def write_results_file(results, infos, class_names, class_range, modality, folder):
     """Write detections as a nuScenes submission.
 
@@ -119,15 +139,28 @@ def write_results_file(results, infos, class_names, class_range, modality, folde
         modality (dict[str, bool]): ``use_camera``, ``use_lidar``, ``use_radar``, ``use_map``, ``use_external``.
         folder (str | Path): Folder to write ``results_nusc.json`` to.
 
+    Boxes that are not finite or have no size are left out and counted in one warning.
+
     Returns:
         str: Path of the file.
+
+    Raises:
+        ValueError: A score is not finite: the detector itself is broken.
     """
-    boxes = {}
+    boxes, dropped, touched = {}, 0, 0
     print('Converting detections to the nuScenes format')
     for index, result in enumerate(mmcv.track_iter_progress(results)):
         info = infos[index]
-        boxes[info['token']] = nuscenes_boxes(result.get('pts_bbox', result), info, class_names, class_range)
+        detection, impossible = drop_impossible_boxes(result.get('pts_bbox', result))
+        boxes[info['token']] = nuscenes_boxes(detection, info, class_names, class_range)
+        dropped, touched = dropped + impossible, touched + (impossible > 0)
     print()
+    if dropped:
+        warnings.warn(
+            f'{dropped} predicted box(es) of {touched} sample(s) are left out: not finite, or a size that is not '
+            f'positive. Usual in the first epochs, a sign of diverged training later.',
+            stacklevel=2,
+        )
     path = Path(folder) / RESULTS_FILE
     with replace_when_done(path) as temporary, open(temporary, 'w') as stream:
         json.dump(dict(meta=modality, results=boxes), stream)

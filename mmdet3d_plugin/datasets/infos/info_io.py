@@ -38,17 +38,24 @@ def info_filename(tag, split, kind='base', interval=3, max_prev=60):
     return f'{tag}_infos_{split}{suffix}.pkl'
 
 
-def command_for(path, kind='base'):
-    """Command line that writes ``path`` as an info file of ``kind``, guessed from its folder and name."""
+def command_for(path, kind='base', version=None):
+    """Command line that writes ``path`` as an info file of ``kind``, guessed from its folder and name.
+
+    ``version`` is the nuScenes version if known; else that of the tables in the folder, v1.0-trainval without any.
+    """
     path = Path(path)
     folder = path.parent.as_posix()
     tag = path.name.split('_infos_')[0] if '_infos_' in path.name else 'nuscenes'
+    version = version or _version_in(path.parent, '_infos_test' in path.name)
+    where = f'--root-path {folder} --out-dir {folder} --extra-tag {tag} --version {version}'
     if kind == '4d':
-        return (
-            f'python tools/data_converter/prepare_nuscenes_for_bevdet4d.py --root-path {folder} '
-            f'--out-dir {folder} --extra-tag {tag}'
-        )
-    return f'python tools/create_data.py nuscenes --root-path {folder} --out-dir {folder} --extra-tag {tag}'
+        return f'python tools/data_converter/prepare_nuscenes_for_bevdet4d.py {where}'
+    return f'python tools/create_data.py nuscenes {where}'
+
+
+def _version_in(folder, test):
+    candidates = ('v1.0-test',) if test else ('v1.0-trainval', 'v1.0-mini')
+    return next((version for version in candidates if (folder / version).is_dir()), candidates[0])
 
 
 def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None):
@@ -100,19 +107,24 @@ def load_infos(path, kind=None):
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {_make_it_with(path, kind)}') from error
     problem = _problem_with(data, kind)
     if problem:
-        raise InfoFileError(f'{path}: {problem}. {_make_it_with(path, kind)}')
+        version = data['metadata'].get('version') if _has_metadata(data) else None
+        raise InfoFileError(f'{path}: {problem}. {_make_it_with(path, kind, version)}')
     return data
 
 
-def _make_it_with(path, kind):
+def _has_metadata(data):
+    return isinstance(data, dict) and isinstance(data.get('metadata'), dict)
+
+
+def _make_it_with(path, kind, version=None):
     """The way out, for error messages. Without a wanted kind, the file's name tells."""
     wanted = kind or ('4d' if '_4d' in Path(path).name else 'base')
-    return f'Make it with: {command_for(path, wanted)}'
+    return f'Make it with: {command_for(path, wanted, version)}'
 
 
 def _problem_with(data, kind):
     """What is wrong with the content of an info file, in words; None when nothing is."""
-    if not isinstance(data, dict) or 'infos' not in data or not isinstance(data.get('metadata'), dict):
+    if not _has_metadata(data) or 'infos' not in data:
         content = f'keys {sorted(map(str, data))}' if isinstance(data, dict) else f'a {type(data).__name__}'
         return f'expected a dict with `infos` and `metadata`, found {content} (written by another tool?)'
     metadata = data['metadata']
