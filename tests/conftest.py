@@ -36,7 +36,7 @@ def real_root():
 
 @pytest.fixture(scope='session')
 def tiny_nuscenes(tmp_path_factory):
-    """Data root of a small generated v1.0-mini set: 2 mini_train scenes and 1 mini_val scene of 4 keyframes, with sweeps
+    """Data root of a small generated v1.0-mini set: 2 mini_train and 1 mini_val scenes of 4 keyframes, with sweeps
     (12 Hz cameras of 160 x 90 px, 20 Hz LiDAR of 24 beams) and instance masks. Read only: copy it to change it."""
     from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
 
