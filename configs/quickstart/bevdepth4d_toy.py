@@ -1,14 +1,14 @@
-"""Toy twin of BEVDepth4D: 96x256 images, stride 8, range +-25.6 m, thin network, minutes on a CPU."""
+"""Toy twin of BEVDepth4D: 64x176 images, stride 8, range +-19.2 m, thin network, minutes on a CPU."""
 
 from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
 
 _base_ = '../bevdepth/bevdepth4d_r50_256x704_cbgs_24e_nus.py'
 
-data_root = 'data/synthetic/'
-point_cloud_range = [-25.6, -25.6, -5.0, 25.6, 25.6, 3.0]
-box_range = [-30.0, -30.0, -10.0, 30.0, 30.0, 10.0]
-final_dim = (96, 256)
-depth_bounds = (1.0, 31.0, 1.0)
+data_root = 'data/quickstart/'
+point_cloud_range = [-19.2, -19.2, -5.0, 19.2, 19.2, 3.0]
+box_range = [-24.0, -24.0, -10.0, 24.0, 24.0, 10.0]
+final_dim = (64, 176)
+depth_bounds = (1.0, 25.0, 1.0)
 stride = 8
 
 model = dict(
@@ -28,12 +28,13 @@ model = dict(
         out_channels=32,
         image_size=final_dim,
         stride=stride,
-        xbound=(-25.6, 25.6, 0.8),
-        ybound=(-25.6, 25.6, 0.8),
+        xbound=(-19.2, 19.2, 0.8),
+        ybound=(-19.2, 19.2, 0.8),
         depth_bound=depth_bounds,
         depth_channels=48,
         depth_blocks=1,
         depth_conv_cfg=None,
+        loss_depth_weight=20.0,
     ),
     pre_process_net=dict(in_channels=32, channels=(32,), num_blocks=(1,)),
     img_bev_encoder_backbone=dict(in_channels=64, channels=(32, 64, 96), num_blocks=(1, 1, 1)),
@@ -45,7 +46,7 @@ model = dict(
         separate_head=dict(head_conv=48, final_kernel=1),
         bbox_coder=dict(pc_range=point_cloud_range[:2], post_center_range=box_range, score_threshold=0.05, max_num=200),
     ),
-    train_cfg=dict(pts=dict(point_cloud_range=point_cloud_range, grid_size=[512, 512, 40])),
+    train_cfg=dict(pts=dict(point_cloud_range=point_cloud_range, grid_size=[384, 384, 40])),
     test_cfg=dict(pts=dict(post_center_limit_range=box_range, score_threshold=0.05)),
 )
 
@@ -55,6 +56,8 @@ train_pipeline, test_pipeline = camera_4d_pipelines(
     final_dim=final_dim,
     depth_bounds=depth_bounds,
     depth_downsample=stride,
+    image_aug=dict(resize_range=(0.0, 0.05), rot_range=(0.0, 0.0), flip_prob=0.0, test_resize=0.02),
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )
 split = dict(
     type='NuScenesBEVDataset',
@@ -80,11 +83,11 @@ data = dict(
     test=dict(_delete_=True, **val),
 )
 
-optimizer = dict(lr=1e-3)
+optimizer = dict(lr=3e-3)
 lr_config = dict(
     _delete_=True, policy='CosineAnnealing', warmup='linear', warmup_iters=50, warmup_ratio=0.1, min_lr_ratio=1e-2
 )
-runner = dict(max_epochs=14)
+runner = dict(max_epochs=12)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100)
 log_config = dict(interval=10)

@@ -1,12 +1,12 @@
-"""Toy twin of the dynamic-pillar CenterPoint teacher: range +-25.6 m, thin network, minutes on a CPU."""
+"""Toy twin of the dynamic-pillar CenterPoint teacher: range +-19.2 m, thin network, minutes on a CPU."""
 
 from mmdet3d_plugin.datasets.pipelines.presets import lidar_pipelines
 
 _base_ = '../centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py'
 
-data_root = 'data/synthetic/'
-point_cloud_range = [-25.6, -25.6, -5.0, 25.6, 25.6, 3.0]
-box_range = [-30.0, -30.0, -10.0, 30.0, 30.0, 10.0]
+data_root = 'data/quickstart/'
+point_cloud_range = [-19.2, -19.2, -5.0, 19.2, 19.2, 3.0]
+box_range = [-24.0, -24.0, -10.0, 24.0, 24.0, 10.0]
 bn_1d = dict(type='BN1d', eps=1e-3, momentum=0.1)
 bn_2d = dict(type='BN', eps=1e-3, momentum=0.1)
 
@@ -17,7 +17,7 @@ model = dict(
     pts_voxel_encoder=dict(
         feat_channels=[32], voxel_size=pillar_size, point_cloud_range=point_cloud_range, norm_cfg=bn_1d
     ),
-    pts_middle_encoder=dict(in_channels=32, output_shape=[128, 128]),
+    pts_middle_encoder=dict(in_channels=32, output_shape=[96, 96]),
     pts_backbone=dict(in_channels=32, out_channels=[32, 64, 128], layer_nums=[1, 2, 2], norm_cfg=bn_2d),
     pts_neck=dict(in_channels=[32, 64, 128], out_channels=[32, 32, 32], upsample_strides=[1, 2, 4], norm_cfg=bn_2d),
     pts_bbox_head=dict(
@@ -37,7 +37,7 @@ model = dict(
     train_cfg=dict(
         pts=dict(
             point_cloud_range=point_cloud_range,
-            grid_size=[128, 128, 1],
+            grid_size=[96, 96, 1],
             voxel_size=pillar_size,
             out_size_factor=2,
         )
@@ -49,7 +49,7 @@ train_pipeline, test_pipeline = lidar_pipelines(
     class_names={{_base_.class_names}},
     point_cloud_range=point_cloud_range,
     num_sweeps=2,
-    bev_aug=dict(rot_range=(-22.5, 22.5), scale_range=(0.95, 1.05), flip_x_prob=0.5, flip_y_prob=0.5),
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )
 split = dict(
     type='NuScenesBEVDataset',
@@ -73,7 +73,7 @@ data = dict(
 )
 
 optimizer = dict(lr=5e-4)
-runner = dict(max_epochs=12)
+runner = dict(max_epochs=10)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100)
 log_config = dict(interval=10)

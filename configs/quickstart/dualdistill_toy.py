@@ -4,17 +4,17 @@ from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
 
 _base_ = './bevdepth4d_toy.py'
 
-feature_loss = dict(type='RegionWeightedFeatureLoss', fg_weight=6e-3, bg_weight=4e-2, spatial_weight=2.5e-3)
+feature_loss = dict(type='RegionWeightedFeatureLoss', fg_weight=1e-3, bg_weight=1e-2, spatial_weight=5e-4)
 
 model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
-    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_12.pth'),
+    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_10.pth'),
     levels=dict(
         backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
-        head=dict(aligner=dict(type='Conv1x1Aligner'), loss=dict(fp_weight=6e-2, **feature_loss)),
+        head=dict(aligner=dict(type='Conv1x1Aligner'), loss=dict(fp_weight=1e-2, **feature_loss)),
     ),
     response=dict(
         type='CrossHeadBoxLoss',
@@ -33,5 +33,7 @@ train_pipeline = camera_4d_pipelines(
     depth_bounds={{_base_.depth_bounds}},
     depth_downsample={{_base_.stride}},
     teacher_sweeps=2,
+    image_aug=dict(resize_range=(0.0, 0.05), rot_range=(0.0, 0.0), flip_prob=0.0, test_resize=0.02),
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )[0]
 data = dict(train=dict(pipeline=train_pipeline))
