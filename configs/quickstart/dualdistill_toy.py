@@ -1,4 +1,4 @@
-"""Toy twin of DualDistill: the toy CenterPoint teaches the toy BEVDepth4D, same data, seed and budget as undistilled."""
+"""Toy twin of DualDistill: the toy CenterPoint teaches the toy BEVDepth4D; data and budget of the undistilled one."""
 
 from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
 
