@@ -140,18 +140,15 @@ def _run(tasks, workers, progress):
             results = map(render, tasks)
         else:
             _compile(tasks)
-            # Forked workers inherit the compiled kernels and the imported package.
+            # Forked workers inherit the compiled kernels and the imported package, but not OpenCV's threads: a child
+            # that finds a pool without threads waits for them for ever, so the pool is dissolved before forking.
+            stack.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(0)
             context = multiprocessing.get_context('fork')
-            results = stack.enter_context(context.Pool(min(workers, len(tasks)), _start_worker)).imap_unordered(
-                render, tasks
-            )
+            results = stack.enter_context(context.Pool(min(workers, len(tasks)))).imap_unordered(render, tasks)
         for result in results:
             bar.update(lengths[result[:2]])
             yield result
-
-
-def _start_worker():
-    cv2.setNumThreads(1)
 
 
 def _compile(tasks):
