@@ -3,7 +3,9 @@
 import cv2
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
-from torch.utils.data import get_worker_info
+
+# Loader workers fill the cores. Set here, before OpenCV starts threads: a forked worker would wait for them for ever.
+cv2.setNumThreads(0)
 
 _DECODE_FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
@@ -39,7 +41,6 @@ class LoadMultiViewImages:
         self.decode_reduction = decode_reduction
 
     def __call__(self, results):
-        _use_one_thread_in_workers()
         filenames = [[camera['data_path'] for camera in frame] for frame in results['frames']]
         decoded = {path: self._read(path) for path in dict.fromkeys(sum(filenames, []))}
         results['images'] = [[decoded[path] for path in frame] for frame in filenames]
@@ -65,9 +66,3 @@ class LoadMultiViewImages:
 
     def __repr__(self):
         return f'{type(self).__name__}(decode_reduction={self.decode_reduction})'
-
-
-def _use_one_thread_in_workers():
-    """Loader workers already fill the cores; OpenCV's own threads in each of them would only fight."""
-    if get_worker_info() is not None and cv2.getNumThreads() > 1:
-        cv2.setNumThreads(0)
