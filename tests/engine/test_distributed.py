@@ -47,7 +47,7 @@ def test_two_processes_average_the_gradients_of_the_distilled_toy(tmp_path):
     assert any(name.startswith('distill.aligners') for name in both[0])
     for name in single[0]:
         mean = (single[0][name] + single[1][name]) / 2
-        scale = mean.abs().max().clamp(min=1e-5)  # smaller gradients are the rounding of larger ones
+        scale = mean.abs().max().clamp(min=1e-3)  # smaller gradients are the rounding of larger ones
         assert torch.equal(both[0][name], both[1][name]), name
         assert (both[0][name] - mean).abs().max() < 1e-5 * scale, name
     assert any((single[0][name] - single[1][name]).abs().max() > 1e-3 for name in single[0])

@@ -68,7 +68,8 @@ def group_points(coors):
 def scatter_points(features, groups, reduce):
     """Reduce point features to voxel features.
 
-    Sums go through ``index_put(accumulate=True)``, which adds in a fixed order on CUDA too. The gradient of a maximum
+    Sums add in a fixed order: on CUDA ``index_put(accumulate=True)`` does so, in CPU threads ``scatter_add`` with an
+    expanded index. The gradient of a maximum
     is shared equally by the points that reach it.
 
     Args:
@@ -93,7 +94,10 @@ def scatter_points(features, groups, reduce):
     if reduce == 'max':
         index = groups.index[:, None].expand(-1, features.shape[1])
         return out.scatter_reduce(0, index, features, 'amax', include_self=False)
-    total = out.index_put((groups.index,), features, accumulate=True)
+    if features.is_cuda:
+        total = out.index_put((groups.index,), features, accumulate=True)
+    else:
+        total = out.scatter_add(0, groups.index[:, None].expand(-1, features.shape[1]), features)
     if reduce == 'sum':
         return total
     count = torch.bincount(groups.index, minlength=len(groups)).to(features.dtype)
