@@ -33,7 +33,7 @@ def project_points(xyz, image):
     """LiDAR points that are seen in an image.
 
     Args:
-        xyz (np.ndarray): (N, 3) in the LiDAR frame, m.
+        xyz (np.ndarray): (N, 3) float64 in the LiDAR frame, m.
         image (CameraImage): Where to project to.
 
     Returns:
@@ -41,10 +41,10 @@ def project_points(xyz, image):
         (n, 2) px, not rounded, and their depths (n,) along the optical axis, m.
     """
     transform = image.intrinsic @ image.lidar_to_camera[:3]
-    homogeneous = xyz @ transform[:, :3].T + transform[:, 3]
-    index = np.flatnonzero(homogeneous[:, 2] > _MIN_DEPTH)
-    depth = homogeneous[index, 2]
-    pixels = homogeneous[index, :2] / depth[:, None]
+    depth = xyz @ transform[2, :3] + transform[2, 3]
+    index = np.flatnonzero(depth > _MIN_DEPTH)  # most points are behind a camera: drop them before anything else
+    depth = depth[index]
+    pixels = (xyz[index] @ transform[:2, :3].T + transform[:2, 3]) / depth[:, None]
     inside = ((pixels >= -0.5) & (pixels < [image.width - 0.5, image.height - 0.5])).all(axis=1)
     return index[inside], pixels[inside], depth[inside]
 
@@ -93,7 +93,7 @@ def lift_instances(xyz, image, instances, num_points, rng):
     Virtual points are drawn from whole masks, as the authors do.
 
     Args:
-        xyz (np.ndarray): (N, 3) points of the sweep in its LiDAR frame, m.
+        xyz (np.ndarray): (N, 3) float64 points of the sweep in its LiDAR frame, m.
         image (CameraImage): Image.
         instances (list[InstanceMask]): Its instances.
         num_points (int): Virtual points of each instance that owns a LiDAR point.
