@@ -150,7 +150,8 @@ def test_detector_to_masks_to_files(root, tmp_path, capsys):
     files = sorted(masks.rglob('*.json'))
     assert f'{len(files)} mask files written' in capsys.readouterr().out
     rows = [row for path in files for row in json.loads(path.read_text())['annotations']]
-    assert len(files) >= 10 and rows and {row['category_id'] for row in rows} <= {0, 8}
+    assert len(files) == len(detect_tool.list_images(detect_tool.parse_args(words))) > 0
+    assert rows and {row['category_id'] for row in rows} <= {0, 8}
     detect_tool.main(words)
     assert f'0 mask files written to {masks}, {len(files)} already there' in capsys.readouterr().out
     create_tool.main(['--root-path', str(root), '--masks', str(masks)])
