@@ -11,6 +11,7 @@ from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 
 from .compact_list import CompactList
+from .detection_classes import DETECTION_CLASSES
 from .evaluation import evaluate_results_file, metrics_table, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
@@ -47,10 +48,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         ValueError: Unknown class name; or training on infos without a single object.
     """
 
-    CLASSES = (
-        *('car', 'truck', 'construction_vehicle', 'bus', 'trailer'),
-        *('barrier', 'motorcycle', 'bicycle', 'pedestrian', 'traffic_cone'),
-    )
+    CLASSES = DETECTION_CLASSES
 
     def __init__(
         self,
