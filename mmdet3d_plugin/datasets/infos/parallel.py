@@ -8,7 +8,12 @@ _SHARED = []
 
 
 def map_with_tables(function, tasks, tables, workers=1):
-    """``[function(tables, task) for task in tasks]``, in order, with a progress bar on the terminal.
+    """list: All that :func:`iterate_with_tables` yields; its arguments."""
+    return list(iterate_with_tables(function, tasks, tables, workers))
+
+
+def iterate_with_tables(function, tasks, tables, workers=1):
+    """Yield ``function(tables, task)`` for each task, in order, with a progress bar on the terminal.
 
     Args:
         function (Callable): Module-level function of (tables, task).
@@ -17,20 +22,20 @@ def map_with_tables(function, tasks, tables, workers=1):
             it by fork instead of loading it again.
         workers (int): Processes; 1 stays in this process.
 
-    Returns:
-        list: Results in the order of the tasks.
+    Yields:
+        object: Results in the order of the tasks, each as soon as it and those before it are there.
     """
     _SHARED[:] = [(function, tables)]
     try:
         if workers <= 1 or len(tasks) <= 1 or 'fork' not in multiprocessing.get_all_start_methods():
-            return [_call(task) for task in mmcv.track_iter_progress(tasks)]
+            for task in mmcv.track_iter_progress(tasks):
+                yield function(tables, task)
+            return
         bar = mmcv.ProgressBar(len(tasks))
-        results = []
         with multiprocessing.get_context('fork').Pool(min(workers, len(tasks))) as pool:
             for result in pool.imap(_call, tasks):
-                results.append(result)
                 bar.update()
-        return results
+                yield result
     finally:
         _SHARED.clear()
         print()
