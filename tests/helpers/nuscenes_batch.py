@@ -1,7 +1,10 @@
 """Info files, data sets and collated batches made from a real or generated nuScenes data root, through our own code."""
 
+import random
 from pathlib import Path
 
+import numpy as np
+import torch
 from mmcv import Config
 from mmcv.parallel import MMDataParallel, collate
 from mmdet3d.datasets import build_dataset
@@ -27,6 +30,13 @@ CLASSES = (
     'traffic_cone',
 )
 RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+
+
+def seed_everything(seed):
+    """Python's, numpy's and torch's random state."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def load_tables(root):

@@ -1,7 +1,6 @@
 """The three data set configs end to end: from info file to the batch a detector is called with."""
 
 import copy
-import random
 
 import numpy as np
 import pytest
@@ -33,12 +32,6 @@ def real_infos(real_root, tmp_path_factory):
 @pytest.fixture(scope='module')
 def tiny_infos(tiny_nuscenes, tmp_path_factory):
     return nuscenes_batch.write_infos(nuscenes_batch.load_tables(tiny_nuscenes), tmp_path_factory.mktemp('infos'))
-
-
-def _seed(seed):
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 @pytest.mark.parametrize('name, split', KEYS)
@@ -95,7 +88,7 @@ def test_the_seed_decides_everything(tiny_nuscenes, tiny_infos):
     last = len(dataset) - 1
 
     def sample(seed):
-        _seed(seed)
+        nuscenes_batch.seed_everything(seed)
         return nuscenes_batch.batch_of([dataset[last]])
 
     first, second, other = sample(1), sample(1), sample(2)
@@ -211,5 +204,11 @@ def test_presets_pass_options_on_and_leave_their_arguments_alone():
         'ObjectRangeFilter',
         'ObjectNameFilter',
     }
-    sampler = dict(type='DataBaseSampler')
-    assert dict(type='ObjectSample', db_sampler=sampler) in nuscenes_batch.teacher_pipelines(db_sampler=sampler)[0]
+    train, test = nuscenes_batch.teacher_pipelines(num_sweeps=3, gt_sampling=dict(info_path='a', min_points=2))
+    (sampling,) = [step for step in train if step['type'] == 'ObjectSample']
+    assert sampling['db_sampler'] == dict(
+        type='GTDatabaseSampler', classes=nuscenes_batch.CLASSES, num_sweeps=3, virtual_points=False, info_path='a',
+        min_points=2,
+    )  # fmt: skip
+    assert train.index(sampling) < [step['type'] for step in train].index('GlobalBEVAug')
+    assert all(step['type'] != 'ObjectSample' for step in test)
