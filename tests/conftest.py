@@ -53,3 +53,11 @@ def virtual_nuscenes(tiny_nuscenes, tmp_path_factory):
     from helpers.virtual_points import write_virtual_tree
 
     return write_virtual_tree(tiny_nuscenes, tmp_path_factory.mktemp('virtual') / 'nuscenes')
+
+
+@pytest.fixture(scope='session')
+def real_virtual_root(real_root, tmp_path_factory):
+    """``real_root`` with virtual points beside its sweep, see ``helpers/virtual_points.py``. Read only."""
+    from helpers.virtual_points import write_virtual_tree
+
+    return write_virtual_tree(real_root, tmp_path_factory.mktemp('real_virtual') / 'nuscenes')

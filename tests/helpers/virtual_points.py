@@ -18,14 +18,14 @@ def labelled(xyz, labels, score=0.5):
 
 
 def write_virtual_tree(source, root):
-    """A copy of the data root ``source`` (files are hard links) in which every LiDAR file has virtual points.
+    """A copy of the data root ``source`` (files are links) in which every LiDAR file has virtual points.
 
     The first 30 points of a sweep are painted; 40 virtual ones lie 0.1 m above its first 40.
 
     Returns:
         Path: ``root``.
     """
-    shutil.copytree(source, root, copy_function=os.link)
+    shutil.copytree(os.path.abspath(source), root, copy_function=os.symlink)
     for path in sorted(Path(root).glob('s*s/LIDAR_TOP/*.bin')):
         raw = np.fromfile(path, dtype=np.float32).reshape(-1, 5)
         painted = labelled(raw[:PAINTED, :4], np.arange(PAINTED) % 10)

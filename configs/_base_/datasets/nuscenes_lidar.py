@@ -1,8 +1,8 @@
 """nuScenes for LiDAR teachers: ten sweeps, class-balanced and ground-truth sampling, flips, turns and scales of the
 whole scene.
 
-The object database comes from ``tools/create_data.py nuscenes --gt-database``. Another range or sweep count, or training
-without ground-truth sampling: call ``lidar_pipelines`` in the child config and put the two lists into ``data``.
+The object database comes from ``tools/create_data.py nuscenes --gt-database``. Another range or sweep count, or no
+ground-truth sampling: call ``lidar_pipelines`` in the child config and put the two lists into ``data``.
 """
 
 from mmdet3d_plugin.datasets.pipelines.presets import lidar_pipelines

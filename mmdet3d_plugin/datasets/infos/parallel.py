@@ -1,4 +1,4 @@
-"""Run one function over many scenes with a progress bar, in this process or in several."""
+"""Run one function over many scenes or files with a progress bar, in this process or in several."""
 
 import multiprocessing
 
@@ -8,12 +8,7 @@ _SHARED = []
 
 
 def map_with_tables(function, tasks, tables, workers=1):
-    """list: All that :func:`iterate_with_tables` yields; its arguments."""
-    return list(iterate_with_tables(function, tasks, tables, workers))
-
-
-def iterate_with_tables(function, tasks, tables, workers=1):
-    """Yield ``function(tables, task)`` for each task, in order, with a progress bar on the terminal.
+    """``[function(tables, task) for task in tasks]``, in order, with a progress bar on the terminal.
 
     Args:
         function (Callable): Module-level function of (tables, task).
@@ -22,14 +17,19 @@ def iterate_with_tables(function, tasks, tables, workers=1):
             it by fork instead of loading it again.
         workers (int): Processes; 1 stays in this process.
 
-    Yields:
-        object: Results in the order of the tasks, each as soon as it and those before it are there.
+    Returns:
+        list: Results in the order of the tasks.
     """
+    return list(iterate_with_tables(function, tasks, tables, workers))
+
+
+def iterate_with_tables(function, tasks, tables, workers=1):
+    """The results of :func:`map_with_tables` one after the other, for tasks too many to keep all results."""
     _SHARED[:] = [(function, tables)]
     try:
         if workers <= 1 or len(tasks) <= 1 or 'fork' not in multiprocessing.get_all_start_methods():
             for task in mmcv.track_iter_progress(tasks):
-                yield function(tables, task)
+                yield _call(task)
             return
         bar = mmcv.ProgressBar(len(tasks))
         with multiprocessing.get_context('fork').Pool(min(workers, len(tasks))) as pool:

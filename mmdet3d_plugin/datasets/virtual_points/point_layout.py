@@ -1,7 +1,7 @@
 """The 17 numbers of a point of the MVP teacher, and the cloud of one sweep in that layout.
 
 x, y, z (m), reflectance (0 to 255; -1 for virtual points), 10 class columns and a score (all ones for raw points), flag
-(1 raw, 0 painted, -1 virtual), dt (s). The layout is that of "Multimodal Virtual Point 3D Detection" (arXiv 2111.06881).
+(1 raw, 0 painted, -1 virtual), dt (s). The layout is that of MVP's published code (arXiv 2111.06881).
 """
 
 import functools

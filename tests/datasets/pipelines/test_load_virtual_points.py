@@ -92,10 +92,8 @@ def test_bev_augmentation_moves_virtual_points_with_the_boxes(virtual_nuscenes, 
     raw, virtual = (points[points[:, FLAG_COLUMN] == flag][:, :3] for flag in (1, -1))
     assert len(virtual) > 10
     below = virtual - torch.tensor([0, 0, 0.11])
-    assert (
-        torch.cdist(below.double(), raw.double(), compute_mode='donot_use_mm_for_euclid_dist').min(dim=1).values.max()
-        < 1e-3
-    )
+    distance = torch.cdist(below.double(), raw.double(), compute_mode='donot_use_mm_for_euclid_dist')
+    assert distance.min(dim=1).values.max() < 1e-3
 
 
 def test_distillation_adds_points_and_leaves_the_student_s_data(virtual_nuscenes, infos):

@@ -17,6 +17,8 @@ TARGETS = {'gt_bboxes_3d', 'gt_labels_3d'}
 KEYS = {
     ('nuscenes_lidar', 'train'): {'points', 'bev_aug', 'img_metas', *TARGETS},
     ('nuscenes_lidar', 'test'): {'points', 'bev_aug', 'img_metas'},
+    ('nuscenes_lidar_virtual', 'train'): {'points', 'bev_aug', 'img_metas', *TARGETS},
+    ('nuscenes_lidar_virtual', 'test'): {'points', 'bev_aug', 'img_metas'},
     ('nuscenes_camera_4d', 'train'): {*CAMERA_KEYS, *TARGETS, 'gt_depth'},
     ('nuscenes_camera_4d', 'test'): CAMERA_KEYS,
     ('nuscenes_distill', 'train'): {*CAMERA_KEYS, *TARGETS, 'gt_depth', 'points'},
@@ -25,8 +27,8 @@ KEYS = {
 
 
 @pytest.fixture(scope='module')
-def real_infos(real_root, tmp_path_factory):
-    return nuscenes_batch.write_infos(nuscenes_batch.load_tables(real_root), tmp_path_factory.mktemp('infos'))
+def real_files(real_virtual_root, tmp_path_factory):
+    return nuscenes_batch.write_data_files(real_virtual_root, tmp_path_factory.mktemp('infos'))
 
 
 @pytest.fixture(scope='module')
@@ -35,8 +37,8 @@ def tiny_infos(tiny_nuscenes, tmp_path_factory):
 
 
 @pytest.mark.parametrize('name, split', KEYS)
-def test_full_size_configs_on_the_real_keyframe(real_root, real_infos, name, split):
-    dataset = nuscenes_batch.config_dataset(name, real_root, real_infos, split)
+def test_full_size_configs_on_the_real_keyframe(real_virtual_root, real_files, name, split):
+    dataset = nuscenes_batch.config_dataset(name, real_virtual_root, *real_files, split)
     batch = nuscenes_batch.batch_of([dataset[0]])
     assert set(batch) == KEYS[name, split]
     if 'img' in batch:
@@ -47,6 +49,7 @@ def test_full_size_configs_on_the_real_keyframe(real_root, real_infos, name, spl
         assert (batch['gt_depth'] > 0).float().mean() > 0.3
     if 'points' in batch:
         points = batch['points'][0]
+        assert points.shape[1] == (17 if 'virtual' in name else 5)
         assert len(points) > 100_000 and (points[:, :3].abs().amax(dim=0) <= torch.tensor([51.2, 51.2, 5.0])).all()
     if 'gt_bboxes_3d' in batch:
         assert len(batch['gt_bboxes_3d'][0]) == len(batch['gt_labels_3d'][0]) > 40

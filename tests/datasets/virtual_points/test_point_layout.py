@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from helpers.virtual_points import labelled
 
-from mmdet3d_plugin.datasets.virtual_points import VirtualFileError, VirtualPoints, virtual_path, write_virtual_file
-from mmdet3d_plugin.datasets.virtual_points import point_layout
+from mmdet3d_plugin.datasets.virtual_points import (
+    VirtualFileError,
+    VirtualPoints,
+    point_layout,
+    virtual_path,
+    write_virtual_file,
+)
 from mmdet3d_plugin.datasets.virtual_points.point_layout import add_virtual_points, join_points
 
 RAW = np.array([[1, 2, 3, 40, 7], [4, 5, 6, 50, 8]], dtype=np.float32)  # x, y, z, intensity, ring
