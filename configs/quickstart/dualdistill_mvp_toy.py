@@ -4,6 +4,8 @@ from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
 
 _base_ = './dualdistill_toy.py'
 
+data_root = 'data/quickstart_mvp/'
+
 model = dict(
     teacher=dict(config='configs/quickstart/mvp_toy.py', checkpoint='outputs/quickstart_mvp/teacher/epoch_10.pth')
 )
@@ -19,4 +21,6 @@ train_pipeline = camera_4d_pipelines(
     image_aug=dict(resize_range=(0.0, 0.05), rot_range=(0.0, 0.0), flip_prob=0.0, test_resize=0.02),
     bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )[0]
-data = dict(train=dict(pipeline=train_pipeline))
+val = dict(data_root=data_root, ann_file=data_root + 'nuscenes_infos_val_4d_interval3_max60.pkl')
+train_file = data_root + 'nuscenes_infos_train_4d_interval3_max60.pkl'
+data = dict(train=dict(data_root=data_root, ann_file=train_file, pipeline=train_pipeline), val=val, test=val)
