@@ -67,7 +67,7 @@ def report_virtual_files(infos, data_root):
         raise FileNotFoundError(
             f'{data_root}: no virtual points of any of the {len(sweeps)} sweeps (looked for '
             f'{virtual_path(missing[0])}). Make them with: python tools/data_converter/create_virtual_points.py '
-            f'--root-path {data_root}'
+            f'--root-path {data_root} --masks <instance masks of the camera images>'
         )
     if missing:
         get_root_logger().warning(

@@ -1,4 +1,4 @@
-"""The MVP teacher on generated data through the command-line tools: ground-truth sampling, resume, test, distillation."""
+"""The MVP teacher on generated data through the command-line tools: sampled objects, resume, test, distillation."""
 
 import json
 

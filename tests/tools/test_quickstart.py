@@ -353,8 +353,6 @@ class TestMain:
 
         self.fake(monkeypatch, tmp_path, {}, steps)
         monkeypatch.setattr(quickstart, 'MVP_CONFIGS', dict.fromkeys(scores, configs['teacher']))
-        monkeypatch.setattr(Plan, '__init__', lambda plan, *args: vars(plan).update(
-            configs=args[0], out_dir=args[3], seeds=args[5]))  # fmt: skip
         assert quickstart.main(['--teacher', 'mvp', '--out-dir', str(tmp_path / 'out')]) == 0
         report = (tmp_path / 'out' / 'report.md').read_text()
         for line in (
