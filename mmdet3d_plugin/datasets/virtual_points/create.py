@@ -110,13 +110,14 @@ def make_virtual_points(inputs, reader, settings, tally):
         ValueError, MaskFileError: A file is damaged; the message names it.
     """
     points = decode_points(inputs.lidar, inputs.sweep.path)
+    xyz = points[:, :3].astype(np.float64)
     label, score = np.full(len(points), -1, dtype=np.int64), np.full(len(points), -1.0)
     virtual = [np.zeros((0, 3 + len(DETECTION_CLASSES) + 1))]
     for image, raw in zip(inputs.sweep.images, inputs.masks):
         if raw is None:
             continue
         instances = _instances(reader.parse(raw, image), settings.min_score, tally)
-        lifted = lift_instances(points[:, :3], image, instances, settings.num_points, _rng(settings, inputs, image))
+        lifted = lift_instances(xyz, image, instances, settings.num_points, _rng(settings, inputs, image))
         labels = np.array([instance.label for instance in instances], dtype=np.int64)
         scores = np.array([instance.score for instance in instances])
         virtual.append(_rows(lifted.virtual_xyz, labels[lifted.virtual_owner], scores[lifted.virtual_owner]))

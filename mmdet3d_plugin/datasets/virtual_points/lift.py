@@ -33,7 +33,7 @@ def project_points(xyz, image):
     """LiDAR points that are seen in an image.
 
     Args:
-        xyz (np.ndarray): (N, 3) in the LiDAR frame, m.
+        xyz (np.ndarray): (N, 3) float64 in the LiDAR frame, m.
         image (CameraImage): Where to project to.
 
     Returns:
@@ -41,12 +41,12 @@ def project_points(xyz, image):
         (n, 2) px, not rounded, and their depths (n,) along the optical axis, m.
     """
     transform = image.intrinsic @ image.lidar_to_camera[:3]
-    homogeneous = xyz @ transform[:, :3].T + transform[:, 3]
-    index = np.flatnonzero(homogeneous[:, 2] > _MIN_DEPTH)
-    depth = homogeneous[index, 2]
-    pixels = homogeneous[index, :2] / depth[:, None]
-    inside = ((pixels >= -0.5) & (pixels < [image.width - 0.5, image.height - 0.5])).all(axis=1)
-    return index[inside], pixels[inside], depth[inside]
+    u_depth, v_depth, depth = transform[:, :3] @ xyz.T + transform[:, 3:]
+    index = np.flatnonzero(depth > _MIN_DEPTH)  # most points are behind a camera: drop them before anything else
+    depth = depth[index]
+    u, v = u_depth[index] / depth, v_depth[index] / depth
+    inside = np.flatnonzero((u >= -0.5) & (u < image.width - 0.5) & (v >= -0.5) & (v < image.height - 0.5))
+    return index[inside], np.column_stack([u[inside], v[inside]]), depth[inside]
 
 
 def unproject_pixels(pixels, depth, image):
@@ -56,17 +56,23 @@ def unproject_pixels(pixels, depth, image):
     return (rays * depth[:, None] - translation) @ rotation
 
 
-def owner_map(instances, image):
-    """(height, width) int16: for each pixel the instance with the highest score that covers it, -1 for none.
+def owners(cols, rows, instances):
+    """For each pixel the instance with the highest score whose mask covers it; of equal scores the first.
 
-    Of equal scores the first instance wins.
+    Args:
+        cols (np.ndarray), rows (np.ndarray): (n,) int64 pixels.
+        instances (list[InstanceMask]): Instances.
+
+    Returns:
+        np.ndarray: (n,) int64, -1 where there is none.
     """
-    owner = np.full((image.height, image.width), -1, dtype=np.int16)
-    for index in sorted(range(len(instances)), key=lambda i: (instances[i].score, -i)):
+    owner = np.full(len(cols), -1, dtype=np.int64)
+    for index in sorted(range(len(instances)), key=lambda i: (-instances[i].score, i)):
         instance = instances[index]
+        x, y = cols - instance.left, rows - instance.top
         height, width = instance.mask.shape
-        window = owner[instance.top : instance.top + height, instance.left : instance.left + width]
-        window[instance.mask] = index
+        free = np.flatnonzero((x >= 0) & (x < width) & (y >= 0) & (y < height) & (owner < 0))
+        owner[free[instance.mask[y[free], x[free]]]] = index
     return owner
 
 
@@ -93,7 +99,7 @@ def lift_instances(xyz, image, instances, num_points, rng):
     Virtual points are drawn from whole masks, as the authors do.
 
     Args:
-        xyz (np.ndarray): (N, 3) points of the sweep in its LiDAR frame, m.
+        xyz (np.ndarray): (N, 3) float64 points of the sweep in its LiDAR frame, m.
         image (CameraImage): Image.
         instances (list[InstanceMask]): Its instances.
         num_points (int): Virtual points of each instance that owns a LiDAR point.
@@ -105,7 +111,7 @@ def lift_instances(xyz, image, instances, num_points, rng):
     owner = np.full(len(xyz), -1, dtype=np.int64)
     index, pixels, depth = project_points(xyz, image)
     cols, rows = np.floor(pixels + 0.5).astype(np.int64).T
-    owner[index] = owner_map(instances, image)[rows, cols]
+    owner[index] = owners(cols, rows, instances)
     seen = owner[index] >= 0
     pixels, depth, seen_owner = pixels[seen], depth[seen], owner[index][seen]
     with_points = np.unique(seen_owner)

@@ -5,6 +5,7 @@ The layout is that of the files published with "Multimodal Virtual Point 3D Dete
 ``np.load`` without pickle) under the same name; :func:`read_virtual_file` reads both and runs no code from either.
 """
 
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +77,13 @@ def write_virtual_file(path, points):
         VirtualFileError: ``points`` have a wrong shape or values out of range.
     """
     _check_points(path, points)
+    meta = dict(format=FORMAT, class_names=DETECTION_CLASSES, fingerprint=points.fingerprint)
     with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
         np.savez_compressed(
             stream,
             real_points=points.real_points.astype(np.float32, copy=False),
             virtual_points=points.virtual_points.astype(np.float32, copy=False),
-            class_names=np.array(DETECTION_CLASSES),
-            format=np.array(FORMAT),
-            fingerprint=np.array(points.fingerprint),
+            meta=np.array(json.dumps(meta)),
         )
 
 
@@ -112,7 +112,7 @@ def read_virtual_file(path):
 
 
 def _read_content(path):
-    """dict: Arrays of the file, ``class_names`` among them."""
+    """dict: Arrays of the file and its ``class_names``, of ours also the ``fingerprint``."""
     try:
         with open(path, 'rb') as stream:
             if not zipfile.is_zipfile(stream):
@@ -130,10 +130,19 @@ def _read_content(path):
         if isinstance(error, (FileNotFoundError, PermissionError, VirtualFileError)):
             raise
         raise VirtualFileError(f'{path}: damaged or not a file of virtual points ({error})') from error
-    found = str(content.get('format'))
+    return {**content, **_read_meta(path, content)}
+
+
+def _read_meta(path, content):
+    """dict: ``class_names`` (tuple) and ``fingerprint`` of a file of ours."""
+    try:
+        meta = json.loads(str(content['meta']))
+        found, class_names = meta['format'], tuple(meta['class_names'])
+    except (KeyError, TypeError, ValueError):
+        found, class_names = None, ()
     if found != FORMAT:
-        raise VirtualFileError(f'{path}: expected format {FORMAT!r}, found {found!r}; make the file again')
-    return {**content, 'class_names': tuple(map(str, content['class_names']))}
+        raise VirtualFileError(f'{path}: expected meta data of format {FORMAT!r}, found {found!r}; make the file again')
+    return dict(class_names=class_names, fingerprint=meta['fingerprint'])
 
 
 def _with_own_classes(path, key, array, columns, class_names):
@@ -145,6 +154,8 @@ def _with_own_classes(path, key, array, columns, class_names):
     first = columns - NUM_CLASSES - 1
     labels = [first + class_names.index(name) for name in DETECTION_CLASSES]
     order = [*range(first), *labels, columns - 1]
+    if order == list(range(columns)):
+        return array.astype(np.float32, copy=False)
     return np.ascontiguousarray(array[:, order], dtype=np.float32)
 
 

@@ -169,9 +169,12 @@ def test_points_of_another_shape_are_not_written(tmp_path, points):
     assert not (tmp_path / 'V').exists()
 
 
-def test_other_format_version(tmp_path, points):
+@pytest.mark.parametrize(
+    'meta, found', [('{"format": "other/2", "class_names": []}', "'other/2'"), ('[]', 'None'), ('not json', 'None')]
+)
+def test_other_format_version(tmp_path, points, meta, found):
     path = tmp_path / 'x.pkl.npy'
     with open(path, 'wb') as stream:
-        np.savez(stream, real_points=points.real_points, virtual_points=points.virtual_points, format='other/2')
-    with pytest.raises(VirtualFileError, match="expected format 'dualdistill-virtual/1', found 'other/2'"):
+        np.savez(stream, real_points=points.real_points, virtual_points=points.virtual_points, meta=meta)
+    with pytest.raises(VirtualFileError, match=f"format 'dualdistill-virtual/1', found {found}"):
         read_virtual_file(path)
