@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from helpers.nuscenes_batch import load_tables, write_infos
+from helpers.nuscenes_batch import move_data, write_data_files
 from mmcv import Config
 from mmcv.runner import EpochBasedRunner, build_optimizer, build_runner
 from mmdet3d.datasets import build_dataset
@@ -23,10 +23,9 @@ def _at_repo_root(monkeypatch):
 
 
 @pytest.fixture(scope='module')
-def info_files(tiny_nuscenes, tmp_path_factory):
-    """Info file of the generated data set, by kind."""
-    nusc = load_tables(tiny_nuscenes)
-    return {kind: str(write_infos(nusc, tmp_path_factory.mktemp(kind), kind)) for kind in ('base', '4d')}
+def data_files(virtual_nuscenes, tmp_path_factory):
+    """Info files and object databases of the generated data set."""
+    return write_data_files(virtual_nuscenes, tmp_path_factory.mktemp('data_files'))
 
 
 def load(name):
@@ -37,7 +36,7 @@ def load(name):
 
 
 def test_there_are_configs():
-    assert len(CONFIGS) >= 9
+    assert len(CONFIGS) >= 14
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -67,31 +66,22 @@ def test_detector_optimizer_schedule_and_hooks_build(name, tmp_path):
     assert cfg.evaluation.metric == 'bbox' and cfg.workflow == [('train', 1)]
 
 
-def move(node, root, info_files):
-    """Point every data set below ``node`` at the generated data."""
-    if isinstance(node, (list, tuple)):
-        for child in node:
-            move(child, root, info_files)
-    elif isinstance(node, dict):
-        if 'ann_file' in node:
-            node.data_root = str(root)
-            node.ann_file = info_files['4d' if '_4d_' in node.ann_file else 'base']
-        for child in node.values():
-            move(child, root, info_files)
-
-
 @pytest.mark.parametrize('split', ['train', 'val', 'test'])
 @pytest.mark.parametrize('name', CONFIGS)
-def test_data_sets_build_and_deliver(name, split, tiny_nuscenes, info_files):
+def test_data_sets_build_and_deliver(name, split, virtual_nuscenes, data_files):
     cfg = load(name)
-    move(cfg.data[split], tiny_nuscenes, info_files)
+    move_data(cfg.data[split], virtual_nuscenes, *data_files)
     dataset = build_dataset(cfg.data[split], None if split == 'train' else dict(test_mode=True))
     assert len(dataset) > 0 and len(dataset.CLASSES) == 10
     if split == 'train':
         assert len(dataset.flag) == len(dataset)
-    keys = set(dataset[0])
+    sample = dataset[0]
+    keys = set(sample)
     distilled, camera = 'teacher' in cfg.model, cfg.model.type != 'CenterPointBEV'
     assert 'img_metas' in keys
     assert ('img' in keys) == camera
     assert ('points' in keys) == (not camera or (distilled and split == 'train'))
     assert ('gt_bboxes_3d' in keys) == (split == 'train')
+    if 'points' in keys:
+        teacher = Config.fromfile(cfg.model.teacher.config).model if distilled else cfg.model
+        assert sample['points'].data.shape[1] == teacher.pts_voxel_encoder.in_channels

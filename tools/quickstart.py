@@ -2,6 +2,7 @@
 
     bash scripts/quickstart.sh            # set-up first, then this file
     python tools/quickstart.py --seeds 0,1,2
+    python tools/quickstart.py --teacher mvp        # sparse LiDAR: virtual points, MVP and CenterPoint teachers
 
 Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes. Every step is one
 of the project's ordinary commands, printed in full in ``<out-dir>/steps/*.json``. Model, schedule and data settings
@@ -46,6 +47,22 @@ CONFIGS = {
     'student': 'configs/quickstart/bevdepth4d_toy.py',
     'dualdistill': 'configs/quickstart/dualdistill_toy.py',
 }
+# With --teacher mvp: a LiDAR of few beams, which leaves something for virtual points to add, and the same budget for a
+# teacher and a distilled student without them (`_lidar`).
+MVP_SYNTHETIC = {'lidar-beams': 8, 'instance-masks': True}
+MVP_CONFIGS = {
+    'teacher_lidar': 'configs/quickstart/centerpoint_toy.py',
+    'teacher': 'configs/quickstart/mvp_toy.py',
+    'student': 'configs/quickstart/bevdepth4d_toy.py',
+    'dualdistill_lidar': 'configs/quickstart/dualdistill_toy.py',
+    'dualdistill': 'configs/quickstart/dualdistill_mvp_toy.py',
+}
+# (what changes from the second model to the first, first, second); those whose models were trained are reported
+COMPARISONS = (
+    ('distillation', 'dualdistill', 'student'),
+    ('the MVP teacher instead of CenterPoint', 'dualdistill', 'dualdistill_lidar'),
+    ('points painted and virtual', 'teacher', 'teacher_lidar'),
+)
 PICTURES = {'num': 3, 'score-thr': 0.25}
 
 
@@ -53,7 +70,8 @@ def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seeds', default='0', help='comma separated; teacher, student and distilled student for each')
-    parser.add_argument('--out-dir', type=Path, default=Path('outputs/quickstart'))
+    parser.add_argument('--teacher', choices=('centerpoint', 'mvp'), default='centerpoint', help='default: %(default)s')
+    parser.add_argument('--out-dir', type=Path, help='default: outputs/quickstart, or outputs/quickstart_mvp')
     parser.add_argument('--data-root', type=Path, default=None, help='default: the data root of the toy configs')
     parser.add_argument('--jobs', type=int, help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU)')
     args = parser.parse_args(argv)
@@ -63,6 +81,7 @@ def parse_args(argv=None):
         args.seeds = list(dict.fromkeys(int(seed) for seed in args.seeds.split(',')))
     except ValueError:
         parser.error(f'--seeds takes integers separated by commas, got "{args.seeds}"')
+    args.out_dir = args.out_dir or Path('outputs/quickstart_mvp' if args.teacher == 'mvp' else 'outputs/quickstart')
     return args
 
 
@@ -75,8 +94,10 @@ def summarise(plan, seconds):
     device = torch.cuda.get_device_name() if pick_device() == 'cuda' else 'no GPU used'
     notes = [f'{os.cpu_count()} CPU cores, {device}']
     for seed, models in per_seed.items():
-        gain = {key: models['dualdistill'][key] - models['student'][key] for key in ('mAP', 'NDS')}
-        notes.append(f'seed {seed}: distillation changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
+        for what, new, old in COMPARISONS:
+            if new in models and old in models:
+                gain = {key: models[new][key] - models[old][key] for key in ('mAP', 'NDS')}
+                notes.append(f'seed {seed}: {what} changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
     results = build_results(per_seed, seconds)
     pictures = sorted((plan.out_dir / 'pictures').glob('*.png'))
     report = build_report(per_seed, seconds, pictures, plan.out_dir / 'curves.png', plan.out_dir, notes)
@@ -90,7 +111,10 @@ def main(argv=None):
     args = parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed quick start stops its step too
     os.chdir(Path(__file__).resolve().parent.parent)
-    plan = Plan(CONFIGS, SYNTHETIC, PICTURES, args.out_dir, args.data_root, args.seeds)
+    configs, synthetic = CONFIGS, SYNTHETIC
+    if args.teacher == 'mvp':
+        configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
+    plan = Plan(configs, synthetic, PICTURES, args.out_dir, args.data_root, args.seeds)
     jobs = args.jobs or (1 if pick_device() == 'cuda' else min(2, os.cpu_count() or 1))
     start = time.monotonic()
     try:

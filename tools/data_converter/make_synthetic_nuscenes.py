@@ -62,7 +62,7 @@ def parse_args(argv=None):
     add('--image-noise', float, 'standard deviation of the pixel noise, of 255')
     add('--jpeg-quality', int, '1-100')
     parser.add_argument(
-        '--instance-masks', action='store_true', help='also write exact masks of keyframe images to instance_masks/'
+        '--instance-masks', action='store_true', help='also write exact masks of all images to instance_masks/'
     )
     return parser.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""Run one function over many scenes with a progress bar, in this process or in several."""
+"""Run one function over many scenes or files with a progress bar, in this process or in several."""
 
 import multiprocessing
 
@@ -20,17 +20,22 @@ def map_with_tables(function, tasks, tables, workers=1):
     Returns:
         list: Results in the order of the tasks.
     """
+    return list(iterate_with_tables(function, tasks, tables, workers))
+
+
+def iterate_with_tables(function, tasks, tables, workers=1):
+    """The results of :func:`map_with_tables` one after the other, for tasks too many to keep all results."""
     _SHARED[:] = [(function, tables)]
     try:
         if workers <= 1 or len(tasks) <= 1 or 'fork' not in multiprocessing.get_all_start_methods():
-            return [_call(task) for task in mmcv.track_iter_progress(tasks)]
+            for task in mmcv.track_iter_progress(tasks):
+                yield _call(task)
+            return
         bar = mmcv.ProgressBar(len(tasks))
-        results = []
         with multiprocessing.get_context('fork').Pool(min(workers, len(tasks))) as pool:
             for result in pool.imap(_call, tasks):
-                results.append(result)
                 bar.update()
-        return results
+                yield result
     finally:
         _SHARED.clear()
         print()

@@ -6,10 +6,9 @@ Sizes follow the published per-class statistics of nuScenes (mean and spread of 
 from dataclasses import dataclass
 from typing import Optional
 
-CLASS_NAMES = (
-    'car', 'truck', 'construction_vehicle', 'bus', 'trailer', 'barrier', 'motorcycle', 'bicycle', 'pedestrian',
-    'traffic_cone',
-)  # fmt: skip
+from ..detection_classes import DETECTION_CLASSES
+
+CLASS_NAMES = DETECTION_CLASSES
 
 ATTRIBUTES = (
     'pedestrian.moving', 'pedestrian.standing', 'pedestrian.sitting_lying_down', 'vehicle.moving', 'vehicle.parked',

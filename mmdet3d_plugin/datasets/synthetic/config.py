@@ -6,6 +6,8 @@ from .classes import CLASS_NAMES
 
 # Raised whenever the same settings would give other files, so that an old tree is never taken for a new one.
 GENERATOR_VERSION = 1
+# The same for instance masks. Kept apart, so that trees without masks stay valid when only the masks change.
+MASKS_VERSION = 2
 KEYFRAME_HZ = 2
 MAX_SCENES = {'v1.0-mini': (8, 2), 'v1.0-trainval': (700, 150)}
 DEFAULT_OBJECTS = {
@@ -105,8 +107,10 @@ class SyntheticConfig:
         return (self.keyframes - 1) / KEYFRAME_HZ
 
     def manifest(self) -> dict:
-        """JSON-ready record of every setting plus the generator's version."""
-        return dict(generator='dualdistill-synthetic', generator_version=GENERATOR_VERSION, settings=asdict(self))
+        """JSON-ready record of every setting plus the generator's version, and that of the masks if there are any."""
+        masks = dict(masks_version=MASKS_VERSION) if self.instance_masks else {}
+        versions = dict(generator_version=GENERATOR_VERSION, **masks)
+        return dict(generator='dualdistill-synthetic', settings=asdict(self), **versions)
 
     @classmethod
     def names(cls):

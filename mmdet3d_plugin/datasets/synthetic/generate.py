@@ -65,12 +65,15 @@ def _is_done(out, config, overwrite):
     if overwrite:
         return False
     old, new = found.get('settings', {}), wanted['settings']
-    changed = [f'{k}: {old.get(k)} -> {new.get(k)}' for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
-    changed = changed or [f'generator version: {found.get("generator_version")} -> {wanted["generator_version"]}']
+    changed = _differences(old, new) or _differences({**found, 'settings': 0}, {**wanted, 'settings': 0})
     raise FileExistsError(
         f'{out} was generated with other settings ({"; ".join(changed)}); give --overwrite to replace it and '
         'everything made from it, or choose another --out-dir'
     )
+
+
+def _differences(old, new):
+    return [f'{k}: {old.get(k)} -> {new.get(k)}' for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
 
 
 @contextlib.contextmanager

@@ -94,21 +94,23 @@ def _render_camera(task, rng_key):
         if frame.is_key:
             amodal.append(covered[:n])
             visible.append(np.bincount(owner[(owner >= 0) & (owner < n)], minlength=n))
-            if config.instance_masks:
-                _write_masks(task, frame, owner)
+        if config.instance_masks:
+            _write_masks(task, frame, owner)
     return dict(visible=np.array(visible), amodal=np.array(amodal))
 
 
 def mask_path(image_filename: str) -> str:
-    """Relative path of the instance masks that belong to a keyframe image."""
-    return image_filename.replace('samples/', 'instance_masks/', 1)[: -len('.jpg')] + '.npz'
+    """Relative path of the instance masks of an image: ``samples|sweeps/CAM/x.jpg`` -> ``instance_masks/CAM/x.npz``."""
+    _, channel, name = image_filename.split('/')
+    return f'instance_masks/{channel}/{name[: -len(".jpg")]}.npz'
 
 
 def _write_masks(task, frame, owner):
-    """One compressed npz per keyframe image.
+    """One compressed npz per image.
 
     ``ids`` (H, W) uint16: 0 no annotated object, k the object in row k - 1 of the other arrays, which list the
     objects seen in the image: ``annotation_tokens``, ``instance_tokens`` (k, str), ``names`` (k, detection class).
+    Images between keyframes have no annotations: their ``annotation_tokens`` are those of the keyframe that follows.
     """
     n = len(task.world.labels)
     present = np.unique(owner[(owner >= 0) & (owner < n)])

@@ -115,7 +115,8 @@ class CenterPointBEV(CenterPoint):
         """BEV maps of a batch.
 
         Args:
-            batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors (x, y, z, intensity, dt), is read.
+            batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors, x, y, z (m) first and the
+                rest as the voxel encoder takes it, is read.
 
         Returns:
             BEVFeatures

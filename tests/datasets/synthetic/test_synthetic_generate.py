@@ -8,6 +8,7 @@ import os
 import pytest
 
 from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
+from mmdet3d_plugin.datasets.synthetic import config as synthetic_config
 from mmdet3d_plugin.datasets.synthetic import generate as package_generate
 from mmdet3d_plugin.datasets.synthetic.generate import MANIFEST
 
@@ -34,7 +35,7 @@ def test_content_does_not_depend_on_workers(tmp_path):
     one = digest(make(tmp_path / 'one', workers=1, instance_masks=True))
     two = digest(make(tmp_path / 'two', workers=2, instance_masks=True))
     assert one == two
-    assert sum(name.endswith('.npz') for name in one) == 2 * 2 * 6
+    assert sum(name.endswith('.npz') for name in one) == sum(name.endswith('.jpg') for name in one) == 2 * 3 * 6
     other = digest(make(tmp_path / 'three', seed=1))
     assert not {v for k, v in one.items() if k.endswith(('.jpg', '.bin'))} & set(other.values())
 
@@ -52,6 +53,15 @@ def test_same_settings_are_skipped_and_others_refused(tmp_path):
     assert json.loads((root / MANIFEST).read_text())['settings']['seed'] == 5
     assert not extra.exists()
     assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+def test_old_masks_are_refused_and_trees_without_masks_stay_valid(tmp_path, monkeypatch):
+    make(tmp_path / 'plain')
+    make(tmp_path / 'masks', instance_masks=True)
+    monkeypatch.setattr(synthetic_config, 'MASKS_VERSION', 99)
+    make(tmp_path / 'plain')
+    with pytest.raises(FileExistsError, match='masks_version: 2 -> 99.*--overwrite'):
+        make(tmp_path / 'masks', instance_masks=True)
 
 
 def test_foreign_folders_are_never_touched(tmp_path):

@@ -6,11 +6,12 @@ from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import points_in_box, view_points
 from pyquaternion import Quaternion
 
+from mmdet3d_plugin.datasets.synthetic.render import mask_path
 from mmdet3d_plugin.datasets.synthetic.rig import CAMERAS
 
 
 def masks_of(root, record):
-    return np.load(root / record['filename'].replace('samples/', 'instance_masks/').replace('.jpg', '.npz'))
+    return np.load(root / mask_path(record['filename']))
 
 
 def box_in_camera(nusc, annotation, record):
@@ -30,6 +31,23 @@ def keyframe_images(nusc):
     for sample in nusc.sample:
         for channel in CAMERAS:
             yield nusc.get('sample_data', sample['data'][channel])
+
+
+def test_images_between_keyframes_have_masks_of_the_same_objects(tiny_nusc, tiny_nuscenes):
+    for channel in CAMERAS:
+        key = tiny_nusc.get('sample_data', tiny_nusc.sample[1]['data'][channel])
+        sweep = tiny_nusc.get('sample_data', key['prev'])
+        assert not sweep['is_key_frame']
+        at_key, before = masks_of(tiny_nuscenes, key), masks_of(tiny_nuscenes, sweep)
+        assert before['ids'].shape == at_key['ids'].shape and before['ids'].max(initial=0) == len(before['names'])
+        common = set(at_key['instance_tokens']) & set(before['instance_tokens'])
+        assert len(common) >= len(at_key['instance_tokens']) - 2
+        for token in common:
+            spots = [
+                np.argwhere(found['ids'] == 1 + list(found['instance_tokens']).index(token)).mean(0)
+                for found in (at_key, before)
+            ]
+            assert np.abs(spots[0] - spots[1]).max() < 25  # 83 ms apart
 
 
 def test_masks_lie_inside_their_boxes_and_fill_them(tiny_nusc, tiny_nuscenes):
