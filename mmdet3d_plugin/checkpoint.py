@@ -17,6 +17,8 @@ from mmcv.runner import CheckpointLoader, get_dist_info
 
 from .datasets.infos.info_io import replace_when_done
 
+# counters of batch norm layers: files of old torch versions lack them, and nothing here depends on them
+TRACKED = 'num_batches_tracked'
 _SHOWN = 3
 _trusted = ContextVar('checkpoints may run code', default=False)
 
@@ -177,7 +179,7 @@ def load_strictly(module, state, path, config):
     }
     fitting = {key: value for key, value in state.items() if key not in shapes}
     missing, unexpected = module.load_state_dict(fitting, strict=False)
-    missing = [key for key in missing if key not in shapes and not key.endswith('num_batches_tracked')]
+    missing = [key for key in missing if key not in shapes and not key.endswith(TRACKED)]
     problems = _describe('missing', missing) + _describe('unexpected', unexpected)
     problems += _describe('of another shape', shapes.values())
     if problems:

@@ -2,27 +2,17 @@
 
 import functools
 import http.server
-import os
 import threading
 
 import numpy as np
 import pytest
 import torch
+from helpers.harmful import RunsCode
 from mmcv.runner import CheckpointLoader
 
 from mmdet3d_plugin.checkpoint import load_content, read_checkpoint, trust_checkpoints, write_checkpoint
 
 READERS = [load_content, read_checkpoint, CheckpointLoader.load_checkpoint]
-
-
-class RunsCode:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.folder),)
 
 
 @pytest.fixture

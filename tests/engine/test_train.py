@@ -1,11 +1,11 @@
 """Training runs of the toy detector through tools/train.py."""
 
 import json
-import os
 
 import pytest
 import torch
 from helpers import toy_engine
+from helpers.harmful import RunsCode
 
 from mmdet3d_plugin.engine.resume import _processes
 
@@ -125,16 +125,6 @@ def trained(toy_config, train, tmp_path):
     """Work dir of a run of one epoch."""
     train(toy_config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', 'runner.max_epochs=1')
     return tmp_path / 'run'
-
-
-class RunsCode:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 @pytest.mark.parametrize('flag', ['--resume-from', '--auto-resume', 'load_from'])

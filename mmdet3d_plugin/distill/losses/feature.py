@@ -90,8 +90,8 @@ class RegionWeightedFeatureLoss(nn.Module):
             attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
         return attention
 
-    def _region_terms(self, student, teacher, regions):
-        """Unweighted region terms {'fg', 'bg'[, 'fp']}: scalars."""
+    def cell_terms(self, student, teacher, regions):
+        """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
         masks = regions.scaled_masks() if self.scale else regions.masks()
         squared = (student - teacher) ** 2
@@ -103,7 +103,7 @@ class RegionWeightedFeatureLoss(nn.Module):
             distance = per_cell
             if name == 'fp' and self.fp_channel_attention:
                 distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
-            terms[name] = (distance * masks[name] * attention).sum() / len(student)
+            terms[name] = distance * masks[name] * attention
         return terms
 
     def forward(self, student, teacher, regions):
@@ -121,7 +121,8 @@ class RegionWeightedFeatureLoss(nn.Module):
             raise ValueError(f'aligned student map is {tuple(student.shape)}, teacher map {tuple(teacher.shape)}')
         with torch.autocast(student.device.type, enabled=False):
             student, teacher = student.float(), teacher.detach().float()
-            terms = self._region_terms(student, teacher, regions)
+            cells = self.cell_terms(student, teacher, regions)
+            terms = {name: values.sum() / len(student) for name, values in cells.items()}
             if 'spatial' in self.weights:
                 adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
                 terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
