@@ -133,8 +133,8 @@ class RegionWeightedFeatureLoss(nn.Module):
         scaled = regions.scaled_masks() if self.scale else plain
         return spread_evenly({name: scaled[name] for name in plain}, plain, self.weights, self.spread)
 
-    def _region_terms(self, student, teacher, regions):
-        """Unweighted region terms {'fg', 'bg'[, 'fp']}: scalars."""
+    def cell_terms(self, student, teacher, regions):
+        """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
         masks = self._region_weights(regions)
         squared = (student - teacher) ** 2
@@ -144,7 +144,7 @@ class RegionWeightedFeatureLoss(nn.Module):
             distance = per_cell
             if name == 'fp' and self.fp_channel_attention:
                 distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
-            terms[name] = (distance * mask * attention).sum() / len(student)
+            terms[name] = distance * mask * attention
         return terms
 
     def forward(self, student, teacher, regions):
@@ -162,7 +162,8 @@ class RegionWeightedFeatureLoss(nn.Module):
             raise ValueError(f'aligned student map is {tuple(student.shape)}, teacher map {tuple(teacher.shape)}')
         with torch.autocast(student.device.type, enabled=False):
             student, teacher = student.float(), teacher.detach().float()
-            terms = self._region_terms(student, teacher, regions)
+            cells = self.cell_terms(student, teacher, regions)
+            terms = {name: values.sum() / len(student) for name, values in cells.items()}
             if 'spatial' in self.weights:
                 adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
                 terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
