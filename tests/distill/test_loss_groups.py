@@ -51,13 +51,13 @@ def test_losses_and_gradients_grow_with_the_iteration(teacher):
         if name == 'loss':
             continue
         factor = 0.4 if name.startswith(('distill.', 'crd.')) and 'loss' in name else 1.0
-        assert partly['log_vars'][name] == pytest.approx(factor * value, rel=1e-6), name
+        assert partly['log_vars'][name] == pytest.approx(factor * value, rel=1e-5), name
     groups = outputs['loss_groups']
-    assert (groups['detection'] + groups['distillation']).item() == pytest.approx(outputs['loss'].item(), rel=1e-6)
+    assert (groups['detection'] + groups['distillation']).item() == pytest.approx(outputs['loss'].item(), rel=1e-5)
     weight = full.distill['aligners']['head'].conv.weight, ramped.distill['aligners']['head'].conv.weight
     outputs['loss'].backward()
     partly['loss'].backward()
-    torch.testing.assert_close(weight[1].grad, 0.4 * weight[0].grad, rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(weight[1].grad, 0.4 * weight[0].grad, rtol=1e-4, atol=1e-7)
 
 
 def test_warm_up_without_an_iteration_says_which_hook_is_missing(teacher):

@@ -30,7 +30,8 @@ class TwoSamples(Dataset):
 
     def __getitem__(self, index):
         batch = make_batch(size=1)
-        item = {key: DataContainer(values[0], cpu_only=key == 'img_metas') for key, values in batch.items()}
+        on_cpu = ('img_metas', 'gt_bboxes_3d')
+        item = {key: DataContainer(values[0], cpu_only=key in on_cpu) for key, values in batch.items()}
         item['img'] = DataContainer(batch['img'][0], stack=True)
         return item
 
