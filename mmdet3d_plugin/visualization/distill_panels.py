@@ -82,7 +82,7 @@ def _loss_panels(panel, loss, aligned, teacher, regions):
     if not hasattr(loss, 'cell_terms'):
         return []
     aligned, teacher = aligned.float(), teacher.float()
-    scale = _first(sum((regions.scaled_masks() if loss.scale else regions.masks()).values()))
+    scale = _first(sum(loss.region_weights(regions).values()))
     attention = _first(loss.cell_weights(aligned, teacher))
     terms = loss.cell_terms(aligned, teacher, regions)
     cells = _first(sum(loss.weights[name] * values for name, values in terms.items()))

@@ -90,20 +90,22 @@ class RegionWeightedFeatureLoss(nn.Module):
             attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
         return attention
 
+    def region_weights(self, regions):
+        """Mask times scale of each region with a weight: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
+        masks = regions.scaled_masks() if self.scale else regions.masks()
+        return {name: masks[name] for name in ('fg', 'bg', 'fp') if name in self.weights}
+
     def cell_terms(self, student, teacher, regions):
         """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
-        masks = regions.scaled_masks() if self.scale else regions.masks()
         squared = (student - teacher) ** 2
         per_cell = squared.sum(dim=1)
         terms = {}
-        for name in ('fg', 'bg', 'fp'):
-            if name not in self.weights:
-                continue
+        for name, mask in self.region_weights(regions).items():
             distance = per_cell
             if name == 'fp' and self.fp_channel_attention:
                 distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
-            terms[name] = distance * masks[name] * attention
+            terms[name] = distance * mask * attention
         return terms
 
     def forward(self, student, teacher, regions):
