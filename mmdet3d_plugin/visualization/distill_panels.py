@@ -82,15 +82,19 @@ def _loss_panels(panel, loss, aligned, teacher, regions):
     if not hasattr(loss, 'cell_terms'):
         return []
     aligned, teacher = aligned.float(), teacher.float()
-    scale = _first(sum((regions.scaled_masks() if loss.scale else regions.masks()).values()))
+    scale = _first(sum(loss.region_weights(regions).values()))
     attention = _first(loss.cell_weights(aligned, teacher))
     terms = loss.cell_terms(aligned, teacher, regions)
     cells = _first(sum(loss.weights[name] * values for name, values in terms.items()))
+    # few cells hold most of it: roots show the others too, and the loss is cut at its 99th percentile
     return [
-        panel(scale, f'scale\nmax {scale.max():.3g}'),
+        panel(np.sqrt(scale), f'scale (root)\nmax {scale.max():.3g}'),
         panel(attention, f'attention\nmax {attention.max():.3g}'),
-        # few cells hold most of the loss: the root shows the others too
-        panel(np.sqrt(cells), f'loss of each cell (root)\nsum {cells.sum():.3g}, max {cells.max():.2g}'),
+        panel(
+            np.sqrt(cells),
+            f'loss of a cell (root)\nsum {cells.sum():.3g}, max {cells.max():.1g}',
+            np.sqrt(np.quantile(cells, 0.99)),
+        ),
     ]
 
 

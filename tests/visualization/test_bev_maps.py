@@ -93,7 +93,7 @@ def test_panels_show_what_the_losses_are_made_of(teacher, drawn):
     np.testing.assert_allclose(level['teacher, same scale'], head.abs().mean(0), rtol=1e-6)
     np.testing.assert_allclose(level['attention'].mean(), 1.0, rtol=1e-5)
     total = sum(losses[f'distill.head.loss_{term}'].item() for term in ('fg', 'bg', 'fp'))
-    assert (level['loss of each cell (root)'] ** 2).sum() == pytest.approx(total, rel=1e-5)
+    assert (level['loss of a cell (root)'] ** 2).sum() == pytest.approx(total, rel=1e-5)
     heatmaps = dict(drawn[18:])
     assert heatmaps['ground truth'].max() == 1.0
     cross = torch.cat([task['heatmap'] for (task,) in views.cross_preds], dim=1).sigmoid()[0].amax(0)

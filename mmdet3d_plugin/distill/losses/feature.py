@@ -126,7 +126,7 @@ class RegionWeightedFeatureLoss(nn.Module):
             attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
         return attention
 
-    def _region_weights(self, regions):
+    def region_weights(self, regions):
         """Mask times scale of each region with a weight: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         masks = regions.masks()
         plain = {name: masks[name] for name in ('fg', 'bg', 'fp') if name in self.weights}
@@ -136,11 +136,10 @@ class RegionWeightedFeatureLoss(nn.Module):
     def cell_terms(self, student, teacher, regions):
         """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
-        masks = self._region_weights(regions)
         squared = (student - teacher) ** 2
         per_cell = squared.sum(dim=1)
         terms = {}
-        for name, mask in masks.items():
+        for name, mask in self.region_weights(regions).items():
             distance = per_cell
             if name == 'fp' and self.fp_channel_attention:
                 distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
