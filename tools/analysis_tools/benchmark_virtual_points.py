@@ -7,24 +7,22 @@ spinning LiDAR. Times are processor time of this one process, so that other work
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as mask_utils
 
 import mmdet3d_plugin  # noqa: F401
-from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader, coco_mask_path
+from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader, coco_mask_path, write_image_masks
 from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings, gather_inputs, make_virtual_points
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances, sample_pixels
 from mmdet3d_plugin.datasets.virtual_points.storage import virtual_path, write_virtual_file
 from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage, LidarSweep, decode_points
 from mmdet3d_plugin.datasets.virtual_points.tally import Tally
 
+# nuScenes' images: pixels, and the focal length of all cameras but the one to the back
 WIDTH, HEIGHT, FOCAL = 1600, 900, 1266.0
-"""nuScenes' images: pixels, and the focal length of all cameras but the one to the back."""
 
 
 def parse_args(argv=None):
@@ -82,6 +80,14 @@ def six_cameras(name):
     return images
 
 
+def discs(count, rng):
+    """Yield class, score and mask of random discs."""
+    rows, cols = np.mgrid[:HEIGHT, :WIDTH]
+    for _ in range(count):
+        centre, radius = rng.uniform((0, 350), (WIDTH, 650)), rng.uniform(15, 120)
+        yield 'car', float(rng.uniform(0.3, 1)), np.hypot(cols - centre[0], rows - centre[1]) < radius
+
+
 def write_sweep(root, name, args, rng):
     """Write LiDAR and mask files of a random sweep; returns the LidarSweep."""
     sweep = LidarSweep(f'samples/LIDAR_TOP/{name}.pcd.bin', {}, six_cameras(name))
@@ -94,19 +100,10 @@ def write_sweep(root, name, args, rng):
     points = np.column_stack([xyz, np.zeros((args.points, 2))]).astype(np.float32)
     (root / sweep.path).parent.mkdir(parents=True, exist_ok=True)
     points.tofile(root / sweep.path)
-    rows, cols = np.mgrid[:HEIGHT, :WIDTH]
     per_image = np.bincount(rng.integers(6, size=args.instances), minlength=6)
     for image, count in zip(sweep.images, per_image):
-        annotations = []
-        for _ in range(count):
-            centre, radius = rng.uniform((0, 350), (WIDTH, 650)), rng.uniform(15, 120)
-            disc = np.hypot(cols - centre[0], rows - centre[1]) < radius
-            code = mask_utils.encode(np.asfortranarray(disc, dtype=np.uint8))
-            code['counts'] = code['counts'].decode()
-            annotations.append(dict(image_id=0, category_id=0, score=float(rng.uniform(0.3, 1)), segmentation=code))
         path = root / 'masks' / coco_mask_path(image.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(dict(images=[], categories=[dict(id=0, name='car')], annotations=annotations)))
+        write_image_masks(path, image.path, (HEIGHT, WIDTH), discs(count, rng))
     return sweep
 
 

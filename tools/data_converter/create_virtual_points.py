@@ -17,23 +17,8 @@ from mmdet3d_plugin.datasets.virtual_points import jobs, validate
 from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader
 from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
 from mmdet3d_plugin.datasets.virtual_points.instance_masks import MaskFileError
+from mmdet3d_plugin.datasets.virtual_points.options import parse_class, parse_shard
 from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
-
-
-def parse_shard(text):
-    """'1/4' -> (1, 4)."""
-    number, _, count = text.partition('/')
-    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
-        raise argparse.ArgumentTypeError(f'{text!r}: expected i/n with i from 0 to n-1, as in 0/4')
-    return int(number), int(count)
-
-
-def parse_class(text):
-    """'person=pedestrian' -> ('person', 'pedestrian')."""
-    category, _, name = text.rpartition('=')
-    if not category or not name:
-        raise argparse.ArgumentTypeError(f'{text!r}: expected CATEGORY=CLASS, as in person=pedestrian')
-    return category, name
 
 
 def parse_args(argv=None):

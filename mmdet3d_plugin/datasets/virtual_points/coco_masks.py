@@ -4,15 +4,41 @@ import json
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from pycocotools import mask as mask_utils
 
 from ..detection_classes import DETECTION_CLASSES
+from ..infos.info_io import replace_when_done
 from .instance_masks import ImageMasks, MaskFileError, MaskReader, MissingMasksError, crop_instance
 
 
 def coco_mask_path(image_path):
     """PurePosixPath: Mask file of an image, relative to the masks' folder: ``samples/CAM/x.jpg`` -> ``.../x.json``."""
     return PurePosixPath(image_path).with_suffix('.json')
+
+
+def write_image_masks(path, image_path, size, instances):
+    """Write the mask file of one image; it appears under its name only when complete.
+
+    Args:
+        path (str | Path): File to write.
+        image_path (str): Image, relative to the data root.
+        size (tuple[int, int]): Its height and width, px.
+        instances (Iterable[tuple[str, float, np.ndarray]]): Detection class, score and mask (height, width) of each.
+    """
+    annotations = []
+    for name, score, mask in instances:
+        code = mask_utils.encode(np.asfortranarray(mask, dtype=np.uint8))
+        code['counts'] = code['counts'].decode('ascii')
+        category = DETECTION_CLASSES.index(name)
+        annotations.append(dict(image_id=0, category_id=category, score=score, segmentation=code))
+    content = dict(
+        images=[dict(id=0, file_name=str(image_path), height=size[0], width=size[1])],
+        categories=[dict(id=number, name=name) for number, name in enumerate(DETECTION_CLASSES)],
+        annotations=annotations,
+    )
+    with replace_when_done(path) as temporary:
+        temporary.write_text(json.dumps(content))
 
 
 class CocoMaskReader(MaskReader):
