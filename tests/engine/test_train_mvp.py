@@ -14,6 +14,8 @@ train_pipeline = lidar_pipelines(
     class_names={{{{_base_.class_names}}}}, point_cloud_range={{{{_base_.point_cloud_range}}}}, num_sweeps=2,
     virtual_points=True, gt_sampling=dict(info_path={database!r}, sample_groups=dict(car=8, bus=3), min_points=1))[0]
 data = dict(train=dict(pipeline=train_pipeline))
+lr_config = dict(_delete_=True, policy='fixed')  # a cycle over one epoch is not the first half of one over two
+momentum_config = None
 """
 
 
