@@ -6,8 +6,6 @@ it, so nothing else in the code base mentions a version.
 """
 
 import functools
-import os
-import pickle
 import sys
 import types
 import warnings
@@ -89,32 +87,6 @@ def import_mmdet3d_past_version_gate():
         mmcv.__version__ = true_version
 
 
-def load_checkpoints_of_older_torch():
-    """Let mmcv read checkpoints that hold more than tensors.
-
-    torch 2.6 made ``weights_only=True`` the default of ``torch.load``; mmcv calls it without the argument, and
-    checkpoints of its model zoo keep numpy numbers in ``meta``. The safe way is tried first; what it refuses is read
-    the old way, with a warning, because unpickling can run code.
-    """
-    from mmcv.runner import CheckpointLoader
-
-    def load_from_local(filename, map_location=None):
-        filename = os.path.expanduser(filename)
-        if not os.path.isfile(filename):
-            raise FileNotFoundError(f'{filename} can not be found.')
-        try:
-            return torch.load(filename, map_location=map_location, weights_only=True)
-        except pickle.UnpicklingError:
-            warnings.warn(
-                f'{filename} holds Python objects besides tensors and is unpickled in full, which can run code: '
-                f'load it only if you trust where it came from.',
-                stacklevel=2,
-            )
-            return torch.load(filename, map_location=map_location, weights_only=False)
-
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-
-
 def let_data_containers_reach_cuda():
     """Copy data containers to the GPU through streams made here.
 
@@ -159,7 +131,6 @@ def apply():
     advise_on_import_order()
     restore_numpy_aliases()
     stand_in_for_torchvision()
-    load_checkpoints_of_older_torch()
     let_data_containers_reach_cuda()
     let_distributed_model_run_forward()
     import_mmdet3d_past_version_gate()

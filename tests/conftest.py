@@ -13,6 +13,10 @@ import mmdet3d_plugin  # noqa: F401  (closes version gaps before any test import
 REPO = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser):
+    parser.addoption('--update-golden', action='store_true', help='write tests/golden/*.json from what the code gives')
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seeds():
     random.seed(0)

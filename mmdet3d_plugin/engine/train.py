@@ -12,10 +12,10 @@ from mmcv.runner import (
 from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
-from mmdet3d.utils import find_latest_checkpoint
 
 from .distributed import pick_device, wrap_model
 from .preflight import check_data
+from .resume import start_from
 from .test import build_test_loader
 
 
@@ -36,26 +36,6 @@ def _register_evaluation(runner, cfg, distributed):
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
     hook = DistEvalHook if distributed else EvalHook
     runner.register_hook(hook(loader, **options), priority='LOW')
-
-
-def _start_from(runner, cfg):
-    checkpoint = cfg.get('resume_from')
-    if checkpoint is None and cfg.get('auto_resume'):
-        checkpoint = find_latest_checkpoint(cfg.work_dir)
-    if checkpoint is not None:
-        ours = dict(runner.meta)
-        runner.resume(checkpoint)
-        theirs = runner.meta
-        if theirs.get('seed') != cfg.seed:
-            runner.logger.warning(
-                f'{checkpoint} was trained with seed {theirs.get("seed")}, this run asks for {cfg.seed}: '
-                f'the data order and augmentation of the remaining epochs differ from the uninterrupted run'
-            )
-        # Checkpoints from here on tell of this run. With the old config, and the process count in it, the next resume
-        # after a change of processes would rescale the iteration a second time.
-        runner.meta = {**theirs, **ours, 'hook_msgs': theirs.get('hook_msgs', {})}
-    elif cfg.get('load_from'):
-        runner.load_checkpoint(cfg.load_from)
 
 
 def train_detector(model, dataset, cfg, logger, distributed=False, validate=True, timestamp=None, meta=None):
@@ -99,7 +79,7 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         runner.register_hook(DistSamplerSeedHook())
     if validate:
         _register_evaluation(runner, cfg, distributed)
-    _start_from(runner, cfg)
+    start_from(runner, cfg)
     logger.info(f'device {pick_device()}, {get_dist_info()[1]} process(es), seed {cfg.seed}')
     runner.run([loader], cfg.workflow)
     return runner
