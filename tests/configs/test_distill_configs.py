@@ -120,6 +120,7 @@ def test_toy_distillation_from_mvp_differs_in_the_teacher_only():
     )
     teacher = Config.fromfile(mvp.model.teacher.config)
     assert mvp.model.teacher.config == 'configs/quickstart/mvp_toy.py'
+    assert mvp.model.teacher.checkpoint == f'outputs/quickstart_mvp/teacher/epoch_{teacher.runner.max_epochs}.pth'
     for cfg in (mvp, centerpoint):
         cfg.model.teacher = None
     assert mvp.model == centerpoint.model
