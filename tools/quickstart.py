@@ -13,11 +13,14 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
 from workflow.plan import Plan
+from workflow.progress import clock
 from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
+from workflow.schedule import run_steps
 from workflow.step import StepFailedError
 
 from mmdet3d_plugin.engine import pick_device
@@ -52,7 +55,10 @@ def parse_args(argv=None):
     parser.add_argument('--seeds', default='0', help='comma separated; teacher, student and distilled student for each')
     parser.add_argument('--out-dir', type=Path, default=Path('outputs/quickstart'))
     parser.add_argument('--data-root', type=Path, default=None, help='default: the data root of the toy configs')
+    parser.add_argument('--jobs', type=int, help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU)')
     args = parser.parse_args(argv)
+    if args.jobs is not None and args.jobs < 1:
+        parser.error(f'--jobs must be at least 1, got {args.jobs}')
     try:
         args.seeds = list(dict.fromkeys(int(seed) for seed in args.seeds.split(',')))
     except ValueError:
@@ -85,10 +91,10 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed quick start stops its step too
     os.chdir(Path(__file__).resolve().parent.parent)
     plan = Plan(CONFIGS, SYNTHETIC, PICTURES, args.out_dir, args.data_root, args.seeds)
-    seconds = {}
+    jobs = args.jobs or (1 if pick_device() == 'cuda' else min(2, os.cpu_count() or 1))
+    start = time.monotonic()
     try:
-        for number, step in enumerate(plan.steps, start=1):
-            seconds[step.name] = step.run(label=f'[{number}/{len(plan.steps)}]')
+        seconds = run_steps(plan.steps, jobs)
     except StepFailedError as error:
         print(f'\n{error}', file=sys.stderr)
         return 1
@@ -96,6 +102,7 @@ def main(argv=None):
         print('\ninterrupted; start the same command again to resume', file=sys.stderr)
         return 130
     print(f'\n{summarise(plan, seconds)}\n')
+    print(f'this call took {clock(time.monotonic() - start)}, {jobs} step(s) at a time')
     print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
     return 0
 

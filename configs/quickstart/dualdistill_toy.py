@@ -10,7 +10,7 @@ model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
-    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_10.pth'),
+    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_9.pth'),
     levels=dict(
         backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),

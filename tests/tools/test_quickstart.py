@@ -3,7 +3,10 @@
 import dataclasses
 import io
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,8 @@ from workflow.plan import Plan  # noqa: E402
 from workflow.progress import clock, progress_line, read_progress, tail  # noqa: E402
 from workflow.relocate import relocate  # noqa: E402
 from workflow.report import as_markdown, as_text, build_results, newest, read_metrics, table  # noqa: E402
-from workflow.step import Step, StepFailedError  # noqa: E402
+from workflow.schedule import run_steps  # noqa: E402
+from workflow.step import Step, StepFailedError, StepStoppedError  # noqa: E402
 
 METRICS = {'mAP': 0.5, 'NDS': 0.4, 'mATE': 0.1, 'mASE': 0.2, 'mAOE': 0.3, 'mAVE': 0.4, 'mAAE': 0.6}
 
@@ -126,6 +130,52 @@ class TestStep:
         step.marker.parent.mkdir()
         step.marker.write_text('{"finished": tr')
         assert step.read_marker() == {}
+
+
+class TestSchedule:
+    def sleeping(self, folder, name, **kwargs):
+        """A step that writes when it started and ended."""
+        code = 'import sys, time, os; a = time.time(); time.sleep(0.8)\n'
+        code += 'open(sys.argv[1], "w").write(f"{a} {time.time()} {os.environ.get(\'OMP_NUM_THREADS\')}")'
+        return counting_step(folder, name, code=code, **kwargs)
+
+    def times(self, folder, name):
+        return [float(word) for word in (folder / f'{name}.txt').read_text().split()[:2]]
+
+    def test_independent_steps_overlap_and_dependent_ones_wait(self, tmp_path, monkeypatch):
+        monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
+        both = self.sleeping(tmp_path, 'both', after=(one, two))
+        console = io.StringIO()
+        seconds = run_steps([one, two, both], jobs=2, stream=console)
+        assert list(seconds) == ['one', 'two', 'both'] and min(seconds.values()) > 0.7
+        (start_one, end_one), (start_two, end_two) = self.times(tmp_path, 'one'), self.times(tmp_path, 'two')
+        assert max(start_one, start_two) < min(end_one, end_two)
+        assert self.times(tmp_path, 'both')[0] > max(end_one, end_two)
+        threads = (tmp_path / 'one.txt').read_text().split()[2]
+        assert threads == str(max(1, (os.cpu_count() or 1) // 2))
+        assert sum('finished in' in line for line in console.getvalue().splitlines()) == 3
+
+    def test_one_job_keeps_the_order_and_the_environment(self, tmp_path, monkeypatch):
+        monkeypatch.setenv('OMP_NUM_THREADS', '7')
+        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
+        run_steps([one, two], jobs=1, stream=io.StringIO())
+        assert self.times(tmp_path, 'one')[1] < self.times(tmp_path, 'two')[0]
+        assert (tmp_path / 'one.txt').read_text().endswith(' 7')
+
+    def test_a_failure_stops_the_other_steps(self, tmp_path):
+        long = counting_step(tmp_path, 'long', code='import time; time.sleep(60)')
+        broken = counting_step(tmp_path, 'broken', code='raise SystemExit(3)')
+        start = time.monotonic()
+        with pytest.raises(StepFailedError, match='exit code 3'):
+            run_steps([long, broken], jobs=2, stream=io.StringIO())
+        assert time.monotonic() - start < 30 and not long.is_done()
+
+    def test_stop_ends_a_running_step(self, tmp_path):
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(StepStoppedError):
+            counting_step(tmp_path, code='import time; time.sleep(60)').run(stream=io.StringIO(), stop=stop)
 
 
 class TestProgress:
@@ -315,7 +365,8 @@ class TestMain:
         assert quickstart.main(['--out-dir', str(tmp_path / 'out')]) == 1
         assert 'broken' in capsys.readouterr().err
 
-    def test_bad_seeds(self, capsys):
-        with pytest.raises(SystemExit):
-            quickstart.parse_args(['--seeds', 'a'])
+    def test_bad_words(self, capsys):
+        for words in (['--seeds', 'a'], ['--jobs', '0']):
+            with pytest.raises(SystemExit):
+                quickstart.parse_args(words)
         assert quickstart.parse_args(['--seeds', '2,1,2']).seeds == [2, 1]

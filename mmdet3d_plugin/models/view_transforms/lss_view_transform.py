@@ -1,5 +1,7 @@
 """Lift-splat view transform with a camera-aware, LiDAR-supervised depth net (LSS, BEVDepth)."""
 
+import math
+
 import torch
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmcv.runner import BaseModule
@@ -86,6 +88,9 @@ class LSSViewTransform(BaseModule):
             build_norm_layer(norm_cfg, width)[1],
         )
         self.depthnet = nn.Conv2d(width, num_depth_bins(self.depth_bound), 1)
+        # The depth loss is a binary cross-entropy per bin while one bin in D is right: starting at probability 1/D, as
+        # focal-loss heads do, spares the many iterations that would only lower every logit. The softmax is unchanged.
+        nn.init.constant_(self.depthnet.bias, -math.log(max(num_depth_bins(self.depth_bound) - 1, 1)))
         self.featnet = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, feature, cameras):

@@ -143,3 +143,11 @@ def test_features_of_another_size_are_an_error():
 def test_cells_must_be_whole(name):
     with pytest.raises(ValueError, match=f'{name}.*whole number of cells'):
         _build(**{name: (-1.0, 1.0, 0.3)})
+
+
+def test_depth_bins_start_at_their_prior():
+    view = _build()
+    assert torch.allclose(view.depthnet.bias.sigmoid(), torch.full((8,), 1 / 8))
+    view.init_weights()
+    assert torch.allclose(view.depthnet.bias.sigmoid(), torch.full((8,), 1 / 8))
+    assert _build(depth_bound=(1.0, 2.0, 1.0)).depthnet.bias.isfinite().all()
