@@ -12,13 +12,16 @@ import warnings
 
 import numpy as np
 import torch
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 # mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
 _NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
 
 # torch.serialization.safe_globals, with which checkpoints are read without running code of theirs, came with it.
 _OLDEST_TORCH = '2.5'
+
+# It turned boxes from (w, l, h, clockwise yaw) to (l, w, h, counter-clockwise yaw).
+_FIRST_MMDET3D_OF_TODAYS_BOXES = '1.0.0rc0'
 
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
 
@@ -107,6 +110,18 @@ def let_distributed_model_run_forward():
 
     if not hasattr(torch.nn.parallel.DistributedDataParallel, '_use_replicated_tensor_module'):
         MMDistributedDataParallel._use_replicated_tensor_module = False
+
+
+def wrote_old_boxes(version):
+    """Whether an mmdet3d of that version used boxes of w, l, h and clockwise yaw; None for a version that says nothing.
+
+    Args:
+        version (str | None): ``mmdet3d_version`` in a checkpoint's meta.
+    """
+    try:
+        return Version(str(version)) < Version(_FIRST_MMDET3D_OF_TODAYS_BOXES)
+    except InvalidVersion:
+        return None
 
 
 def advise_on_import_order():

@@ -117,6 +117,10 @@ class DualDistill(Base3DDetector):
         super().init_weights()
         self._inherit_head()
 
+    def checkpoint_meta(self):
+        """What every checkpoint of a run should say: which teacher it was distilled from."""
+        return dict(teacher=self.teacher.info.as_meta())
+
     def _apply(self, fn, *args, **kwargs):
         """Device moves reach the teacher too, although it is no submodule."""
         self.teacher.apply_to_tensors(fn)

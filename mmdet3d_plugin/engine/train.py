@@ -50,7 +50,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
         timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added.
+        meta (dict, optional): Stored in checkpoints; the seed is added, and what the detector's ``checkpoint_meta()``
+            returns, when it has one.
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
@@ -63,7 +64,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)
-    meta = dict(meta or {}, seed=cfg.seed)
+    of_model = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
+    meta = dict(meta or {}, seed=cfg.seed, **of_model)
     options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
     runner = build_runner(cfg.runner, default_args=options)
     runner.timestamp = timestamp
