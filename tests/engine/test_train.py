@@ -31,6 +31,16 @@ def test_resuming_repeats_the_uninterrupted_run_exactly(toy_config, train, tmp_p
     assert len({value['loss'] for value in whole.values()}) == 9
 
 
+def test_a_detector_adds_to_the_meta_of_its_checkpoints(toy_config, train, tmp_path, monkeypatch):
+    teacher = dict(config='teacher.py', sha256='abc', metrics=dict(mAP=0.25))
+    monkeypatch.setattr(
+        toy_engine.ToyEngineDetector, 'checkpoint_meta', lambda self: dict(teacher=teacher), raising=False
+    )
+    train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'runner.max_epochs=1')
+    meta = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['meta']
+    assert meta['teacher'] == teacher and meta['seed'] == 0
+
+
 def test_another_seed_is_another_run_and_resuming_with_it_is_said(toy_config, train, tmp_path, caplog):
     first = train(toy_config, '--work-dir', tmp_path / 'a', '--cfg-options', 'runner.max_epochs=1')
     again = train(toy_config, '--work-dir', tmp_path / 'b', '--cfg-options', 'runner.max_epochs=1')
