@@ -5,5 +5,8 @@ from . import compat
 compat.apply()
 
 from . import datasets, distill, hooks, models, ops
+from .checkpoint import register_mmcv_loaders
+
+register_mmcv_loaders()
 
 __version__ = '0.1.0'

@@ -6,21 +6,22 @@ it, so nothing else in the code base mentions a version.
 """
 
 import functools
-import os
-import pickle
 import sys
 import types
 import warnings
 
 import numpy as np
 import torch
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 # mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
 _NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
 
 # torch.serialization.safe_globals, with which checkpoints are read without running code of theirs, came with it.
 _OLDEST_TORCH = '2.5'
+
+# It turned boxes from (w, l, h, clockwise yaw) to (l, w, h, counter-clockwise yaw).
+_FIRST_MMDET3D_OF_TODAYS_BOXES = '1.0.0rc0'
 
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
 
@@ -89,32 +90,6 @@ def import_mmdet3d_past_version_gate():
         mmcv.__version__ = true_version
 
 
-def load_checkpoints_of_older_torch():
-    """Let mmcv read checkpoints that hold more than tensors.
-
-    torch 2.6 made ``weights_only=True`` the default of ``torch.load``; mmcv calls it without the argument, and
-    checkpoints of its model zoo keep numpy numbers in ``meta``. The safe way is tried first; what it refuses is read
-    the old way, with a warning, because unpickling can run code.
-    """
-    from mmcv.runner import CheckpointLoader
-
-    def load_from_local(filename, map_location=None):
-        filename = os.path.expanduser(filename)
-        if not os.path.isfile(filename):
-            raise FileNotFoundError(f'{filename} can not be found.')
-        try:
-            return torch.load(filename, map_location=map_location, weights_only=True)
-        except pickle.UnpicklingError:
-            warnings.warn(
-                f'{filename} holds Python objects besides tensors and is unpickled in full, which can run code: '
-                f'load it only if you trust where it came from.',
-                stacklevel=2,
-            )
-            return torch.load(filename, map_location=map_location, weights_only=False)
-
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-
-
 def let_data_containers_reach_cuda():
     """Copy data containers to the GPU through streams made here.
 
@@ -135,6 +110,18 @@ def let_distributed_model_run_forward():
 
     if not hasattr(torch.nn.parallel.DistributedDataParallel, '_use_replicated_tensor_module'):
         MMDistributedDataParallel._use_replicated_tensor_module = False
+
+
+def wrote_old_boxes(version):
+    """Whether an mmdet3d of that version used boxes of w, l, h and clockwise yaw; None for a version that says nothing.
+
+    Args:
+        version (str | None): ``mmdet3d_version`` in a checkpoint's meta.
+    """
+    try:
+        return Version(str(version)) < Version(_FIRST_MMDET3D_OF_TODAYS_BOXES)
+    except InvalidVersion:
+        return None
 
 
 def advise_on_import_order():
@@ -159,7 +146,6 @@ def apply():
     advise_on_import_order()
     restore_numpy_aliases()
     stand_in_for_torchvision()
-    load_checkpoints_of_older_torch()
     let_data_containers_reach_cuda()
     let_distributed_model_run_forward()
     import_mmdet3d_past_version_gate()

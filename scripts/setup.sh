@@ -253,19 +253,20 @@ import mmdet3d_plugin
 import mmcv, mmdet, mmdet3d, mmseg, numba, numpy, nuscenes, torch
 from mmcv.ops import Voxelization
 from mmdet3d_plugin.engine import pick_device
+from mmdet3d_plugin.ops.bev_pool import select_backend
 points = torch.tensor([[0.1, 0.1, 0.0, 1.0], [0.2, 0.1, 0.0, 1.0], [1.1, 0.1, 0.0, 1.0]])
 for device in sorted({'cpu', pick_device()}):
     voxels, coords, counts = Voxelization([1, 1, 4], [0, 0, -2, 4, 4, 2], 5, 10)(points.to(device))
     assert sorted(counts.tolist()) == [1, 2], counts
 print(f'torch {torch.__version__}, mmcv-full {mmcv.__version__}, mmdet {mmdet.__version__}, mmdet3d {mmdet3d.__version__}, '
-      f'numpy {numpy.__version__}, device {pick_device()}')
+      f'numpy {numpy.__version__}, device {pick_device()}, operators {select_backend(pick_device())}')
 CHECK
 }
 
 # Everything that decides what .venv must hold, in one line.
 fingerprint() {
   {
-    cat requirements/*.txt setup.py scripts/setup.sh
+    cat requirements/*.txt setup.py scripts/setup.sh mmdet3d_plugin/ops/build_extension.py mmdet3d_plugin/ops/*/csrc/*
     "$PY" -c "import sys, importlib.metadata as m; print(sys.version, sys.prefix, m.version('torch'))"
     echo "${DUALDISTILL_TORCH:-} ${TORCH_INDEX_URL:-} ${TORCH_CUDA_ARCH_LIST:-}"
   } 2>/dev/null | sha256sum | cut -d' ' -f1

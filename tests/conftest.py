@@ -13,6 +13,10 @@ import mmdet3d_plugin  # noqa: F401  (closes version gaps before any test import
 REPO = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser):
+    parser.addoption('--update-golden', action='store_true', help='write tests/golden/*.json from what the code gives')
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seeds():
     random.seed(0)
@@ -45,3 +49,19 @@ def tiny_nuscenes(tmp_path_factory):
         instance_masks=True,
     )  # fmt: skip
     return generate(tmp_path_factory.mktemp('synthetic') / 'nuscenes', config, workers=1, progress=False)
+
+
+@pytest.fixture(scope='session')
+def virtual_nuscenes(tiny_nuscenes, tmp_path_factory):
+    """``tiny_nuscenes`` with virtual points beside every sweep, see ``helpers/virtual_points.py``. Read only."""
+    from helpers.virtual_points import write_virtual_tree
+
+    return write_virtual_tree(tiny_nuscenes, tmp_path_factory.mktemp('virtual') / 'nuscenes')
+
+
+@pytest.fixture(scope='session')
+def real_virtual_root(real_root, tmp_path_factory):
+    """``real_root`` with virtual points beside its sweep, see ``helpers/virtual_points.py``. Read only."""
+    from helpers.virtual_points import write_virtual_tree
+
+    return write_virtual_tree(real_root, tmp_path_factory.mktemp('real_virtual') / 'nuscenes')

@@ -115,22 +115,6 @@ def test_numpy_aliases_are_the_builtins():
     assert (int, float, np.bool, object, np.long) == (int, float, bool, object, int)
 
 
-def test_checkpoints_with_tensors_load_quietly_and_others_with_a_warning(tmp_path, recwarn):
-    from mmcv.runner import CheckpointLoader
-
-    torch.save(dict(state_dict=dict(a=torch.ones(2)), meta=dict(epoch=1)), tmp_path / 'plain.pth')
-    assert CheckpointLoader.load_checkpoint(str(tmp_path / 'plain.pth'))['meta'] == {'epoch': 1}
-    assert not [w for w in recwarn if 'unpickled in full' in str(w.message)]
-
-    torch.save(dict(state_dict={}, meta=dict(score=np.float64(0.5))), tmp_path / 'numpy.pth')
-    with pytest.warns(UserWarning, match=r'numpy.pth holds Python objects .* only if you trust'):
-        loaded = CheckpointLoader.load_checkpoint(str(tmp_path / 'numpy.pth'), map_location='cpu')
-    assert loaded['meta']['score'] == 0.5
-
-    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
-        CheckpointLoader.load_checkpoint('nowhere.pth')
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_data_containers_reach_the_gpu():

@@ -8,11 +8,12 @@ import warnings
 
 import pytest
 import torch
-from helpers.nuscenes_batch import batch_of
+from helpers.nuscenes_batch import batch_of, move_data
 from mmcv import Config
 from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 
+from mmdet3d_plugin.datasets.gt_database.files import database_filenames
 from mmdet3d_plugin.datasets.infos.info_io import load_infos
 
 DISTILL = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
@@ -21,16 +22,21 @@ CAMERA = {  # config -> image height and width
     'configs/bevdepth/bevdepth4d_r101_512x1408_cbgs_24e_nus.py': (512, 1408),
     f'{DISTILL}/centerpoint_to_bevdepth4d_r50_256x704.py': (256, 704),
     f'{DISTILL}/centerpoint_to_bevdepth4d_r101_512x1408.py': (512, 1408),
+    f'{DISTILL}/mvp_to_bevdepth4d_r50_256x704.py': (256, 704),
+    f'{DISTILL}/mvp_to_bevdepth4d_r101_512x1408.py': (512, 1408),
 }
+SUFFIXES = {'base': '', '4d': '_4d_interval3_max60'}
 LIDAR = [f'configs/centerpoint/centerpoint_pillar02_{kind}_cbgs_20e_nus.py' for kind in ('dynamic', 'hard')]
+LIDAR.append('configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py')
 
 
 @pytest.fixture(scope='module')
-def infos(real_root, repo_root, tmp_path_factory):
-    """Folder of the info files that the two command-line converters write."""
+def infos(real_virtual_root, repo_root, tmp_path_factory):
+    """Folder of the info files and object databases that the two command-line converters write."""
     folder = tmp_path_factory.mktemp('keyframe')
-    words = ['--root-path', str(real_root), '--out-dir', str(folder), '--version', 'v1.0-mini']
-    for script, first in (('create_data.py', ['nuscenes']), ('data_converter/prepare_nuscenes_for_bevdet4d.py', [])):
+    words = ['--root-path', str(real_virtual_root), '--out-dir', str(folder), '--version', 'v1.0-mini']
+    databases = ['nuscenes', '--gt-database', '--virtual']
+    for script, first in (('create_data.py', databases), ('data_converter/prepare_nuscenes_for_bevdet4d.py', [])):
         with pytest.MonkeyPatch.context() as patch:
             path = str(repo_root / 'tools' / script)
             patch.setattr(sys, 'argv', [path, *first, *words])
@@ -39,15 +45,15 @@ def infos(real_root, repo_root, tmp_path_factory):
 
 
 @pytest.fixture
-def sample_of(real_root, repo_root, infos, monkeypatch):
+def sample_of(real_virtual_root, repo_root, infos, monkeypatch):
     """Function: config file -> (its config, the keyframe as its training pipeline delivers it)."""
     monkeypatch.chdir(repo_root)  # a teacher's config is named relative to it
 
     def load(name):
         cfg = Config.fromfile(name)
-        inner = cfg.data.train.dataset
-        inner.ann_file = str(infos / inner.ann_file.rsplit('/', 1)[1])
-        inner.data_root = str(real_root)
+        files = {kind: str(infos / f'nuscenes_infos_train{suffix}.pkl') for kind, suffix in SUFFIXES.items()}
+        databases = {virtual: str(infos / database_filenames('nuscenes', 'train', virtual)[0]) for virtual in (0, 1)}
+        move_data(cfg.data.train, real_virtual_root, files, databases)
         dataset = build_dataset(cfg.data.train)
         dataset.check_files()
         return cfg, dataset[0]
@@ -73,7 +79,7 @@ def test_camera_training_pipelines(sample_of, name):
     assert len(batch['gt_bboxes_3d'][0]) == len(batch['gt_labels_3d'][0]) > 0
     assert ('points' in batch) == (DISTILL in name)
     if 'points' in batch:
-        assert len(batch['points'][0]) > 10_000 and batch['points'][0].shape[1] == 5
+        assert len(batch['points'][0]) > 10_000 and batch['points'][0].shape[1] == (17 if 'mvp' in name else 5)
 
 
 @pytest.mark.parametrize('name', LIDAR)
@@ -81,6 +87,7 @@ def test_lidar_training_pipelines(sample_of, name):
     batch = batch_of([sample_of(name)[1]])
     assert len(batch['points'][0]) > 10_000 and batch['points'][0].isfinite().all()
     assert len(batch['gt_bboxes_3d'][0]) > 0 and 'img' not in batch
+    assert batch['points'][0].shape[1] == (17 if 'mvp' in name else 5)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
-"""Make the info files of a nuScenes data root: <tag>_infos_{train,val,test}.pkl.
+"""Make the info files of a nuScenes data root, <tag>_infos_{train,val,test}.pkl, and databases of its training objects.
 
 python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
+    --gt-database    also <tag>_dbinfos_train.pkl for ground-truth sampling
+    --virtual        also <tag>_dbinfos_train_virtual.pkl, for which the virtual points must be there
 """
 
 import argparse
@@ -9,6 +11,8 @@ from pathlib import Path
 
 from nuscenes import NuScenes
 
+from mmdet3d_plugin.datasets.gt_database.build import build_database
+from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
 from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.splits import find_versions, scenes_by_split
@@ -22,6 +26,16 @@ def parse_args():
     parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
     parser.add_argument('--max-sweeps', type=int, default=10, help='LiDAR sweeps per keyframe (default: %(default)s)')
+    parser.add_argument('--gt-database', action='store_true', help='also the database of training objects')
+    parser.add_argument(
+        '--virtual', action='store_true', help='also the database of training objects with virtual points'
+    )
+    parser.add_argument(
+        '--num-sweeps',
+        type=int,
+        default=NUM_SWEEPS,
+        help="sweeps in the databases' points, the keyframe included (default: %(default)s)",
+    )
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
     return parser.parse_args()
 
@@ -48,7 +62,20 @@ def convert(version, args):
         if result.absent_scenes:
             names = ', '.join(result.absent_scenes[:10])
             print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
+        if split == 'train':
+            make_databases(path, args)
     return written
+
+
+def make_databases(info_path, args):
+    """Write the databases that the command line asks for."""
+    for virtual_points in [False] * args.gt_database + [True] * args.virtual:
+        print(f'ground-truth database {"with" if virtual_points else "without"} virtual points', flush=True)
+        path, counts, empty = build_database(
+            info_path, args.root_path, args.extra_tag, args.num_sweeps, virtual_points, args.workers
+        )
+        numbers = ', '.join(f'{name} {count}' for name, count in counts.items())
+        print(f'{sum(counts.values())} objects ({numbers}) -> {path}; {empty} boxes without a point left out')
 
 
 def main():

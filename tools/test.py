@@ -24,7 +24,7 @@ from mmdet.utils import compat_cfg
 from mmdet3d.models import build_model
 from mmdet3d.utils import setup_multi_processes
 
-from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
+from mmdet3d_plugin.checkpoint import add_trust_flag, load_strictly, read_checkpoint, trust_checkpoints
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
@@ -37,6 +37,7 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
+    add_trust_flag(parser)
     parser.add_argument('--work-dir', help='metrics file eval_<time>.json; default outputs/<config name>')
     parser.add_argument('--out', help='save the predictions (.pkl)')
     parser.add_argument('--eval', nargs='+', choices=('bbox', 'mAP', 'NDS'), help='run the nuScenes evaluation')
@@ -108,7 +109,8 @@ def main(argv=None):
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
     set_random_seed(args.seed, deterministic=args.deterministic)
-    model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
+    with trust_checkpoints(args.trust_checkpoint):
+        model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
     if args.eval:
         check_annotated(dataset)

@@ -21,6 +21,7 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 from mmdet3d.utils import collect_env, get_root_logger, setup_multi_processes
 
+from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
 from mmdet3d_plugin.engine import init_distributed, load_config, pick_device, train_detector
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
 
@@ -34,6 +35,7 @@ def parse_args(argv=None):
     parser.add_argument(
         '--auto-resume', action='store_true', help='continue from the newest checkpoint in the work dir'
     )
+    add_trust_flag(parser)
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument('--seed', type=int, help="default: the config's; a negative number draws one")
     parser.add_argument('--deterministic', action='store_true', help='make cuDNN deterministic')
@@ -57,6 +59,12 @@ def settle(cfg, args):
 def main(argv=None):
     """Build data set and detector, then train."""
     args = parse_args(argv)
+    with trust_checkpoints(args.trust_checkpoint):
+        run(args)
+
+
+def run(args):
+    """Train as the command line says."""
     cfg = load_config(args.config, args.cfg_options, args.work_dir)
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))

@@ -41,9 +41,10 @@ model = dict(
     img_bev_encoder_neck=dict(in_channels=(32, 96), out_channels=32),
     pts_bbox_head=dict(
         in_channels=32,
-        share_conv_channel=48,
+        share_conv_channel=64,
         common_heads=dict(reg=(2, 1), height=(1, 1), dim=(3, 1), rot=(2, 1), vel=(2, 1)),
-        separate_head=dict(head_conv=48, final_kernel=1),
+        num_heatmap_convs=1,
+        separate_head=dict(head_conv=64, final_kernel=1),
         bbox_coder=dict(pc_range=point_cloud_range[:2], post_center_range=box_range, score_threshold=0.05, max_num=200),
     ),
     train_cfg=dict(pts=dict(point_cloud_range=point_cloud_range, grid_size=[384, 384, 40])),
@@ -85,7 +86,7 @@ data = dict(
 
 optimizer = dict(lr=3e-3)
 lr_config = dict(
-    _delete_=True, policy='CosineAnnealing', warmup='linear', warmup_iters=50, warmup_ratio=0.1, min_lr_ratio=1e-2
+    _delete_=True, policy='CosineAnnealing', warmup='linear', warmup_iters=100, warmup_ratio=0.1, min_lr_ratio=1e-2
 )
 runner = dict(max_epochs=12)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)

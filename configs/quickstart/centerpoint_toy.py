@@ -22,9 +22,10 @@ model = dict(
     pts_neck=dict(in_channels=[32, 64, 128], out_channels=[32, 32, 32], upsample_strides=[1, 2, 4], norm_cfg=bn_2d),
     pts_bbox_head=dict(
         in_channels=96,
-        share_conv_channel=48,
+        share_conv_channel=64,
         common_heads=dict(reg=(2, 1), height=(1, 1), dim=(3, 1), rot=(2, 1), vel=(2, 1)),
-        separate_head=dict(head_conv=48, final_kernel=1),
+        num_heatmap_convs=1,
+        separate_head=dict(head_conv=64, final_kernel=1),
         bbox_coder=dict(
             pc_range=point_cloud_range[:2],
             post_center_range=box_range,
@@ -73,7 +74,7 @@ data = dict(
 )
 
 optimizer = dict(lr=5e-4)
-runner = dict(max_epochs=10)
+runner = dict(max_epochs=9)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100)
 log_config = dict(interval=10)

@@ -1,7 +1,8 @@
-"""Data sets and pipeline steps; importing this package registers them."""
+"""Data sets, pipeline steps and ground-truth sampling; importing this package registers them."""
 
 from . import pipelines
 from .cbgs import SeededCBGSDataset
+from .gt_database import GTDatabaseSampler
 from .nuscenes_bev_dataset import NuScenesBEVDataset
 
-__all__ = ['NuScenesBEVDataset', 'SeededCBGSDataset', 'pipelines']
+__all__ = ['GTDatabaseSampler', 'NuScenesBEVDataset', 'SeededCBGSDataset', 'pipelines']

@@ -15,7 +15,7 @@ from .detection_classes import DETECTION_CLASSES
 from .evaluation import evaluate_results_file, metrics_table, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
-from .sample_files import check_files, file_records
+from .sample_files import check_files, file_records, report_virtual_files
 
 METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
 
@@ -168,10 +168,14 @@ class NuScenesBEVDataset(NuScenesDataset):
     def check_files(self, samples='spot', seed=0):
         """Preflight: stop with one clear error if files of the samples are missing.
 
-        ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one.
+        ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one. For a
+        pipeline that reads virtual points, all sweeps without them are counted and the count is logged.
         """
         use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
+        steps = self.pipeline.transforms if hasattr(self, 'pipeline') else []
+        if any(getattr(step, 'reads_virtual_points', False) for step in steps):
+            report_virtual_files(self.data_infos, self.data_root)
 
     def format_results(self, results, jsonfile_prefix='outputs/results'):
         """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.

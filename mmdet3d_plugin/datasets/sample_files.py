@@ -3,6 +3,9 @@
 import os
 
 import numpy as np
+from mmdet3d.utils import get_root_logger
+
+from .virtual_points.storage import virtual_path
 
 _RANDOM_SAMPLES = 8
 _NAMED_FILES = 5
@@ -35,6 +38,45 @@ def check_files(infos, data_root, samples='spot', use_lidar=True, use_camera=Tru
             f'{data_root}: {len(missing)} of {len(looked_at)} checked files are missing: {names}{more}. Wrong '
             f'data_root, or files removed since tools/create_data.py ran: put them back or run it again.'
         )
+
+
+def report_virtual_files(infos, data_root):
+    """Count the sweeps without virtual points and log the count; samples use such sweeps with real points only.
+
+    Args:
+        infos (Sequence[dict]): Infos with paths relative to ``data_root``, all of them looked at.
+        data_root (str): nuScenes data root.
+
+    Returns:
+        tuple[int, int]: Sweeps without a file, and all sweeps, keyframes included.
+
+    Raises:
+        FileNotFoundError: Not a single sweep has one.
+    """
+    sweeps = {path for info in infos for path in info_paths(info, use_camera=False)}
+    folders = {os.path.dirname(virtual_path(path)) for path in sweeps}
+    # a folder is listed once: asking for 300,000 files one by one takes minutes on a network drive
+    present = {
+        os.path.join(folder, name)
+        for folder in folders
+        if os.path.isdir(os.path.join(data_root, folder))
+        for name in os.listdir(os.path.join(data_root, folder))
+    }
+    missing = sorted(path for path in sweeps if str(virtual_path(path)) not in present)
+    if missing and len(missing) == len(sweeps):
+        raise FileNotFoundError(
+            f'{data_root}: no virtual points of any of the {len(sweeps)} sweeps (looked for '
+            f'{virtual_path(missing[0])}). Make them with: python tools/data_converter/create_virtual_points.py '
+            f'--root-path {data_root} --masks <instance masks of the camera images>'
+        )
+    if missing:
+        get_root_logger().warning(
+            f'{data_root}: {len(missing)} of {len(sweeps)} sweeps have no virtual points and stay real-only, for '
+            f'example {missing[0]}; tools/data_converter/create_virtual_points.py makes what is missing'
+        )
+    else:
+        get_root_logger().info(f'{data_root}: all {len(sweeps)} sweeps have virtual points')
+    return len(missing), len(sweeps)
 
 
 def file_records(info):

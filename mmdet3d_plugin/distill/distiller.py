@@ -2,7 +2,6 @@
 
 import copy
 
-import torch
 from mmcv.runner import auto_fp16
 from mmdet3d.models import build_detector
 from mmdet3d.models.builder import DETECTORS, build_loss
@@ -11,7 +10,8 @@ from torch import nn
 
 from . import wiring
 from .aligners import build_aligner
-from .regions import build_regions
+from .comparison import compare
+from .loss_groups import loss_groups, scale_distillation, warmup_factor
 from .state_keys import register_student_key_hooks
 from .teacher import FrozenTeacher
 
@@ -38,6 +38,7 @@ class DualDistill(Base3DDetector):
             means the same but cannot be overridden level by level in a child config.
         response (dict | None): config of a response loss; needs a level 'head'.
         inherit_head (bool): start the student's task heads from the teacher's.
+        warmup_iters (int): let all distillation losses grow linearly over this many iterations; 0 for none.
         train_cfg, test_cfg: must be None, they belong into ``student``.
 
     Raises:
@@ -52,6 +53,7 @@ class DualDistill(Base3DDetector):
         levels,
         response=None,
         inherit_head=True,
+        warmup_iters=0,
         train_cfg=None,
         test_cfg=None,
         init_cfg=None,
@@ -59,6 +61,8 @@ class DualDistill(Base3DDetector):
         super().__init__(init_cfg)
         if train_cfg is not None or test_cfg is not None:
             raise ValueError('DualDistill takes no train_cfg or test_cfg: put them into model.student')
+        if warmup_iters < 0:
+            raise ValueError(f'warmup_iters counts iterations and cannot be {warmup_iters}: 0 is no warm-up')
         self.student = build_detector(copy.deepcopy(student))
         self.teacher = FrozenTeacher(**teacher)
         wiring.check_same_extent(self.student, self.teacher)
@@ -66,6 +70,7 @@ class DualDistill(Base3DDetector):
         wiring.check_heads(self.student, self.teacher)
         self._build_levels(levels)
         self._build_response(response)
+        self.warmup_iters, self.iteration = warmup_iters, None
         self.inherit_head = inherit_head
         self._inherit_head()
         register_student_key_hooks(self)
@@ -112,6 +117,10 @@ class DualDistill(Base3DDetector):
         super().init_weights()
         self._inherit_head()
 
+    def checkpoint_meta(self):
+        """What every checkpoint of a run should say: which teacher it was distilled from."""
+        return dict(teacher=self.teacher.info.as_meta())
+
     def _apply(self, fn, *args, **kwargs):
         """Device moves reach the teacher too, although it is no submodule."""
         self.teacher.apply_to_tensors(fn)
@@ -125,57 +134,44 @@ class DualDistill(Base3DDetector):
         """
         return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
 
+    def train_step(self, data, optimizer):
+        """mmdet's, and ``loss_groups``: the trained loss in two parts, for diagnostics."""
+        losses = self(**data)
+        loss, log_vars = self._parse_losses(losses)
+        return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']), loss_groups=loss_groups(losses))
+
+    def set_iteration(self, iteration):
+        """Tell the distiller which iteration (from 0) it trains; ``warmup_iters`` counts on it."""
+        self.iteration = iteration
+
+    def _warmup_factor(self):
+        if self.warmup_iters and self.iteration is None:
+            raise ValueError(
+                f'warmup_iters={self.warmup_iters} needs to know the iteration: add dict(type="SetIterationHook") to '
+                f'custom_hooks'
+            )
+        return warmup_factor(self.iteration, self.warmup_iters)
+
     def forward_train(self, **batch):
         """Named losses of a collated batch: the student's own, ``distill.<level>.*`` and ``crd.*``.
 
         Names with 'loss' are weighted and trained on; ``raw_*`` is the same term with weight 1, for the log.
         """
-        student = self.student.extract_bev(batch)
-        losses = dict(self.student.loss_from_bev(student, batch))
-        teacher = self.teacher.extract_bev(batch)
-        teacher_preds = self._teacher_predictions(teacher)
-        aligned = {name: aligner(student.level(name)) for name, aligner in self.distill['aligners'].items()}
-        losses.update(self._feature_losses(aligned, teacher, teacher_preds, batch))
+        views = self.compare(batch)
+        losses = dict(self.student.loss_from_bev(views.student, batch))
+        for name, loss in self.distill['losses'].items():
+            terms = loss(views.aligned[name], views.teacher.level(name), views.regions[name])
+            losses.update({f'distill.{name}.{term}': value for term, value in terms.items()})
         if self.response is not None:
-            cross_preds = self.teacher.respond(aligned['head'])
-            response = self.response(self.teacher.pts_bbox_head, cross_preds, teacher_preds, batch['img_metas'])
-            losses.update({f'crd.{name}': value for name, value in response.items()})
-        return losses
-
-    def _teacher_predictions(self, teacher):
-        needed = any(loss.needs_false_positives for loss in self.distill['losses'].values())
-        if self.response is None and not needed:
-            return None
-        with torch.no_grad():
-            return self.teacher.respond(teacher.neck)
-
-    def _heatmaps(self, teacher_preds, batch):
-        """Maximum over classes of target and teacher heatmap, each (B, H, W) float32 in [0, 1]."""
-        predicted = torch.cat([preds['heatmap'] for (preds,) in teacher_preds], dim=1)
-        labels = [label.to(predicted.device) for label in batch['gt_labels_3d']]
-        target = torch.cat(self.teacher.pts_bbox_head.heatmap_targets(batch['gt_bboxes_3d'], labels), dim=1)
-        return dict(gt_heatmap=target.amax(dim=1), teacher_heatmap=predicted.sigmoid().amax(dim=1))
-
-    def _feature_losses(self, aligned, teacher, teacher_preds, batch):
-        feature_losses = self.distill['losses']
-        fp_inputs = {}
-        if any(loss.needs_false_positives for loss in feature_losses.values()):
-            fp_inputs = self._heatmaps(teacher_preds, batch)
-        losses = {}
-        for name, loss in feature_losses.items():
-            target = teacher.level(name)
-            regions = build_regions(
-                batch['gt_bboxes_3d'],
-                wiring.level_grid(self.teacher_levels[name], self.teacher.point_cloud_range),
-                cell_anchor=loss.cell_anchor,
-                fp_threshold=loss.fp_threshold,
-                device=target.device,
-                **(fp_inputs if loss.needs_false_positives else {}),
+            terms = self.response(
+                self.teacher.pts_bbox_head, views.cross_preds, views.teacher_preds, batch['img_metas']
             )
-            losses.update(
-                {f'distill.{name}.{term}': value for term, value in loss(aligned[name], target, regions).items()}
-            )
-        return losses
+            losses.update({f'crd.{term}': value for term, value in terms.items()})
+        return scale_distillation(losses, self._warmup_factor())
+
+    def compare(self, batch):
+        """What student and teacher say about a collated batch, see :class:`Comparison`."""
+        return compare(self.student, self.teacher, self.distill, self.teacher_levels, batch)
 
     def forward_test(self, **batch):
         """The student's detections."""

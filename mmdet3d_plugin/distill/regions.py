@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CELL_ANCHORS = ('center', 'corner')
+from .box_cells import cells_in_boxes, pad_boxes
 
 
 @dataclass
@@ -52,70 +52,6 @@ class Regions:
         return dict(fg=self.fg.float(), fp=self.fp.float(), bg=self.bg.float())
 
 
-def pad_boxes(boxes, device=None):
-    """Stack per-sample boxes into one padded batch of BEV rectangles.
-
-    Args:
-        boxes (list): per sample a :class:`LiDARInstance3DBoxes` or an (M_i, >=7) tensor (x, y, z, l, w, h, yaw, ...),
-            metres and radians.
-        device: device of the result; by default the boxes' own.
-
-    Returns:
-        tuple: (B, M, 5) float32 rectangles (x, y, l, w, yaw) with M = max(1, max M_i), and a (B, M) bool mask of the
-        real ones. Boxes without a positive length and width are marked as not real: they cover no cell.
-    """
-    tensors = [getattr(sample, 'tensor', sample) for sample in boxes]
-    if device is None:
-        device = tensors[0].device
-    capacity = max(1, max(len(tensor) for tensor in tensors))
-    rectangles = torch.zeros(len(tensors), capacity, 5, device=device)
-    valid = torch.zeros(len(tensors), capacity, dtype=torch.bool, device=device)
-    for i, tensor in enumerate(tensors):
-        if len(tensor):
-            rectangles[i, : len(tensor)] = tensor[:, [0, 1, 3, 4, 6]].to(device=device, dtype=torch.float32)
-            valid[i, : len(tensor)] = True
-    valid &= (rectangles[..., 2] > 0) & (rectangles[..., 3] > 0)
-    return rectangles, valid
-
-
-def cell_coordinates(grid, cell_anchor, device=None):
-    """Where cells are taken to lie: x of each column (W,) and y of each row (H,), metres.
-
-    Args:
-        grid (BEVGrid): extent and size of the map.
-        cell_anchor (str): 'center', or 'corner' for the corner with the smallest x and y.
-    """
-    if cell_anchor not in CELL_ANCHORS:
-        raise ValueError(f'cell_anchor must be one of {CELL_ANCHORS}, got {cell_anchor!r}')
-    offset = 0.5 if cell_anchor == 'center' else 0.0
-    xs = grid.x_min + (torch.arange(grid.width, device=device, dtype=torch.float32) + offset) * grid.cell_x
-    ys = grid.y_min + (torch.arange(grid.height, device=device, dtype=torch.float32) + offset) * grid.cell_y
-    return xs, ys
-
-
-def cells_in_boxes(rectangles, valid, grid, cell_anchor='center'):
-    """Which box owns each cell. Where boxes overlap, the first one wins.
-
-    Args:
-        rectangles: (B, M, 5) float32 (x, y, l, w, yaw), metres and radians, yaw counter-clockwise from x.
-        valid: (B, M) bool.
-
-    Returns:
-        (B, H, W) int64 index of the owning box, -1 where there is none. Edges belong to the box.
-    """
-    xs, ys = cell_coordinates(grid, cell_anchor, rectangles.device)
-    x, y, length, width, yaw = (value[..., None] for value in rectangles.unbind(-1))  # (B, M, 1) each
-    cos, sin = yaw.cos(), yaw.sin()
-    dx, dy = xs - x, ys - y  # (B, M, W), (B, M, H)
-    along = (dx * cos).unsqueeze(-2) + (dy * sin).unsqueeze(-1)  # (B, M, H, W), in the box's own axes
-    across = (dy * cos).unsqueeze(-1) - (dx * sin).unsqueeze(-2)
-    inside = (along.abs_() <= length[..., None] / 2) & (across.abs_() <= width[..., None] / 2)
-    inside &= valid[..., None, None]
-    # argmax returns the first of equal maxima, which is the first box that covers the cell
-    first = inside.to(torch.uint8).argmax(dim=1)
-    return torch.where(inside.any(dim=1), first, -1)
-
-
 def false_positive_cells(fg, gt_heatmap, teacher_heatmap, threshold=0.1):
     """Cells where the teacher fires and nothing is there.
 
@@ -151,15 +87,18 @@ def build_regions(
         gt_heatmap, teacher_heatmap: (B, H, W), see :func:`false_positive_cells`; leave out for a level without
             false-positive region.
         fp_threshold (float): heatmap value that separates something from nothing.
-        device: where to compute; by default where the boxes are.
+        device: where the result, and whatever it needs of a whole map, is computed; by default where the boxes are.
+            Boxes are sorted into cells where they are, so that boxes on the CPU never make the CPU wait for a GPU.
 
     Returns:
         Regions
     """
     if (gt_heatmap is None) != (teacher_heatmap is None):
         raise ValueError('the false-positive region needs both gt_heatmap and teacher_heatmap')
-    rectangles, valid = pad_boxes(boxes, device)
+    rectangles, valid = pad_boxes(boxes)
     owner = cells_in_boxes(rectangles, valid, grid, cell_anchor)
+    if device is not None:
+        rectangles, owner = rectangles.to(device), owner.to(device)
     fg = owner >= 0
     if gt_heatmap is None:
         fp = torch.zeros_like(fg)

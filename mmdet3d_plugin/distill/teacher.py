@@ -4,7 +4,7 @@ import contextlib
 import copy
 import os
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Optional
 
 import torch
@@ -12,7 +12,12 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
 
+from ..audit.teacher_check import checkpoint_findings
+from ..audit.teacher_record import read_record
 from ..checkpoint import file_sha256, load_strictly, read_checkpoint
+
+# Findings that make a teacher useless for certain; the others are reported and left to the user.
+_FATAL = ('weights', 'classes', 'boxes by version')
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,9 @@ class TeacherInfo:
         sha256: hash of the checkpoint file, hexadecimal.
         num_keys: parameters and buffers loaded.
         epoch: epoch of the checkpoint, when its meta tells.
-        metrics: what the checkpoint's meta tells of its quality, 'mAP' or 'best score'.
+        metrics: what is known of its quality: 'mAP' and 'NDS' measured by tools/analysis_tools/verify_teacher.py, else
+            what the checkpoint's meta tells, 'mAP' or 'best score'.
+        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.audit.teacher_check`.
     """
 
     config: str
@@ -34,13 +41,19 @@ class TeacherInfo:
     num_keys: int = 0
     epoch: Optional[int] = None
     metrics: dict = field(default_factory=dict)
+    verdicts: dict = field(default_factory=dict)
+
+    def as_meta(self):
+        """Plain values for the meta of the student's checkpoints."""
+        return asdict(self)
 
     def __str__(self):
         if self.checkpoint is None:
             return f'{self.config}, RANDOM weights'
         text = f'{self.config}, {self.checkpoint} (sha256 {self.sha256[:12]}), all {self.num_keys} keys loaded'
         text += '' if self.epoch is None else f', epoch {self.epoch}'
-        return text + ''.join(f', {name} {value:.4f}' for name, value in self.metrics.items())
+        text += ''.join(f', {name} {value:.4f}' for name, value in self.metrics.items())
+        return text + ''.join(f', {check} {verdict}' for check, verdict in self.verdicts.items())
 
 
 class FrozenTeacher:
@@ -53,7 +66,12 @@ class FrozenTeacher:
     Args:
         config (str): config file of the teacher, relative to the working directory.
         checkpoint (str | None): its weights.
-        allow_random_weights (bool): must be True to go without a checkpoint.
+        allow_random_weights (bool): must be True to go without a checkpoint, or with one of untrained weights.
+
+    Raises:
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: no checkpoint, one that does not fit the config, or one that certainly teaches nonsense: untrained
+            weights, another class order, boxes of mmdet3d before 1.0.
     """
 
     def __init__(self, *, config, checkpoint=None, allow_random_weights=False):
@@ -67,7 +85,7 @@ class FrozenTeacher:
             )
         self.module = build_detector(copy.deepcopy(cfg.model), cfg.get('train_cfg'), cfg.get('test_cfg'))
         if checkpoint:
-            self.info = self._load(config, checkpoint)
+            self.info = self._load(config, checkpoint, allow_random_weights)
         else:
             self.module.init_weights()
             self.info = TeacherInfo(config)
@@ -75,19 +93,36 @@ class FrozenTeacher:
         self.module.requires_grad_(False).eval()
         get_root_logger().info(f'teacher {type(self.module).__name__}: {self.info}')
 
-    def _load(self, config, checkpoint):
+    def _load(self, config, checkpoint, allow_random_weights):
         state, meta = read_checkpoint(checkpoint)
         load_strictly(self.module, state, checkpoint, config)
+        findings = checkpoint_findings(self.module, state, meta)
+        self._judge(findings, checkpoint, allow_random_weights)
+        sha256 = file_sha256(checkpoint)
         best = (meta.get('hook_msgs') or {}).get('best_score')
-        found = {'mAP': meta.get('mAP'), 'best score': best}
+        found = read_record(checkpoint, sha256) or {'mAP': meta.get('mAP'), 'best score': best}
         return TeacherInfo(
             config=config,
             checkpoint=checkpoint,
-            sha256=file_sha256(checkpoint),
+            sha256=sha256,
             num_keys=len(state),
             epoch=meta.get('epoch'),
             metrics={name: float(value) for name, value in found.items() if value is not None},
+            verdicts={finding.check: finding.verdict for finding in findings},
         )
+
+    @staticmethod
+    def _judge(findings, checkpoint, allow_random_weights):
+        for finding in findings:
+            if finding.verdict != 'wrong':
+                continue
+            text = f'teacher checkpoint {checkpoint!r}: {finding.check}: {finding.text}'
+            if finding.check not in _FATAL or (finding.check == 'weights' and allow_random_weights):
+                get_root_logger().warning(text)
+            elif finding.check == 'weights':
+                raise ValueError(f'{text}. For a test: model.teacher.allow_random_weights=True')
+            else:
+                raise ValueError(text)
 
     @property
     def pts_bbox_head(self):

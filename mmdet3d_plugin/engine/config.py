@@ -4,6 +4,17 @@ import os.path as osp
 
 from mmcv import Config
 
+# What training, testing and their launchers read from a config file. Other top-level names are variables of the file.
+RUN_KEYS = frozenset(
+    [
+        *('model', 'train_cfg', 'test_cfg', 'data', 'custom_imports'),
+        *('optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'runner', 'workflow', 'fp16'),
+        *('checkpoint_config', 'log_config', 'custom_hooks', 'evaluation', 'find_unused_parameters'),
+        *('seed', 'gpu_ids', 'work_dir', 'load_from', 'resume_from', 'auto_resume', 'log_level'),
+        *('dist_params', 'opencv_num_threads', 'mp_start_method'),
+    ]
+)
+
 
 def load_config(filename, cfg_options=None, work_dir=None):
     """Read a config file, apply overrides and settle the work directory.

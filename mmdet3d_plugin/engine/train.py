@@ -12,10 +12,10 @@ from mmcv.runner import (
 from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
-from mmdet3d.utils import find_latest_checkpoint
 
 from .distributed import pick_device, wrap_model
 from .preflight import check_data
+from .resume import start_from
 from .test import build_test_loader
 
 
@@ -38,26 +38,6 @@ def _register_evaluation(runner, cfg, distributed):
     runner.register_hook(hook(loader, **options), priority='LOW')
 
 
-def _start_from(runner, cfg):
-    checkpoint = cfg.get('resume_from')
-    if checkpoint is None and cfg.get('auto_resume'):
-        checkpoint = find_latest_checkpoint(cfg.work_dir)
-    if checkpoint is not None:
-        ours = dict(runner.meta)
-        runner.resume(checkpoint)
-        theirs = runner.meta
-        if theirs.get('seed') != cfg.seed:
-            runner.logger.warning(
-                f'{checkpoint} was trained with seed {theirs.get("seed")}, this run asks for {cfg.seed}: '
-                f'the data order and augmentation of the remaining epochs differ from the uninterrupted run'
-            )
-        # Checkpoints from here on tell of this run. With the old config, and the process count in it, the next resume
-        # after a change of processes would rescale the iteration a second time.
-        runner.meta = {**theirs, **ours, 'hook_msgs': theirs.get('hook_msgs', {})}
-    elif cfg.get('load_from'):
-        runner.load_checkpoint(cfg.load_from)
-
-
 def train_detector(model, dataset, cfg, logger, distributed=False, validate=True, timestamp=None, meta=None):
     """Train a detector as its config says.
 
@@ -70,7 +50,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
         timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added.
+        meta (dict, optional): Stored in checkpoints; the seed is added, and what the detector's ``checkpoint_meta()``
+            returns, when it has one.
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
@@ -83,7 +64,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)
-    meta = dict(meta or {}, seed=cfg.seed)
+    of_model = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
+    meta = dict(meta or {}, seed=cfg.seed, **of_model)
     options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
     runner = build_runner(cfg.runner, default_args=options)
     runner.timestamp = timestamp
@@ -99,7 +81,7 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         runner.register_hook(DistSamplerSeedHook())
     if validate:
         _register_evaluation(runner, cfg, distributed)
-    _start_from(runner, cfg)
+    start_from(runner, cfg)
     logger.info(f'device {pick_device()}, {get_dist_info()[1]} process(es), seed {cfg.seed}')
     runner.run([loader], cfg.workflow)
     return runner

@@ -47,9 +47,9 @@ def draw_bev(points, truth, predicted, bev_range, height=600, ring_step=10.0, sh
     _draw_boxes_filled(image, truth, bev_range, height)
     _draw_rings(image, bev_range, height, ring_step)
     _draw_points(image, points, bev_range, height)
-    _draw_outlines(image, truth, [GROUND_TRUTH] * len(truth), bev_range, height, thickness=1)
+    draw_outlines(image, truth, [GROUND_TRUTH] * len(truth), bev_range, height, thickness=1)
     colours = [class_colour(name) for name in predicted.names]
-    _draw_outlines(image, predicted, colours, bev_range, height, thickness=2)
+    draw_outlines(image, predicted, colours, bev_range, height, thickness=2)
     if show_scores and predicted.scores is not None:
         _write_scores(image, predicted, colours, bev_range, height)
     return image
@@ -65,7 +65,17 @@ def _draw_boxes_filled(image, boxes, bev_range, height):
         cv2.fillPoly(image, [rectangle], GROUND_TRUTH_FILL, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
 
 
-def _draw_outlines(image, boxes, colours, bev_range, height, thickness):
+def draw_outlines(image, boxes, colours, bev_range, height, thickness):
+    """Draw rectangles and headings of boxes into a panel.
+
+    Args:
+        image (np.ndarray): (height, width, 3) uint8 RGB, changed in place; the panel of ``bev_range``.
+        boxes (Boxes): In the panel's frame.
+        colours (Sequence[tuple]): RGB of each box.
+        bev_range (Sequence[float]): x_min, y_min, x_max, y_max, metres.
+        height (int): Panel height, px.
+        thickness (int): Of the lines, px.
+    """
     rectangles, headings = (bev_pixels(part, bev_range, height) for part in footprint(boxes.boxes))
     style = dict(thickness=thickness, lineType=cv2.LINE_AA, shift=_SUBPIXEL_BITS)
     for rectangle, heading, colour in zip(_fixed_point(rectangles), _fixed_point(headings), colours):

@@ -36,9 +36,9 @@ def draw_sheet(models, truth, points, cameras, bev_range, title, camera_width=40
         panel = draw_bev(points, truth, predicted, bev_range, height=images.shape[0])
         gap = np.full((images.shape[0], 4, 3), BACKGROUND, dtype=np.uint8)
         row = np.concatenate([panel, gap, images], axis=1)
-        rows += [_strip(f'{name}: {len(predicted)} boxes, ground truth {len(truth)}', row.shape[1]), row]
+        rows += [text_strip(f'{name}: {len(predicted)} boxes, ground truth {len(truth)}', row.shape[1]), row]
     width = rows[-1].shape[1]
-    return np.concatenate([_strip(title, width), _legend(width), *rows])
+    return np.concatenate([text_strip(title, width), _legend(width), *rows])
 
 
 def _draw_camera(image, intrinsic, transform, truth, predicted):
@@ -46,7 +46,8 @@ def _draw_camera(image, intrinsic, transform, truth, predicted):
     return draw_boxes(image, predicted, [class_colour(name) for name in predicted.names], transform, intrinsic)
 
 
-def _strip(text, width, colour=TEXT):
+def text_strip(text, width, colour=TEXT):
+    """One line of text on the background, (height of a line, width, 3) uint8 RGB."""
     strip = np.full((_STRIP, width, 3), BACKGROUND, dtype=np.uint8)
     cv2.putText(strip, text, (6, _STRIP - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)
     return strip
@@ -54,7 +55,7 @@ def _strip(text, width, colour=TEXT):
 
 def _legend(width):
     """Names of the colours, in one line."""
-    strip, left = _strip('', width), 6
+    strip, left = text_strip('', width), 6
     for name, colour in {'ground truth': GROUND_TRUTH, **CLASS_COLOURS}.items():
         cv2.rectangle(strip, (left, 9), (left + 10, 19), colour, -1)
         cv2.putText(strip, name, (left + 15, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.38, TEXT, 1, cv2.LINE_AA)

@@ -9,6 +9,7 @@ from mmdet3d.datasets.builder import PIPELINES
 TEACHERS = {
     'dynamic': 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py',
     'hard': 'configs/centerpoint/centerpoint_pillar02_hard_cbgs_20e_nus.py',
+    'mvp': 'configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py',
 }
 STUDENTS = {
     'r50': 'configs/bevdepth/bevdepth4d_r50_256x704_cbgs_24e_nus.py',
@@ -18,6 +19,8 @@ FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
 DISTILLED = {
     'r50': f'{FOLDER}/centerpoint_to_bevdepth4d_r50_256x704.py',
     'r101': f'{FOLDER}/centerpoint_to_bevdepth4d_r101_512x1408.py',
+    'mvp r50': f'{FOLDER}/mvp_to_bevdepth4d_r50_256x704.py',
+    'mvp r101': f'{FOLDER}/mvp_to_bevdepth4d_r101_512x1408.py',
 }
 TASKS = [
     ['car'],
@@ -45,7 +48,6 @@ TEACHER = {
     **HEAD,
     'pts_voxel_layer.voxel_size': [0.2, 0.2, 8],
     'pts_voxel_layer.point_cloud_range': RANGE,
-    'pts_voxel_encoder.in_channels': 5,
     'pts_voxel_encoder.feat_channels': [64],
     'pts_middle_encoder.output_shape': [512, 512],
     'pts_backbone.layer_nums': [3, 5, 5],
@@ -62,12 +64,20 @@ VOXELS = {
     'dynamic': {
         'pts_voxel_layer.max_num_points': -1,
         'pts_voxel_encoder.type': 'DynamicPillarEncoder',
+        'pts_voxel_encoder.in_channels': 5,
+        'pts_voxel_encoder.center_dims': 2,
+    },
+    'mvp': {
+        'pts_voxel_layer.max_num_points': -1,
+        'pts_voxel_encoder.type': 'VirtualPillarEncoder',
+        'pts_voxel_encoder.in_channels': 17,
         'pts_voxel_encoder.center_dims': 2,
     },
     'hard': {
         'pts_voxel_layer.max_num_points': 20,
         'pts_voxel_layer.max_voxels': (30000, 40000),
         'pts_voxel_encoder.type': 'PillarFeatureNet',
+        'pts_voxel_encoder.in_channels': 5,
     },
 }
 TEACHER_RECIPE = {
@@ -77,6 +87,10 @@ TEACHER_RECIPE = {
     'runner.max_epochs': 20,
     'data.train.type': 'SeededCBGSDataset',
 }
+OBJECTS_PER_CLASS = dict(
+    car=2, truck=3, construction_vehicle=7, bus=4, trailer=6, barrier=2, motorcycle=6, bicycle=6, pedestrian=2,
+    traffic_cone=2,
+)  # fmt: skip
 STUDENT = {
     **HEAD,
     'num_frames': 2,
@@ -137,7 +151,6 @@ DISTILLATION = {
     'response.loss_weight': 1.0,
     'response.nms': dict(nms_type='rotate', nms_thr=0.2, post_max_size=83),
     'inherit_head': True,
-    'teacher.config': TEACHERS['dynamic'],
 }
 STEPS = {
     'AugmentMultiViewImages': dict(resize_range=(-0.06, 0.11), rot_range=(-5.4, 5.4), flip_prob=0.5, test_resize=0.04),
@@ -184,7 +197,29 @@ def test_teacher(repo_root, name):
     assert cfg.model.pts_bbox_head.get('velocity_mode', 'velocity') == 'velocity'
     for pipeline in (cfg.data.train.dataset.pipeline, cfg.data.test.pipeline):
         # ten with the keyframe
-        assert [step['sweeps_num'] for step in pipeline if step['type'] == 'LoadPointsFromMultiSweeps'] == [9]
+        assert [step['sweeps_num'] for step in pipeline if step['type'].endswith('MultiSweeps')] == [9]
+        assert (pipeline[0]['type'] == 'LoadVirtualPointsFromFile') == (name == 'mvp')
+
+
+@pytest.mark.parametrize('name', TEACHERS)
+def test_ground_truth_sampling_of_the_teacher(repo_root, name):
+    """mmdet3d's numbers; the database is the one for the points of the pipeline."""
+    cfg = load(repo_root, TEACHERS[name])
+    (step,) = [step for step in cfg.data.train.dataset.pipeline if step['type'] == 'ObjectSample']
+    suffix = '_virtual' if name == 'mvp' else ''
+    expected = dict(
+        type='GTDatabaseSampler',
+        info_path=f'data/nuscenes/nuscenes_dbinfos_train{suffix}.pkl',
+        sample_groups=OBJECTS_PER_CLASS,
+        min_points=5,
+        num_sweeps=10,
+        virtual_points=name == 'mvp',
+        classes=sum(TASKS, []),
+    )
+    assert plain(step['db_sampler']) == plain(expected)
+    (step,) = [step for step in cfg.data.train.dataset.pipeline if step['type'] == 'GlobalBEVAug']
+    step = PIPELINES.build(step.copy())
+    assert {key: plain(getattr(step, key)) for key in STEPS['GlobalBEVAug']} == plain(STEPS['GlobalBEVAug'])
 
 
 @pytest.mark.parametrize('name', STUDENTS)
@@ -201,7 +236,8 @@ def test_student(repo_root, name):
 def test_distillation(repo_root, name):
     cfg = load(repo_root, DISTILLED[name])
     check(cfg.model, DISTILLATION)
-    check(cfg.model.student, {**STUDENT, **IMAGES[name]})
+    assert cfg.model.teacher.config == TEACHERS['mvp' if 'mvp' in name else 'dynamic']
+    check(cfg.model.student, {**STUDENT, **IMAGES[name.split()[-1]]})
     check(cfg, STUDENT_RECIPE)
     assert set(cfg.model.levels) == {'backbone1', 'backbone2', 'head'}
     for level in ('backbone1', 'backbone2'):

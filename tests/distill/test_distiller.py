@@ -314,3 +314,9 @@ def test_missing_teacher_key_is_an_error_of_the_distiller(teacher, tmp_path):
     torch.save(content, tmp_path / 'broken.pth')
     with pytest.raises(ValueError, match='pts_bbox_head: 1 missing'):
         build(distiller_cfg(dict(teacher, checkpoint=str(tmp_path / 'broken.pth'))))
+
+
+def test_checkpoints_can_say_which_teacher_it_was(model, teacher):
+    meta = model.checkpoint_meta()
+    assert meta['teacher']['checkpoint'] == teacher['checkpoint'] and len(meta['teacher']['sha256']) == 64
+    assert meta['teacher']['metrics'] == {'best score': 0.5}

@@ -121,10 +121,57 @@ def test_values_and_gradients_match_the_reference(options):
         torch.testing.assert_close(g, w, rtol=1e-4, atol=1e-6)
 
 
+def weights_of_cells(loss, regions):
+    """(B, H, W) weight of each cell in the loss, read off its gradient: no attention, S - T = 1/2 in one channel."""
+    student = torch.full((2, 1, 5, 6), 0.5, requires_grad=True)
+    losses = loss(student, torch.zeros(2, 1, 5, 6), regions)
+    (gradient,) = torch.autograd.grad(sum(value for name, value in losses.items() if 'loss' in name), student)
+    return 2 * gradient[:, 0]  # the batch of two halves it
+
+
+PLAIN = dict(fg_weight=0.5, bg_weight=2.0, spatial_weight=0.0, attention=None, fp_channel_attention=False)
+
+
+@pytest.mark.parametrize('fp_weight', [0.0, 3.0])
+@pytest.mark.parametrize('scale', [True, False])
+def test_spread_evens_out_weights_and_keeps_their_sum(fp_weight, scale):
+    regions = make_regions(fp=fp_weight > 0)
+    options = dict(PLAIN, fp_weight=fp_weight, scale=scale)
+    by_object, by_region, even = (
+        weights_of_cells(make_loss(**options, spread=spread), regions) for spread in ('object', 'region', 'map')
+    )
+    for sample in range(2):
+        common = by_object[sample].mean().item()
+        for row in range(5):
+            for col in range(6):
+                assert even[sample, row, col].item() == pytest.approx(common, rel=1e-5)
+                (mask,) = [m[sample] for m in (regions.fg, regions.bg, regions.fp) if m[sample, row, col]]
+                of_region = by_object[sample][mask].mean().item()
+                assert by_region[sample, row, col].item() == pytest.approx(of_region, rel=1e-5)
+    assert scale == ((by_region - by_object).abs().max().item() > 1e-3)  # two boxes of different size
+
+
+def test_spread_over_a_hand_counted_map():
+    """One box of 2 x 2 cells and 26 cells around it: scales 1/2 and 1/26, weights 0.5 and 2."""
+    regions = build_regions([torch.tensor([[2.0, 2.0, 0, 2.0, 2.0, 1, 0, 0, 0]])] * 2, GRID)
+    weights = weights_of_cells(make_loss(**PLAIN, spread='map'), regions)
+    torch.testing.assert_close(weights, torch.full((2, 5, 6), (4 * 0.5 * 0.5 + 26 * 2 / 26) / 30))
+    weights = weights_of_cells(make_loss(**PLAIN, spread='region'), regions)
+    torch.testing.assert_close(weights, torch.where(regions.fg, 0.25, 2 / 26))
+
+
+def test_even_terms_are_weighted_raw_terms():
+    loss = make_loss(fp_weight=6e-2, spread='map')
+    losses = loss(torch.randn(2, 3, 5, 6), torch.randn(2, 3, 5, 6), make_regions())
+    for name, weight in loss.weights.items():
+        torch.testing.assert_close(losses[f'loss_{name}'], weight * losses[f'raw_{name}'])
+
+
 def test_defaults_are_the_methods():
     loss = make_loss()
     assert loss.weights == dict(fg=6e-3, bg=4e-2, spatial=2.5e-3)
     assert loss.cell_anchor == 'center' and loss.fp_channel_attention and not loss.needs_false_positives
+    assert loss.spread == 'object' and loss.scale
     assert loss.attention == 'teacher_student' and loss.temperature == 0.5 and loss.student_ratio == 1.0
 
 
@@ -192,6 +239,10 @@ def test_large_features_do_not_overflow():
 def test_bad_configuration_is_named():
     with pytest.raises(ValueError, match='attention must be one of'):
         make_loss(attention='student')
+    with pytest.raises(ValueError, match='spread must be one of'):
+        make_loss(spread='cell')
+    with pytest.raises(ValueError, match='fg_weight and bg_weight must not be 0, got 0.1, 0'):
+        make_loss(spread='map', fg_weight=0.1, bg_weight=0)
     with pytest.raises(ValueError, match='weights must be >= 0'):
         make_loss(fg_weight=-1.0)
     with pytest.raises(ValueError, match='not all 0'):

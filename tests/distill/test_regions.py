@@ -6,7 +6,8 @@ import pytest
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
-from mmdet3d_plugin.distill.regions import build_regions, cells_in_boxes, false_positive_cells, pad_boxes
+from mmdet3d_plugin.distill.box_cells import cell_coordinates, cells_in_boxes, pad_boxes
+from mmdet3d_plugin.distill.regions import build_regions, false_positive_cells
 from mmdet3d_plugin.models.bev_features import BEVGrid
 
 GRID = BEVGrid(x_min=0.0, y_min=0.0, x_max=8.0, y_max=6.0, height=6, width=8)  # 1 m cells, rows = y
@@ -180,3 +181,24 @@ def test_bad_input_is_named():
         build_regions([boxes()], GRID, gt_heatmap=torch.zeros(1, 6, 8))
     with pytest.raises(ValueError, match=r'teacher heatmap is \(1, 3, 4\), the level needs \(1, 6, 8\)'):
         build_regions([boxes()], GRID, gt_heatmap=torch.zeros(1, 6, 8), teacher_heatmap=torch.zeros(1, 3, 4))
+
+
+def test_boxes_of_every_size_and_place_match_every_pair_of_box_and_cell():
+    """Larger and smaller than the map, outside it, off its edges: against all cells of all boxes."""
+    grid = BEVGrid(x_min=-10.0, y_min=-7.0, x_max=10.0, y_max=7.0, height=35, width=40)
+    rows = torch.zeros(60, 9)
+    rows[:, :2] = (torch.rand(60, 2) - 0.5) * torch.tensor([40.0, 30.0])
+    rows[:, 3:5] = torch.exp(torch.randn(60, 2) * 1.5)
+    rows[:, 6] = (torch.rand(60) - 0.5) * 12
+    rows[0, 3:5], rows[1, 6], rows[2, 0] = 500.0, float('nan'), float('inf')
+    xs, ys = cell_coordinates(grid, 'center')
+    dx, dy = xs - rows[:, 0, None], ys - rows[:, 1, None]
+    cos, sin = rows[:, 6].cos()[:, None], rows[:, 6].sin()[:, None]
+    along = (dx * cos)[:, None, :] + (dy * sin)[:, :, None]
+    across = (dy * cos)[:, :, None] - (dx * sin)[:, None, :]
+    inside = (along.abs() <= rows[:, 3, None, None] / 2) & (across.abs() <= rows[:, 4, None, None] / 2)
+    for order in (torch.arange(60), torch.arange(60).flip(0)):  # the huge box first, then last
+        first = torch.where(inside[order].any(0), inside[order].int().argmax(0), -1)
+        owner = cells_in_boxes(*pad_boxes([rows[order], rows[:0]]), grid)
+        assert torch.equal(owner[0], first) and (owner[1] == -1).all()
+        assert len(first.unique()) > 1 or order[0] == 0

@@ -10,6 +10,7 @@ import torch
 from helpers.distill_fakes import make_batch, write_teacher
 from mmdet3d.utils import get_root_logger
 
+from mmdet3d_plugin.audit.teacher_record import record_path, write_record
 from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
 from mmdet3d_plugin.distill import FrozenTeacher
 
@@ -169,3 +170,49 @@ def test_float32_under_autocast(files):
         preds = teacher.respond(bev.neck.bfloat16())
     assert bev.neck.dtype == torch.float32 and torch.equal(bev.neck, plain.neck)
     assert preds[0][0]['heatmap'].dtype == torch.float32
+
+
+def test_verdicts_and_measured_scores_are_in_the_summary_and_the_meta(files):
+    info = FrozenTeacher(**files).info
+    assert info.verdicts['weights'] == 'ok' and info.verdicts['voxels'] == 'unknown'
+    assert 'weights ok, classes unknown' in str(info)
+    record = record_path(files['checkpoint'])
+    write_record(files['checkpoint'], info.sha256, dict(mAP=0.25, NDS=0.375), samples=8)
+    try:
+        measured = FrozenTeacher(**files).info
+    finally:
+        os.remove(record)
+    assert measured.metrics == dict(mAP=0.25, NDS=0.375) and 'mAP 0.2500, NDS 0.3750' in str(measured)
+    meta = measured.as_meta()
+    assert meta['sha256'] == info.sha256 and meta['metrics']['mAP'] == 0.25 and meta['config'] == files['config']
+
+
+def untrain(state):
+    """Every norm layer back to its initial scale."""
+    for key in state:
+        if key.replace('.weight', '.running_var') in state and key.endswith('.weight'):
+            state[key] = torch.ones_like(state[key])
+        if key.replace('.bias', '.running_var') in state and key.endswith('.bias'):
+            state[key] = torch.zeros_like(state[key])
+
+
+def test_untrained_weights_need_permission(files, tmp_path):
+    changed = change_checkpoint(files, tmp_path, untrain)
+    with pytest.raises(ValueError, match=r'weights: random: all \d+ norm layers .*allow_random_weights=True'):
+        FrozenTeacher(**changed)
+    assert FrozenTeacher(**changed, allow_random_weights=True).info.verdicts['weights'] == 'wrong'
+
+
+@pytest.mark.parametrize(
+    'meta, words',
+    [
+        (dict(mmdet3d_version='0.17.2'), 'boxes by version: mmdet3d 0.17.2 wrote w, l, h'),
+        (dict(CLASSES=['truck', 'car']), r"classes: trained with classes \['truck', 'car'\]"),
+    ],
+)
+def test_a_teacher_of_another_meaning_is_refused(files, tmp_path, meta, words):
+    content = torch.load(files['checkpoint'], weights_only=True)
+    path = str(tmp_path / 'other.pth')
+    torch.save(dict(content, meta=meta), path)
+    with pytest.raises(ValueError, match=words):
+        FrozenTeacher(**dict(files, checkpoint=path))

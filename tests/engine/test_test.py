@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from helpers import toy_engine
+from helpers.harmful import RunsCode
 
 
 @pytest.fixture
@@ -83,3 +84,15 @@ def test_a_checkpoint_that_does_not_fit_is_one_clear_error(toy_config, checkpoin
     torch.save(content, checkpoint)
     with pytest.raises(ValueError, match=message):
         run_test_tool(toy_config, checkpoint, '--eval', 'bbox')
+
+
+def test_pickled_code_is_refused_unless_trusted(toy_config, checkpoint, run_test_tool, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta']['extra'] = RunsCode(tmp_path / 'ran')
+    torch.save(content, checkpoint)
+    words = [toy_config, checkpoint, '--out', tmp_path / 'predictions.pkl']
+    with pytest.raises(ValueError, match=r'epoch_1.pth.*names posix.mkdir.*--trust-checkpoint'):
+        run_test_tool(*words)
+    assert not (tmp_path / 'ran').exists()
+    run_test_tool(*words, '--trust-checkpoint')
+    assert (tmp_path / 'ran').exists() and (tmp_path / 'predictions.pkl').exists()

@@ -5,6 +5,9 @@ import json
 import pytest
 import torch
 from helpers import toy_engine
+from helpers.harmful import RunsCode
+
+from mmdet3d_plugin.engine.resume import _processes
 
 LOSSES = ('loss', 'loss_fit', 'loss_size')
 
@@ -26,6 +29,16 @@ def test_resuming_repeats_the_uninterrupted_run_exactly(toy_config, train, tmp_p
     for name, value in last[0]['state_dict'].items():
         assert torch.equal(value, last[1]['state_dict'][name]), name
     assert len({value['loss'] for value in whole.values()}) == 9
+
+
+def test_a_detector_adds_to_the_meta_of_its_checkpoints(toy_config, train, tmp_path, monkeypatch):
+    teacher = dict(config='teacher.py', sha256='abc', metrics=dict(mAP=0.25))
+    monkeypatch.setattr(
+        toy_engine.ToyEngineDetector, 'checkpoint_meta', lambda self: dict(teacher=teacher), raising=False
+    )
+    train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'runner.max_epochs=1')
+    meta = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=True)['meta']
+    assert meta['teacher'] == teacher and meta['seed'] == 0
 
 
 def test_another_seed_is_another_run_and_resuming_with_it_is_said(toy_config, train, tmp_path, caplog):
@@ -115,3 +128,53 @@ def test_a_non_finite_loss_stops_before_the_weights_change(toy_config, train, tm
     with pytest.raises(FloatingPointError, match=r'loss_fit = nan, loss_size = nan.*token2') as caught:
         train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'data.train.poison=2')
     assert 'epoch 1' in str(caught.value)
+
+
+@pytest.fixture
+def trained(toy_config, train, tmp_path):
+    """Work dir of a run of one epoch."""
+    train(toy_config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', 'runner.max_epochs=1')
+    return tmp_path / 'run'
+
+
+@pytest.mark.parametrize('flag', ['--resume-from', '--auto-resume', 'load_from'])
+def test_pickled_code_is_refused_unless_trusted(toy_config, train, trained, tmp_path, flag):
+    path, folder = trained / 'latest.pth', tmp_path / 'ran'
+    content = torch.load(path, weights_only=True)
+    content['meta']['extra'] = RunsCode(folder)
+    torch.save(content, path)
+    words = {'--resume-from': [flag, path], '--auto-resume': [flag], 'load_from': []}[flag]
+    options = ['--no-validate', '--cfg-options', 'runner.max_epochs=2']
+    options += [f'load_from={path}'] if flag == 'load_from' else []
+    with pytest.raises(ValueError, match=r'latest.pth.*posix.mkdir.*--trust-checkpoint'):
+        train(toy_config, '--work-dir', trained, *words, *options)
+    assert not folder.exists()
+    train(toy_config, '--work-dir', trained, *words, '--trust-checkpoint', *options)
+    assert folder.exists() and (trained / 'epoch_2.pth').is_file()
+
+
+def test_config_text_in_a_checkpoint_is_read_not_run(toy_config, train, trained, tmp_path):
+    path, marker = trained / 'epoch_1.pth', tmp_path / 'ran'
+    content = torch.load(path, weights_only=True)
+    content['meta']['config'] += f'\nopen({str(marker)!r}, "w")\n'
+    torch.save(content, path)
+    train(toy_config, '--work-dir', trained, '--no-validate', '--resume-from', path,
+          '--cfg-options', 'runner.max_epochs=2')  # fmt: skip
+    assert (trained / 'epoch_2.pth').is_file() and not marker.exists()
+
+
+@pytest.mark.parametrize(
+    'text, processes',
+    [('a = 1\ngpu_ids = [0, 1,\n    2]\nb = 2', 3), ('gpu_ids = range(0, 8)', 8), ('gpu_ids = []', 5), ('', 5)],
+)
+def test_the_number_of_processes_is_read_off_the_config_text(text, processes):
+    assert _processes(text, 5) == processes
+
+
+def test_weights_alone_cannot_be_resumed(toy_config, train, trained):
+    path = trained / 'epoch_1.pth'
+    content = torch.load(path, weights_only=True)
+    del content['optimizer']
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r'epoch_1.pth: it lacks optimizer.*load_from='):
+        train(toy_config, '--work-dir', trained, '--resume-from', path, '--no-validate')

@@ -80,6 +80,7 @@ def write_teacher(folder, seed=0, epoch=20, **options):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 1.5)
+            nn.init.normal_(module.weight, mean=1.0, std=0.1)  # exactly 1 would tell that it was never trained
     meta = dict(epoch=epoch, mmcv_version=mmcv.__version__, hook_msgs=dict(best_score=0.5))
     torch.save(dict(meta=meta, state_dict=model.state_dict()), checkpoint)
     return dict(config=str(config), checkpoint=str(checkpoint))

@@ -1,13 +1,17 @@
 """Info files, data sets and collated batches made from a real or generated nuScenes data root, through our own code."""
 
+import random
 from pathlib import Path
 
+import numpy as np
+import torch
 from mmcv import Config
 from mmcv.parallel import MMDataParallel, collate
 from mmdet3d.datasets import build_dataset
 from nuscenes import NuScenes
 from torch import nn
 
+from mmdet3d_plugin.datasets.gt_database.build import build_database
 from mmdet3d_plugin.datasets.infos.info_io import save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
@@ -27,6 +31,13 @@ CLASSES = (
     'traffic_cone',
 )
 RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
+
+
+def seed_everything(seed):
+    """Python's, numpy's and torch's random state."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def load_tables(root):
@@ -70,12 +81,43 @@ def teacher_pipelines(**kwargs):
     return lidar_pipelines(class_names=CLASSES, point_cloud_range=RANGE, **kwargs)
 
 
-def config_dataset(name, root, ann_file, split='train'):
-    """Data set of ``configs/_base_/datasets/<name>.py`` moved to another data root and info file."""
+def config_dataset(name, root, info_files, databases, split='train'):
+    """Data set of ``configs/_base_/datasets/<name>.py`` moved, see :func:`move_data`."""
     cfg = Config.fromfile(str(REPO / 'configs' / '_base_' / 'datasets' / f'{name}.py')).data[split]
-    inner = cfg.dataset if 'dataset' in cfg else cfg
-    inner.data_root, inner.ann_file = str(root), str(ann_file)
+    move_data(cfg, root, info_files, databases)
     return build_dataset(cfg)
+
+
+def move_data(node, root, info_files, databases):
+    """Point every data set and every object database below a config ``node`` at other files.
+
+    Args:
+        root (Path): data root.
+        info_files (dict[str, str]): info file by kind, ``base`` and ``4d``.
+        databases (dict[bool, str]): object database with (True) and without virtual points.
+    """
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            move_data(child, root, info_files, databases)
+    elif isinstance(node, dict):
+        if 'ann_file' in node:
+            node.data_root = str(root)
+            node.ann_file = info_files['4d' if '_4d_' in node.ann_file else 'base']
+        if node.get('type') == 'GTDatabaseSampler':
+            node.info_path = databases[node.virtual_points]
+        for child in node.values():
+            move_data(child, root, info_files, databases)
+
+
+def write_data_files(root, folder):
+    """(info files, databases) of every scene of a data root with virtual points, as :func:`move_data` takes them."""
+    nusc = load_tables(root)
+    info_files = {kind: str(write_infos(nusc, folder, kind)) for kind in ('base', '4d')}
+    databases = {
+        virtual_points: str(build_database(info_files['base'], root, 'nuscenes', virtual_points=virtual_points)[0])
+        for virtual_points in (False, True)
+    }
+    return info_files, databases
 
 
 class _Echo(nn.Module):

@@ -1,29 +1,34 @@
-"""A small camera, masks and instances for the tests of virtual points."""
+"""Files of virtual points with known content, where no masks are needed."""
+
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 
-from mmdet3d_plugin.datasets.virtual_points.instance_masks import crop_instance
-from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage
+from mmdet3d_plugin.datasets.virtual_points import VirtualPoints, virtual_path, write_virtual_file
 
-WIDTH, HEIGHT = 160, 90
-
-
-def forward_camera(width=WIDTH, height=HEIGHT, offset=(0.1, -0.3, 0.2)):
-    """CameraImage that looks along the LiDAR's y axis (forward), focal length 120 px, a little off the LiDAR."""
-    transform = np.eye(4)
-    transform[:3, :3] = [[1, 0, 0], [0, 0, -1], [0, 1, 0]]
-    transform[:3, 3] = offset
-    intrinsic = np.array([[120.0, 0, width / 2], [0, 120.0, height / 2], [0, 0, 1]])
-    return CameraImage('CAM_FRONT', 'samples/CAM_FRONT/x.jpg', width, height, intrinsic, transform, {})
+PAINTED, VIRTUAL = 30, 40  # points of each kind in a file of write_virtual_tree
 
 
-def rectangle(left, top, width, height):
-    """(HEIGHT, WIDTH) bool with one filled rectangle."""
-    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    mask[top : top + height, left : left + width] = True
-    return mask
+def labelled(xyz, labels, score=0.5):
+    """(N, C + 11) float32: coordinates, one-hot class, score."""
+    one_hot = np.eye(10)[np.asarray(labels)]
+    return np.concatenate([xyz, one_hot, np.full((len(xyz), 1), score)], axis=1).astype(np.float32)
 
 
-def instance(left, top, width, height, label=0, score=1.0):
-    """InstanceMask of a filled rectangle."""
-    return crop_instance(label, score, rectangle(left, top, width, height))
+def write_virtual_tree(source, root):
+    """A copy of the data root ``source`` (files are links) in which every LiDAR file has virtual points.
+
+    The first 30 points of a sweep are painted; 40 virtual ones lie 0.1 m above its first 40.
+
+    Returns:
+        Path: ``root``.
+    """
+    shutil.copytree(os.path.abspath(source), root, copy_function=os.symlink)
+    for path in sorted(Path(root).glob('s*s/LIDAR_TOP/*.bin')):
+        raw = np.fromfile(path, dtype=np.float32).reshape(-1, 5)
+        painted = labelled(raw[:PAINTED, :4], np.arange(PAINTED) % 10)
+        virtual = labelled(raw[:VIRTUAL, :3] + [0, 0, 0.1], np.arange(VIRTUAL) % 10, score=0.25)
+        write_virtual_file(virtual_path(path), VirtualPoints(painted, virtual))
+    return Path(root)

@@ -1,3 +1,5 @@
+"""BEV pooling and its plan against the definition, with every back end that runs here."""
+
 import itertools
 
 import pytest
@@ -5,11 +7,13 @@ import torch
 
 from mmdet3d_plugin.models.bev_features import BEVGrid
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
-from mmdet3d_plugin.ops.bev_pool.function import _BEVPool
+from mmdet3d_plugin.ops.bev_pool.reference import bev_pool_reference
 
 GRID = BEVGrid(x_min=-3.0, y_min=-2.0, x_max=3.0, y_max=2.0, height=4, width=3)
 Z_RANGE = (-1.0, 1.0)
 SHAPE = (2, 2, 3, 2, 4)
+
+pytestmark = pytest.mark.usefixtures('ops_backend')
 
 
 def _locations(spread=4.0, shape=SHAPE):
@@ -47,13 +51,16 @@ def test_equals_the_slow_loop():
 
 def test_plan_is_sorted_and_consistent():
     plan = BEVPoolPlan.from_geometry(_locations(), GRID, Z_RANGE)
-    assert (plan.cells.diff() >= 0).all()
-    assert len(plan.points.unique()) == len(plan.points)
+    kept = int((plan.point_cells >= 0).sum())
+    assert 0 < kept == len(plan.cells) == plan.cell_starts[-1] and (plan.cells.diff() >= 0).all()
+    assert torch.equal(plan.points.long().sort().values, torch.arange(plan.point_cells.numel()))
+    cells = plan.point_cells.flatten()[plan.points.long()]
+    assert torch.equal(cells[:kept].long(), plan.cells) and (cells[kept:] == -1).all()
+    same_cell = cells.diff() == 0
+    assert (plan.points.diff()[same_cell] > 0).all()  # by index within a cell, and among the dropped
     batch, cams, depths, height, width = SHAPE
-    points = torch.arange(batch * cams * depths * height * width).view(SHAPE)
     pixels = torch.arange(batch * cams * height * width).view(batch, cams, 1, height, width).expand(SHAPE)
-    lookup = torch.empty(points.numel(), dtype=torch.long).scatter_(0, points.flatten(), pixels.flatten())
-    assert torch.equal(lookup[plan.points], plan.pixels)
+    assert torch.equal(pixels.flatten()[plan.points.long()], plan.pixels.long())
 
 
 @pytest.mark.parametrize('chunk', [1, 5, 10**6])
@@ -62,7 +69,7 @@ def test_chunks_change_nothing(chunk):
     depth, context = (tensor.requires_grad_() for tensor in _inputs(dtype=torch.float64))
     expected = bev_pool(depth, context, plan)
     expected_grads = torch.autograd.grad(expected.square().sum(), (depth, context))
-    out = _BEVPool.apply(depth, context, plan, chunk)
+    out = bev_pool_reference(depth, context, plan, chunk)
     grads = torch.autograd.grad(out.square().sum(), (depth, context))
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(grads, expected_grads)
@@ -133,5 +140,9 @@ def test_wrong_shapes_name_both_sides():
         bev_pool(depth[:, :, :2], context, plan)
     with pytest.raises(ValueError, match=r'context is \(2, 1, 3, 2, 4\)'):
         bev_pool(depth, context[:, :1], plan)
+    with pytest.raises(ValueError, match='floating point.*torch.int64'):
+        bev_pool(depth, context.long(), plan)
+    with pytest.raises(ValueError, match='plan on cpu: all three must share a device'):
+        bev_pool(depth.to('meta'), context, plan)
     with pytest.raises(ValueError, match=r'\(B, N, D, h, w, 3\)'):
         BEVPoolPlan.from_geometry(torch.zeros(2, 3), GRID, Z_RANGE)

@@ -7,6 +7,7 @@ import pytest
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
+from mmdet3d_plugin.datasets.gt_database.files import load_database_infos
 from mmdet3d_plugin.datasets.infos.info_io import load_infos
 
 
@@ -73,3 +74,18 @@ def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
         (convert_4d('--root-path', real_root, '--out-dir', tmp_path), 'tools/create_data.py nuscenes'),
     ):
         assert error.startswith('error: ') and said in error and '\n' not in error
+
+
+def test_object_databases(virtual_nuscenes, tiny_nuscenes, tmp_path, convert):
+    options = ('--version', 'v1.0-mini', '--out-dir', tmp_path, '--num-sweeps', 2, '--workers', 2)
+    printed, error = convert('--root-path', virtual_nuscenes, *options, '--gt-database', '--virtual')
+    assert error is None
+    assert 'objects (car ' in printed and 'boxes without a point left out' in printed
+    for virtual_points, suffix in ((False, ''), (True, '_virtual')):
+        path = tmp_path / f'nuscenes_dbinfos_train{suffix}.pkl'
+        objects, points = load_database_infos(path, 2, virtual_points)
+        assert points == tmp_path / f'nuscenes_gt_database_train{suffix}.bin'
+        assert f'{sum(len(entry.count) for entry in objects.values())} objects' in printed
+    assert not list(tmp_path.glob('*val_*bin')) and not list(tmp_path.glob('.*'))
+    _, error = convert('--root-path', tiny_nuscenes, *options, '--virtual')
+    assert error.startswith('error: ') and 'create_virtual_points.py' in error and '\n' not in error

@@ -8,9 +8,13 @@ import pytest
 
 FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
 R50, R101 = f'{FOLDER}/centerpoint_to_bevdepth4d_r50_256x704.py', f'{FOLDER}/centerpoint_to_bevdepth4d_r101_512x1408.py'
+MVP = 'configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py'
 SCRIPTS = {
     'scripts/teacher_to_bevdepth4d/centerpoint2bevdepth.sh': R50,
     'scripts/teacher_to_bevdepth4d/centerpoint2bevdepth_r101.sh': R101,
+    'scripts/teacher_to_bevdepth4d/mvp2bevdepth.sh': f'{FOLDER}/mvp_to_bevdepth4d_r50_256x704.py',
+    'scripts/teacher_to_bevdepth4d/mvp2bevdepth_r101.sh': f'{FOLDER}/mvp_to_bevdepth4d_r101_512x1408.py',
+    'scripts/teacher/mvp.sh': MVP,
     'scripts/teacher/centerpoint.sh': 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py',
 }
 SCRIPT = next(iter(SCRIPTS))
@@ -82,6 +86,12 @@ def test_data_root_moves_every_data_set(launch):
             assert f'data.{inner}.ann_file=/my/set/nuscenes_infos_{file}_4d_interval3_max60.pkl' in words
 
 
+def test_data_root_moves_the_object_database(launch):
+    for command in started(launch(script='scripts/teacher/mvp.sh', GPUS='1', DATA_ROOT='/my/set')[1]):
+        (word,) = [word for word in command.split() if word.startswith('data.train') and 'dbinfos' in word]
+        assert word.endswith('.db_sampler.info_path=/my/set/nuscenes_dbinfos_train_virtual.pkl')
+
+
 def test_a_missing_teacher_is_said_at_once(launch):
     status, lines = launch(GPUS='1', TEACHER_CKPT='nowhere.pth')
     assert status == 1
@@ -89,8 +99,9 @@ def test_a_missing_teacher_is_said_at_once(launch):
     assert not started(lines)
 
 
-def test_the_teacher_s_own_training_takes_no_teacher(launch):
-    status, lines = launch(script='scripts/teacher/centerpoint.sh', GPUS='1', TEACHER_CKPT='nowhere.pth')
+@pytest.mark.parametrize('name', ['centerpoint', 'mvp'])
+def test_the_teacher_s_own_training_takes_no_teacher(launch, name):
+    status, lines = launch(script=f'scripts/teacher/{name}.sh', GPUS='1', TEACHER_CKPT='nowhere.pth')
     assert status == 0 and all('teacher.checkpoint' not in line for line in started(lines))
 
 

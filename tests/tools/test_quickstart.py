@@ -3,7 +3,10 @@
 import dataclasses
 import io
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,8 @@ from workflow.plan import Plan  # noqa: E402
 from workflow.progress import clock, progress_line, read_progress, tail  # noqa: E402
 from workflow.relocate import relocate  # noqa: E402
 from workflow.report import as_markdown, as_text, build_results, newest, read_metrics, table  # noqa: E402
-from workflow.step import Step, StepFailedError  # noqa: E402
+from workflow.schedule import run_steps  # noqa: E402
+from workflow.step import Step, StepFailedError, StepStoppedError  # noqa: E402
 
 METRICS = {'mAP': 0.5, 'NDS': 0.4, 'mATE': 0.1, 'mASE': 0.2, 'mAOE': 0.3, 'mAVE': 0.4, 'mAAE': 0.6}
 
@@ -128,6 +132,52 @@ class TestStep:
         assert step.read_marker() == {}
 
 
+class TestSchedule:
+    def sleeping(self, folder, name, **kwargs):
+        """A step that writes when it started and ended."""
+        code = 'import sys, time, os; a = time.time(); time.sleep(0.8)\n'
+        code += 'open(sys.argv[1], "w").write(f"{a} {time.time()} {os.environ.get(\'OMP_NUM_THREADS\')}")'
+        return counting_step(folder, name, code=code, **kwargs)
+
+    def times(self, folder, name):
+        return [float(word) for word in (folder / f'{name}.txt').read_text().split()[:2]]
+
+    def test_independent_steps_overlap_and_dependent_ones_wait(self, tmp_path, monkeypatch):
+        monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
+        both = self.sleeping(tmp_path, 'both', after=(one, two))
+        console = io.StringIO()
+        seconds = run_steps([one, two, both], jobs=2, stream=console)
+        assert list(seconds) == ['one', 'two', 'both'] and min(seconds.values()) > 0.7
+        (start_one, end_one), (start_two, end_two) = self.times(tmp_path, 'one'), self.times(tmp_path, 'two')
+        assert max(start_one, start_two) < min(end_one, end_two)
+        assert self.times(tmp_path, 'both')[0] > max(end_one, end_two)
+        threads = (tmp_path / 'one.txt').read_text().split()[2]
+        assert threads == str(max(1, (os.cpu_count() or 1) // 2))
+        assert sum('finished in' in line for line in console.getvalue().splitlines()) == 3
+
+    def test_one_job_keeps_the_order_and_the_environment(self, tmp_path, monkeypatch):
+        monkeypatch.setenv('OMP_NUM_THREADS', '7')
+        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
+        run_steps([one, two], jobs=1, stream=io.StringIO())
+        assert self.times(tmp_path, 'one')[1] < self.times(tmp_path, 'two')[0]
+        assert (tmp_path / 'one.txt').read_text().endswith(' 7')
+
+    def test_a_failure_stops_the_other_steps(self, tmp_path):
+        long = counting_step(tmp_path, 'long', code='import time; time.sleep(60)')
+        broken = counting_step(tmp_path, 'broken', code='raise SystemExit(3)')
+        start = time.monotonic()
+        with pytest.raises(StepFailedError, match='exit code 3'):
+            run_steps([long, broken], jobs=2, stream=io.StringIO())
+        assert time.monotonic() - start < 30 and not long.is_done()
+
+    def test_stop_ends_a_running_step(self, tmp_path):
+        stop = threading.Event()
+        stop.set()
+        with pytest.raises(StepStoppedError):
+            counting_step(tmp_path, code='import time; time.sleep(60)').run(stream=io.StringIO(), stop=stop)
+
+
 class TestProgress:
     def test_training_line(self):
         lines = [
@@ -174,7 +224,7 @@ def configs(tmp_path):
     base = "data = dict(val=dict(data_root='data/toy/', ann_file='data/toy/val.pkl'))\nrunner = dict(max_epochs=2)\n"
     files = {}
     for name in ('teacher', 'student', 'dualdistill'):
-        teacher = "teacher=dict(checkpoint='x')" if name == 'dualdistill' else ''
+        teacher = f'teacher=dict(config={files["teacher"]!r})' if name == 'dualdistill' else ''
         files[name] = str(tmp_path / f'{name}.py')
         Path(files[name]).write_text(f'{base}model = dict({teacher})\n')
     return files
@@ -199,6 +249,39 @@ class TestPlan:
         train = make_plan(configs, tmp_path, seeds=(0, 3)).runs[3]['dualdistill'][0]
         assert f'model.teacher.checkpoint={tmp_path}/out/teacher_seed3/epoch_2.pth' in train.command
         assert train.command[train.command.index('--seed') + 1] == '3'
+
+    def test_each_distillation_uses_the_teacher_that_its_config_names(self, configs, tmp_path):
+        other = tmp_path / 'other_distill.py'
+        other.write_text(Path(configs['dualdistill']).read_text().replace('teacher.py', 'other_teacher.py'))
+        teacher = tmp_path / 'other_teacher.py'
+        teacher.write_text(Path(configs['teacher']).read_text())
+        configs = {'teacher_lidar': str(teacher), **configs, 'dualdistill_lidar': str(other)}
+        runs = make_plan(configs, tmp_path, seeds=(3,)).runs[3]
+        for student, teacher in (('dualdistill', 'teacher'), ('dualdistill_lidar', 'teacher_lidar')):
+            step = runs[student][0]
+            assert f'model.teacher.checkpoint={tmp_path}/out/{teacher}_seed3/epoch_2.pth' in step.command
+            assert runs[teacher][0] in step.after
+
+    def test_masks_bring_the_virtual_points(self, configs, tmp_path):
+        synthetic = {'version': 'v1.0-mini', 'instance-masks': True, 'scenes': 3}
+        plan = make_plan(configs, tmp_path, synthetic=synthetic)
+        assert plan.steps[0].command[-3:] == ('--instance-masks', '--scenes', '3')
+        lift = plan.steps[3]
+        assert lift.name == 'virtual_points' and lift in plan.runs[0]['teacher'][0].after
+        assert lift.command[-2:] == ('--mask-format', 'rendered') and 'data/toy' in lift.command
+        without = make_plan(configs, tmp_path)
+        assert 'virtual_points' not in [step.name for step in without.steps]
+
+    def test_the_mvp_configs_share_one_data_set(self, tmp_path, repo_root, monkeypatch):
+        monkeypatch.chdir(repo_root)
+        synthetic = {**quickstart.SYNTHETIC, **quickstart.MVP_SYNTHETIC}
+        plan = Plan(quickstart.MVP_CONFIGS, synthetic, {'num': 2}, tmp_path / 'out', None, [0])
+        assert plan.data_root == Path('data/quickstart_mvp')
+        for name, steps in plan.runs[0].items():
+            own = plan.configs[name].data.train.data_root == 'data/quickstart_mvp/'
+            for step in steps:
+                moved = [word for word in step.command if word.startswith('data.train.ann_file=')]
+                assert own or moved[0].startswith('data.train.ann_file=data/quickstart_mvp/'), step.command
 
     def test_every_flag_and_new_data_root_reach_the_commands(self, configs, tmp_path):
         plan = make_plan(configs, tmp_path, data_root=tmp_path / 'data')
@@ -308,6 +391,32 @@ class TestMain:
         assert 'distillation changes mAP by +0.100 and NDS by +0.000' in report
         assert 'teacher' in capsys.readouterr().out
 
+    def test_the_mvp_run_reports_every_comparison(self, configs, tmp_path, monkeypatch, capsys):
+        scores = {'teacher_lidar': 0.1, 'teacher': 0.3, 'student': 0.0, 'dualdistill_lidar': 0.04, 'dualdistill': 0.05}
+
+        def steps(plan):
+            for name, value in scores.items():
+                folder = plan.run_dir(name, 0) / 'eval'
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / 'eval_1.json').write_text(json.dumps({**METRICS, 'mAP': value}))
+            return [counting_step(tmp_path)]
+
+        self.fake(monkeypatch, tmp_path, {}, steps)
+        monkeypatch.setattr(quickstart, 'MVP_CONFIGS', dict.fromkeys(scores, configs['teacher']))
+        assert quickstart.main(['--teacher', 'mvp', '--out-dir', str(tmp_path / 'out')]) == 0
+        report = (tmp_path / 'out' / 'report.md').read_text()
+        for line in (
+            'seed 0: distillation changes mAP by +0.050',
+            'seed 0: the MVP teacher instead of CenterPoint changes mAP by +0.010',
+            'seed 0: points painted and virtual changes mAP by +0.200',
+        ):
+            assert line in report
+
+    def test_each_teacher_has_its_folder(self):
+        assert quickstart.parse_args([]).out_dir == Path('outputs/quickstart')
+        assert quickstart.parse_args(['--teacher', 'mvp']).out_dir == Path('outputs/quickstart_mvp')
+        assert quickstart.parse_args(['--teacher', 'mvp', '--out-dir', 'x']).out_dir == Path('x')
+
     def test_failing_step_ends_with_status_one(self, configs, tmp_path, monkeypatch, capsys):
         self.fake(
             monkeypatch, tmp_path, configs, lambda plan: [counting_step(tmp_path, code='raise SystemExit("broken")')]
@@ -315,7 +424,8 @@ class TestMain:
         assert quickstart.main(['--out-dir', str(tmp_path / 'out')]) == 1
         assert 'broken' in capsys.readouterr().err
 
-    def test_bad_seeds(self, capsys):
-        with pytest.raises(SystemExit):
-            quickstart.parse_args(['--seeds', 'a'])
+    def test_bad_words(self, capsys):
+        for words in (['--seeds', 'a'], ['--jobs', '0']):
+            with pytest.raises(SystemExit):
+                quickstart.parse_args(words)
         assert quickstart.parse_args(['--seeds', '2,1,2']).seeds == [2, 1]

@@ -7,6 +7,7 @@ from data_converter.make_synthetic_nuscenes import settings_of
 from mmcv import Config
 
 from mmdet3d_plugin.datasets.infos.info_io import BOX_CONVENTION, SCHEMA
+from mmdet3d_plugin.datasets.virtual_points.storage import FORMAT
 
 from .relocate import relocate
 from .step import Step
@@ -17,7 +18,8 @@ class Plan:
 
     Args:
         configs (dict[str, str]): Model name -> config file, in training order; ``teacher`` and ``student`` among them.
-        synthetic (dict): Flags of the data generator, without dashes; ``version`` among them.
+        synthetic (dict): Flags of the data generator, without dashes; ``version`` among them. With ``instance-masks``,
+            virtual points are made from the masks.
         pictures (dict): Flags of the prediction drawing, without dashes.
         out_dir (Path): Checkpoints, logs, metrics and the report.
         data_root (Path | None): Generated data set; None takes the toy configs' own.
@@ -100,7 +102,25 @@ class Plan:
             outputs=tuple(root / f'nuscenes_infos_{split}_4d_interval3_max60.pkl' for split in ('train', 'val')),
             after=(create,),
         )
-        return [make, create, prepare]
+        steps = [make, create, prepare]
+        if self.synthetic.get('instance-masks'):
+            lift = self._step(
+                'virtual_points',
+                'make virtual points',
+                ['tools/data_converter/create_virtual_points.py', '--root-path', root, '--version', version,
+                 '--mask-format', 'rendered'],
+                home=home,
+                settings=FORMAT,
+                outputs=(root / 'samples' / 'LIDAR_TOP_VIRTUAL',),
+                after=(prepare,),
+            )  # fmt: skip
+            steps.append(lift)
+        return steps
+
+    def _teacher_of(self, name):
+        """str: Name of the model that teaches ``name``, the one trained from the config that its config names."""
+        wanted = self.configs[name].model.teacher.config
+        return next(other for other, file in self.config_files.items() if file == wanted)
 
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
@@ -109,8 +129,9 @@ class Plan:
         options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, self.data_root.as_posix())
         after = [self.data_steps[-1]]
         if 'teacher' in config.model:
-            options.append(f'model.teacher.checkpoint={self.checkpoint("teacher", seed)}')
-            after.append(self.runs[seed]['teacher'][0])
+            teacher = self._teacher_of(name)
+            options.append(f'model.teacher.checkpoint={self.checkpoint(teacher, seed)}')
+            after.append(self.runs[seed][teacher][0])
         options = ['--cfg-options', *options] if options else []
         suffix = work_dir.name
         train = self._step(
@@ -166,8 +187,9 @@ class Plan:
 
 
 def _flags(settings):
-    """Turn ``{'seed': 0, 'size': (4, 3)}`` into ``['--seed', 0, '--size', 4, 3]``."""
+    """Turn ``{'seed': 0, 'size': (4, 3), 'masks': True}`` into ``['--seed', 0, '--size', 4, 3, '--masks']``."""
     flags = []
     for key, value in settings.items():
-        flags += [f'--{key}', *(value if isinstance(value, (list, tuple)) else [value])]
+        values = [] if value is True else value if isinstance(value, (list, tuple)) else [value]
+        flags += [f'--{key}', *values]
     return flags

@@ -14,13 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from .progress import clock, progress_line, read_progress, tail
+from .console import Console
+from .progress import clock, read_progress, tail
 
 FAILED_LOG_LINES = 30
 
 
 class StepFailedError(RuntimeError):
     """A step's command failed; the message holds the tail of its log and the command that runs it again."""
+
+
+class StepStoppedError(RuntimeError):
+    """A step was stopped from outside before its command ended."""
 
 
 @dataclass(frozen=True)
@@ -85,29 +90,33 @@ class Step:
         """bool: True when the marker says finished with these settings and every output still exists."""
         return self.read_marker().get('finished', False) and all(path.exists() for path in self.outputs)
 
-    def run(self, label='', stream=sys.stdout):
+    def run(self, label='', stream=sys.stdout, live=True, environment=None, stop=None):
         """Run the step unless it is done.
 
         Args:
             label (str): Position shown before the title, such as ``[3/9]``.
             stream (file): Console.
+            live (bool): One line that changes in place where the console is a terminal; else lines now and then.
+            environment (dict[str, str] | None): Variables of the command beside those of this process.
+            stop (threading.Event | None): Ends the command when it is set by another thread.
 
         Returns:
             float: Seconds the step took, interrupted earlier attempts included (from the marker when skipped).
 
         Raises:
             StepFailedError: The command returned non-zero or an output is missing.
+            StepStoppedError: ``stop`` was set.
         """
-        title = f'{label} {self.title}'.strip()
+        console = Console(f'{label} {self.title}'.strip(), stream, live and stream.isatty())
         previous = self.read_marker()
         if self.is_done():
-            print(f'{title}  done before ({clock(previous["seconds"])}), skipped', file=stream, flush=True)
+            console.write(f'done before ({clock(previous["seconds"])}), skipped')
             return previous['seconds']
         command, spent = self._prepare(previous)
-        print(f'{title} ...', end='' if stream.isatty() else '\n', file=stream, flush=True)
+        console.start()
         start = time.monotonic()
         try:
-            code = self._execute(command, title, start, stream)
+            code = self._execute(command, dict(os.environ, PYTHONUNBUFFERED='1', **(environment or {})), stop, console)
         finally:
             seconds = spent + time.monotonic() - start
             self.write_marker(finished=False, seconds=seconds)
@@ -115,7 +124,7 @@ class Step:
         if code != 0 or missing:
             raise StepFailedError(self._failure(command, code, missing))
         self.write_marker(finished=True, seconds=seconds)
-        print(f'{_line_start(stream)}{title}  finished in {clock(seconds)}', file=stream, flush=True)
+        console.write(f'finished in {clock(seconds)}')
         return seconds
 
     def _prepare(self, previous):
@@ -134,9 +143,8 @@ class Step:
         self.write_marker(finished=False, seconds=0.0)
         return self.command, 0.0
 
-    def _execute(self, command, title, start, stream):
+    def _execute(self, command, environment, stop, console):
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = dict(os.environ, PYTHONUNBUFFERED='1')
         with open(self.log, 'a') as log:
             log.write(f'$ {shlex.join(command)}\n')
             log.flush()
@@ -148,32 +156,29 @@ class Step:
                 start_new_session=True,
             )
             try:
-                self._watch(process, title, start, stream)
+                self._watch(process, stop, console)
             except BaseException:
                 _stop(process)
                 raise
         return process.returncode
 
-    def _watch(self, process, title, start, stream):
-        """Poll the process and its log; a live line on a terminal, a line now and then in a file."""
-        interval = 1.0 if stream.isatty() else 30.0
-        first_fraction, next_print = None, 0.0 if stream.isatty() else interval
+    def _watch(self, process, stop, console):
+        """Poll the process, its log and ``stop``."""
+        first_fraction = None
         while True:
             try:
                 process.wait(timeout=0.5)
                 return
             except subprocess.TimeoutExpired:
-                elapsed = time.monotonic() - start
-            if elapsed < next_print:
+                pass
+            if stop is not None and stop.is_set():
+                raise StepStoppedError(f'step "{self.name}" was stopped')
+            if not console.is_due():
                 continue
-            next_print = elapsed + interval
             fraction, text = read_progress(tail(self.log), self.max_epochs)
             if first_fraction is None and fraction is not None:
                 first_fraction = fraction if self.resume_flag in process.args else 0.0
-            line = progress_line(title, elapsed, fraction, text, first_fraction or 0.0)
-            if stream.isatty():
-                line = line[: shutil.get_terminal_size().columns - 1]
-            print(f'{_line_start(stream)}{line}', end='' if stream.isatty() else '\n', file=stream, flush=True)
+            console.progress(fraction, text, first_fraction or 0.0)
 
     def _failure(self, command, code, missing):
         reason = f'exit code {code}' if code != 0 else f'it did not write {", ".join(missing)}'
@@ -183,11 +188,6 @@ class Step:
             f'Run the step alone with:\n    {shlex.join(command)}\n'
             f'or start the whole again: finished steps are skipped.'
         )
-
-
-def _line_start(stream):
-    """str: What erases the live line of a terminal; nothing for a file."""
-    return '\r\033[K' if stream.isatty() else ''
 
 
 def _stop(process):

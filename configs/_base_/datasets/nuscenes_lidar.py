@@ -1,6 +1,8 @@
-"""nuScenes for LiDAR teachers: ten sweeps, class-balanced sampling, flips, turns and scales of the whole scene.
+"""nuScenes for LiDAR teachers: ten sweeps, class-balanced and ground-truth sampling, flips, turns and scales of the
+whole scene.
 
-Another range or sweep count: call ``lidar_pipelines`` in the child config and put the two lists into ``data``.
+The object database comes from ``tools/create_data.py nuscenes --gt-database``. Another range or sweep count, or no
+ground-truth sampling: call ``lidar_pipelines`` in the child config and put the two lists into ``data``.
 """
 
 from mmdet3d_plugin.datasets.pipelines.presets import lidar_pipelines
@@ -21,12 +23,26 @@ class_names = [
 ]
 point_cloud_range = [-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]
 modality = dict(use_camera=False, use_lidar=True)
+# the numbers of mmdet3d's CenterPoint configs
+sample_groups = dict(
+    car=2,
+    truck=3,
+    construction_vehicle=7,
+    bus=4,
+    trailer=6,
+    barrier=2,
+    motorcycle=6,
+    bicycle=6,
+    pedestrian=2,
+    traffic_cone=2,
+)
 
 train_pipeline, test_pipeline = lidar_pipelines(
     class_names=class_names,
     point_cloud_range=point_cloud_range,
     num_sweeps=10,
     bev_aug=dict(rot_range=(-22.5, 22.5), scale_range=(0.95, 1.05), flip_x_prob=0.5, flip_y_prob=0.5),
+    gt_sampling=dict(info_path=data_root + 'nuscenes_dbinfos_train.pkl', sample_groups=sample_groups, min_points=5),
 )
 
 test_data = dict(

@@ -4,6 +4,8 @@ from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
 from .global_bev_aug import GlobalBEVAug
 from .load_multi_view_images import LoadMultiViewImages
+from .load_virtual_points_from_file import LoadVirtualPointsFromFile
+from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSweeps
 from .points_to_depth_map import PointsToDepthMap
 from .select_adjacent_frames import NUSCENES_CAMERAS, SelectAdjacentFrames
 
@@ -13,6 +15,8 @@ __all__ = [
     'FormatBEVInputs',
     'GlobalBEVAug',
     'LoadMultiViewImages',
+    'LoadVirtualPointsFromFile',
+    'LoadVirtualPointsFromMultiSweeps',
     'PointsToDepthMap',
     'SelectAdjacentFrames',
 ]

@@ -27,7 +27,7 @@ class FormatBEVInputs:
     Training and test samples come out alike, so a batch always reads the same:
 
     - stacked, float32 tensors (B, ...): img, intrins, post_rots, post_trans, cam2bev, frame2cur, bev_aug, gt_depth;
-    - lists of B: points (M, 5) float32, gt_bboxes_3d (LiDARInstance3DBoxes), gt_labels_3d (K,) int64;
+    - lists of B: points (M, 5 or 17) float32, gt_bboxes_3d (LiDARInstance3DBoxes), gt_labels_3d (K,) int64;
     - ``img_metas``, a list of B dicts.
 
     Reads: ``keys`` and those of ``meta_keys`` that the sample has. Returns a new dict of ``keys`` and ``img_metas``.

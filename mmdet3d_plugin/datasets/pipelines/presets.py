@@ -12,19 +12,25 @@ TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
 
 
-def lidar_pipelines(*, class_names, point_cloud_range, num_sweeps=10, bev_aug=None, db_sampler=None):
+def lidar_pipelines(
+    *, class_names, point_cloud_range, num_sweeps=10, virtual_points=False, bev_aug=None, gt_sampling=None
+):
     """(train, test) pipelines of a LiDAR detector.
 
     Args:
         class_names (Sequence[str]): classes to keep, in label order.
         point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m.
         num_sweeps (int): sweeps per sample, the keyframe included.
+        virtual_points (bool): points of 17 numbers with painted and virtual ones; else 5 as the LiDAR gave them.
         bev_aug (dict, optional): arguments of GlobalBEVAug at training.
-        db_sampler (dict, optional): mmdet3d's DataBaseSampler for ground-truth sampling; None leaves it out.
+        gt_sampling (dict, optional): ``info_path``, ``sample_groups`` and further arguments of GTDatabaseSampler for
+            ground-truth sampling; None leaves it out.
     """
-    train = [KEYFRAME_POINTS, *_sweeps(num_sweeps), dict(type='LoadAnnotations3D')]
-    if db_sampler is not None:
-        train.append(dict(type='ObjectSample', db_sampler=db_sampler))
+    train = [*lidar_loading(num_sweeps, virtual_points), dict(type='LoadAnnotations3D')]
+    if gt_sampling is not None:
+        layout = dict(classes=class_names, num_sweeps=num_sweeps, virtual_points=virtual_points)
+        sampler = dict(type='GTDatabaseSampler', **layout, **gt_sampling)
+        train.append(dict(type='ObjectSample', db_sampler=sampler))
     train += [
         dict(type='GlobalBEVAug', **(bev_aug or {})),
         dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
@@ -33,8 +39,7 @@ def lidar_pipelines(*, class_names, point_cloud_range, num_sweeps=10, bev_aug=No
         dict(type='FormatBEVInputs', keys=['points', *TARGETS, 'bev_aug']),
     ]
     test = [
-        KEYFRAME_POINTS,
-        *_sweeps(num_sweeps, test_mode=True),
+        *lidar_loading(num_sweeps, virtual_points, test_mode=True),
         dict(type='GlobalBEVAug', test_mode=True),
         dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
         dict(type='FormatBEVInputs', keys=['points', 'bev_aug']),
@@ -55,6 +60,7 @@ def camera_4d_pipelines(
     image_aug=None,
     bev_aug=None,
     teacher_sweeps=0,
+    teacher_virtual_points=False,
 ):
     """(train, test) pipelines of a two-frame camera detector with depth supervision, alone or with a teacher's points.
 
@@ -71,6 +77,8 @@ def camera_4d_pipelines(
         bev_aug (dict, optional): arguments of GlobalBEVAug at training.
         teacher_sweeps (int): LiDAR sweeps, the keyframe included, collected as ``points`` for a teacher at training;
             0 collects none. Testing reads no points in either case.
+        teacher_virtual_points (bool): the teacher's points with painted and virtual ones, 17 numbers each; the depth
+            supervision stays with what the LiDAR measured.
     """
 
     def images(test_mode):
@@ -84,8 +92,7 @@ def camera_4d_pipelines(
         *images(test_mode=False),
         KEYFRAME_POINTS,
         dict(type='PointsToDepthMap', downsample=depth_downsample, depth_bounds=depth_bounds),
-        # drawn and ordered as in the frozen teacher's own test pipeline: the nearest sweeps, keyframe first, no shuffle
-        *(_sweeps(teacher_sweeps, test_mode=True) if teacher_sweeps else []),
+        *_teacher_points(teacher_sweeps, teacher_virtual_points),
         dict(type='LoadAnnotations3D'),
         dict(type='GlobalBEVAug', **(bev_aug or {})),
     ]
@@ -105,19 +112,36 @@ def camera_4d_pipelines(
     return train, test
 
 
-def _sweeps(num_sweeps, test_mode=False):
+def lidar_loading(num_sweeps, virtual_points=False, test_mode=False):
+    """Steps that load the keyframe's points and merge the sweeps before it, dt in the last column.
+
+    Args:
+        num_sweeps (int): the keyframe included.
+        virtual_points (bool): see :func:`lidar_pipelines`.
+        test_mode (bool): the nearest sweeps; False draws them at random, which only training a LiDAR detector wants.
+    """
+    return [_keyframe(virtual_points), _sweeps(num_sweeps, virtual_points, test_mode)]
+
+
+def _teacher_points(num_sweeps, virtual_points):
+    """What follows the keyframe's raw points for a frozen teacher: as in its own test pipeline, the nearest sweeps,
+    keyframe first, no shuffle."""
+    if not num_sweeps:
+        return []
+    again = [_keyframe(virtual_points)] if virtual_points else []
+    return [*again, _sweeps(num_sweeps, virtual_points, test_mode=True)]
+
+
+def _keyframe(virtual_points):
+    return dict(type='LoadVirtualPointsFromFile') if virtual_points else KEYFRAME_POINTS
+
+
+def _sweeps(num_sweeps, virtual_points, test_mode):
     """Merging step that adds the sweeps beside the keyframe; also zeroes the keyframe's own time column."""
-    return [
-        dict(
-            type='LoadPointsFromMultiSweeps',
-            sweeps_num=num_sweeps - 1,
-            use_dim=[0, 1, 2, 3, 4],
-            pad_empty_sweeps=True,
-            remove_close=True,
-            # False draws the sweeps at random, which only training a LiDAR detector wants
-            test_mode=test_mode,
-        )
-    ]
+    options = dict(sweeps_num=num_sweeps - 1, pad_empty_sweeps=True, remove_close=True, test_mode=test_mode)
+    if virtual_points:
+        return dict(type='LoadVirtualPointsFromMultiSweeps', **options)
+    return dict(type='LoadPointsFromMultiSweeps', use_dim=[0, 1, 2, 3, 4], **options)
 
 
 def _target_filters(class_names, point_cloud_range):

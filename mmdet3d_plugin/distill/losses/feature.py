@@ -5,6 +5,7 @@ from mmdet.models.builder import LOSSES
 from torch import nn
 
 ATTENTIONS = ('teacher_student', 'teacher', None)
+SPREADS = ('object', 'region', 'map')
 
 
 def cell_attention(feature, temperature):
@@ -19,6 +20,31 @@ def channel_attention(feature, temperature):
     energy = feature.abs().mean(dim=(2, 3))
     weights = (energy / temperature).softmax(dim=1)
     return (weights * weights.shape[1])[:, :, None, None]
+
+
+def spread_evenly(cell_weights, masks, region_weights, spread):
+    """Even out the weights of a sample's cells while each sample keeps their sum (ablations of the region weighting).
+
+    Args:
+        cell_weights (dict): region -> (B, H, W) mask times scale.
+        masks (dict): region -> (B, H, W) mask, 0 or 1.
+        region_weights (dict): region -> factor that the caller multiplies its term with, positive.
+        spread (str): 'object' leaves the weights as they are, 'region' gives the cells of a region their mean, 'map'
+            gives all cells of the given regions one and the same, factor included.
+
+    Returns:
+        dict: region -> (B, H, W) weights.
+    """
+    if spread == 'object':
+        return cell_weights
+
+    def mean(total, count):
+        return total.sum(dim=(1, 2), keepdim=True) / count.sum(dim=(1, 2), keepdim=True).clamp(min=1.0)
+
+    if spread == 'region':
+        return {name: mean(cell_weights[name], mask) * mask for name, mask in masks.items()}
+    common = mean(sum(region_weights[name] * cell_weights[name] for name in masks), sum(masks.values()))
+    return {name: common / region_weights[name] * mask for name, mask in masks.items()}
 
 
 @LOSSES.register_module()
@@ -36,6 +62,8 @@ class RegionWeightedFeatureLoss(nn.Module):
         student_ratio (float): r above.
         temperature (float): divisor inside the attention softmaxes.
         scale (bool): False replaces the scales of the regions by 1 (ablation).
+        spread (str): 'object': each cell has the scale of its box or region. Ablations, with the same sum of weights a
+            sample: 'region': all cells of a region weigh the same; 'map': all cells of the map weigh the same.
         fp_channel_attention (bool): multiply the false-positive term by the teacher's channel attention, as the
             released code does for this term only.
         cell_anchor (str): point of a cell that must lie in a box, 'center' or 'corner'.
@@ -53,6 +81,7 @@ class RegionWeightedFeatureLoss(nn.Module):
         student_ratio=1.0,
         temperature=0.5,
         scale=True,
+        spread='object',
         fp_channel_attention=True,
         cell_anchor='center',
         fp_threshold=0.1,
@@ -60,6 +89,12 @@ class RegionWeightedFeatureLoss(nn.Module):
         super().__init__()
         if attention not in ATTENTIONS:
             raise ValueError(f'attention must be one of {ATTENTIONS}, got {attention!r}')
+        if spread not in SPREADS:
+            raise ValueError(f'spread must be one of {SPREADS}, got {spread!r}')
+        if spread == 'map' and not (fg_weight and bg_weight):
+            raise ValueError(
+                f"spread='map' covers all cells: fg_weight and bg_weight must not be 0, got {fg_weight}, {bg_weight}"
+            )
         weights = dict(fg=fg_weight, bg=bg_weight, fp=fp_weight, spatial=spatial_weight)
         if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
             raise ValueError(f'weights must be >= 0 and not all 0, got {weights}')
@@ -68,6 +103,7 @@ class RegionWeightedFeatureLoss(nn.Module):
         self.student_ratio = student_ratio
         self.temperature = temperature
         self.scale = scale
+        self.spread = spread
         self.fp_channel_attention = fp_channel_attention
         self.cell_anchor = cell_anchor
         self.fp_threshold = fp_threshold
@@ -90,20 +126,24 @@ class RegionWeightedFeatureLoss(nn.Module):
             attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
         return attention
 
-    def _region_terms(self, student, teacher, regions):
-        """Unweighted region terms {'fg', 'bg'[, 'fp']}: scalars."""
+    def region_weights(self, regions):
+        """Mask times scale of each region with a weight: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
+        masks = regions.masks()
+        plain = {name: masks[name] for name in ('fg', 'bg', 'fp') if name in self.weights}
+        scaled = regions.scaled_masks() if self.scale else plain
+        return spread_evenly({name: scaled[name] for name in plain}, plain, self.weights, self.spread)
+
+    def cell_terms(self, student, teacher, regions):
+        """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
-        masks = regions.scaled_masks() if self.scale else regions.masks()
         squared = (student - teacher) ** 2
         per_cell = squared.sum(dim=1)
         terms = {}
-        for name in ('fg', 'bg', 'fp'):
-            if name not in self.weights:
-                continue
+        for name, mask in self.region_weights(regions).items():
             distance = per_cell
             if name == 'fp' and self.fp_channel_attention:
                 distance = (squared * channel_attention(teacher, self.temperature)).sum(dim=1)
-            terms[name] = (distance * masks[name] * attention).sum() / len(student)
+            terms[name] = distance * mask * attention
         return terms
 
     def forward(self, student, teacher, regions):
@@ -121,7 +161,8 @@ class RegionWeightedFeatureLoss(nn.Module):
             raise ValueError(f'aligned student map is {tuple(student.shape)}, teacher map {tuple(teacher.shape)}')
         with torch.autocast(student.device.type, enabled=False):
             student, teacher = student.float(), teacher.detach().float()
-            terms = self._region_terms(student, teacher, regions)
+            cells = self.cell_terms(student, teacher, regions)
+            terms = {name: values.sum() / len(student) for name, values in cells.items()}
             if 'spatial' in self.weights:
                 adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
                 terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
@@ -130,4 +171,4 @@ class RegionWeightedFeatureLoss(nn.Module):
         return losses
 
     def extra_repr(self):
-        return f'weights={self.weights}, attention={self.attention!r}'
+        return f'weights={self.weights}, attention={self.attention!r}, spread={self.spread!r}'

@@ -11,7 +11,7 @@ from ..bev_features import BEVFeatures, level_names
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
-from .bev_head_check import check_head_fits
+from .bev_head_check import check_head_fits, head_settings
 
 _DISTILL_PREFIX = 'distill.'
 
@@ -59,8 +59,8 @@ class BEVDepth4D(Base3DDetector):
         self.img_bev_encoder_backbone = builder.build_backbone(img_bev_encoder_backbone)
         self.img_bev_encoder_neck = builder.build_neck(img_bev_encoder_neck)
         head_cfg = dict(pts_bbox_head)
-        head_cfg['train_cfg'] = train_cfg['pts'] if train_cfg else None
-        head_cfg['test_cfg'] = test_cfg['pts'] if test_cfg else None
+        head_cfg['train_cfg'] = head_settings(train_cfg, 'train_cfg')
+        head_cfg['test_cfg'] = head_settings(test_cfg, 'test_cfg')
         self.pts_bbox_head = builder.build_head(head_cfg)
         check_head_fits(self.pts_bbox_head, self.bev_levels()['head'], self.point_cloud_range)
         self._check_grid()

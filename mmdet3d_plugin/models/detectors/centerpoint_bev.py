@@ -12,7 +12,7 @@ from mmdet3d.models.detectors import CenterPoint
 from torch.nn import functional as F
 
 from ..bev_features import BEVFeatures, BEVLevel
-from .bev_head_check import check_head_fits
+from .bev_head_check import check_head_fits, head_settings
 from .pillar_wiring import check_voxels_fit, plan_levels
 
 
@@ -45,6 +45,8 @@ class CenterPointBEV(CenterPoint):
         test_cfg=None,
         init_cfg=None,
     ):
+        for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
+            head_settings(sections, name)  # mmdet3d drops what it does not know
         modules = dict(
             pts_voxel_layer=pts_voxel_layer,
             pts_voxel_encoder=pts_voxel_encoder,
@@ -115,7 +117,8 @@ class CenterPointBEV(CenterPoint):
         """BEV maps of a batch.
 
         Args:
-            batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors (x, y, z, intensity, dt), is read.
+            batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors, x, y, z (m) first and the
+                rest as the voxel encoder takes it, is read.
 
         Returns:
             BEVFeatures

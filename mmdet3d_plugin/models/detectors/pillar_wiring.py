@@ -55,7 +55,8 @@ def check_voxels_fit(detector):
     if detector.dynamic_voxels != getattr(encoder, 'dynamic_voxels', False):
         raise ValueError(
             f'pts_voxel_layer has max_num_points={layer.max_num_points} but pts_voxel_encoder is '
-            f'{type(encoder).__name__}: -1 goes with DynamicPillarEncoder, a limit with PillarFeatureNet'
+            f'{type(encoder).__name__}: -1 goes with DynamicPillarEncoder or VirtualPillarEncoder, a limit with '
+            f'PillarFeatureNet'
         )
     encoder_range = tuple(float(value) for value in encoder.point_cloud_range)
     if encoder_range != detector.point_cloud_range:

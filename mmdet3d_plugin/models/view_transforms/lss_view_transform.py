@@ -1,12 +1,14 @@
 """Lift-splat view transform with a camera-aware, LiDAR-supervised depth net (LSS, BEVDepth)."""
 
+import math
+
 import torch
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmcv.runner import BaseModule
 from mmdet3d.models.builder import NECKS
 from torch import nn
 
-from ...ops.bev_pool import BEVPoolPlan, bev_pool
+from ...ops.bev_pool import BEVPoolPlan, PlanCache, bev_pool
 from ..backbones.residual_encoder import ResidualEncoder
 from ..bev_features import BEVGrid, BEVLevel
 from .camera_gate import CameraGate
@@ -14,6 +16,7 @@ from .depth_supervision import depth_loss
 from .geometry import build_frustum, locate_frustum, num_depth_bins
 
 _NUM_CAMERA_NUMBERS = 33  # see CameraGeometry.flat_numbers
+_FRAMES = 2  # of one forward pass: current and previous
 
 
 def _leave_out_frustum(module, state_dict, prefix, local_metadata):
@@ -75,6 +78,7 @@ class LSSViewTransform(BaseModule):
         self.register_buffer('frustum_uv1', uv1, persistent=False)
         self.register_buffer('frustum_depths', depths, persistent=False)
         self._register_state_dict_hook(_leave_out_frustum)
+        self._plans = PlanCache(size=_FRAMES)
 
         width = depth_channels
         self.se = CameraGate(in_channels=in_channels, out_channels=width, num_numbers=_NUM_CAMERA_NUMBERS)
@@ -86,6 +90,9 @@ class LSSViewTransform(BaseModule):
             build_norm_layer(norm_cfg, width)[1],
         )
         self.depthnet = nn.Conv2d(width, num_depth_bins(self.depth_bound), 1)
+        # The depth loss is a binary cross-entropy per bin while one bin in D is right: starting at probability 1/D, as
+        # focal-loss heads do, spares the many iterations that would only lower every logit. The softmax is unchanged.
+        nn.init.constant_(self.depthnet.bias, -math.log(max(num_depth_bins(self.depth_bound) - 1, 1)))
         self.featnet = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, feature, cameras):
@@ -116,10 +123,17 @@ class LSSViewTransform(BaseModule):
 
     def splat(self, depth_prob, context, cameras):
         """depth_prob (B, N, D, h, w), context (B, N, C, h, w) -> BEV map (B, C, H, W), float32."""
-        with torch.no_grad():
-            locations = locate_frustum(self.frustum_uv1, self.frustum_depths, cameras)
-            plan = BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
+        # augmentation makes every training step's cameras new, and a compiled graph cannot depend on their values
+        if self.training or torch.compiler.is_compiling():
+            plan = self._plan(cameras)
+        else:
+            plan = self._plans.get(cameras[:4], lambda: self._plan(cameras))
         return bev_pool(depth_prob, context, plan)
+
+    @torch.no_grad()
+    def _plan(self, cameras):
+        locations = locate_frustum(self.frustum_uv1, self.frustum_depths, cameras)
+        return BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
 
     def loss_depth(self, depth_logits, gt_depth):
         """Weighted depth loss: logits (B, N, D, h, w), LiDAR depth (B, N, h, w) in metres, 0 = none."""

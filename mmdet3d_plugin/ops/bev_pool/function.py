@@ -1,19 +1,20 @@
 """BEV pooling: sum depth-weighted image features into BEV cells without ever holding the frustum volume.
 
 Lift-splat (LSS, arXiv 2008.05711) puts ``depth_prob[d] * context`` at every frustum point and sums points per BEV cell.
-The (B, N, D, h, w, C) volume of all products is what makes it expensive; forward and backward touch it slice by slice.
+The (B, N, D, h, w, C) volume of all products is what makes it expensive: here products are made where they are summed.
 """
 
 import torch
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
-# Points handled at once: bounds the largest temporary at chunk * C values (64 MiB of fp32 for 64 channels).
-_CHUNK = 1 << 18
+from .backend import select_backend
+from .reference import bev_pool_reference
 
 
 def bev_pool(depth_prob, context, plan):
     """Sum ``depth_prob * context`` over the frustum points of each BEV cell.
+
+    Compiled operators where there are any, else plain torch; ``MMDET3D_PLUGIN_OPS`` forces one (:mod:`.backend`). Sums
+    and both gradients are the same bit for bit on every run and with any number of threads.
 
     Args:
         depth_prob: (B, N, D, h, w) weight of every depth bin of every pixel.
@@ -25,49 +26,12 @@ def bev_pool(depth_prob, context, plan):
         precision of the inputs. Cells no point falls in are zero.
 
     Raises:
-        ValueError: shapes or devices differ from the plan's.
+        ValueError: shapes or devices differ from the plan's, or inputs are not floating point.
+        RuntimeError: ``MMDET3D_PLUGIN_OPS`` names a back end that cannot run here.
     """
     plan.check_inputs(depth_prob, context)
-    return _BEVPool.apply(depth_prob, context, plan, _CHUNK)
-
-
-class _BEVPool(Function):
-    """Pure torch back end with a hand-written backward, so that autograd keeps the two inputs and no products."""
-
-    @staticmethod
-    def forward(ctx, depth_prob, context, plan, chunk):
-        ctx.save_for_backward(depth_prob, context)
-        ctx.plan, ctx.chunk = plan, chunk
-        batch, channels = context.shape[0], context.shape[2]
-        depth, pixels = _flatten(depth_prob, context)
-        out = pixels.new_zeros(batch * plan.bev_size[0] * plan.bev_size[1], channels)
-        for cell, point, pixel in _chunks(plan, chunk):
-            out.index_add_(0, cell, pixels[pixel] * depth[point].unsqueeze(1))
-        return out.view(batch, *plan.bev_size, channels).permute(0, 3, 1, 2).contiguous()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad_out):
-        depth_prob, context = ctx.saved_tensors
-        depth, pixels = _flatten(depth_prob, context)
-        grad_cells = grad_out.permute(0, 2, 3, 1).reshape(-1, context.shape[2]).to(pixels.dtype)
-        grad_depth, grad_pixels = torch.zeros_like(depth), torch.zeros_like(pixels)
-        for cell, point, pixel in _chunks(ctx.plan, ctx.chunk):
-            grad = grad_cells[cell]
-            grad_depth[point] = (grad * pixels[pixel]).sum(dim=1)
-            grad_pixels.index_add_(0, pixel, grad * depth[point].unsqueeze(1))
-        grad_depth = grad_depth.view_as(depth_prob).to(depth_prob.dtype)
-        batch, cams, channels, height, width = context.shape
-        grad_context = grad_pixels.view(batch, cams, height, width, channels).permute(0, 1, 4, 2, 3)
-        return grad_depth, grad_context.to(context.dtype), None, None
-
-
-def _flatten(depth_prob, context):
-    """Depth as (B*N*D*h*w,) and context as (B*N*h*w, C), in the precision sums run in."""
-    dtype = torch.promote_types(torch.promote_types(depth_prob.dtype, context.dtype), torch.float32)
-    pixels = context.permute(0, 1, 3, 4, 2).reshape(-1, context.shape[2])
-    return depth_prob.reshape(-1).to(dtype), pixels.to(dtype)
-
-
-def _chunks(plan, size):
-    return zip(plan.cells.split(size), plan.points.split(size), plan.pixels.split(size))
+    if select_backend(depth_prob.device.type) == 'reference':
+        return bev_pool_reference(depth_prob, context, plan)
+    return torch.ops.dualdistill.bev_pool(
+        depth_prob, context, plan.points, plan.pixels, plan.cell_starts, plan.point_cells, *plan.bev_size
+    )

@@ -1,7 +1,6 @@
 """The three data set configs end to end: from info file to the batch a detector is called with."""
 
 import copy
-import random
 
 import numpy as np
 import pytest
@@ -18,6 +17,8 @@ TARGETS = {'gt_bboxes_3d', 'gt_labels_3d'}
 KEYS = {
     ('nuscenes_lidar', 'train'): {'points', 'bev_aug', 'img_metas', *TARGETS},
     ('nuscenes_lidar', 'test'): {'points', 'bev_aug', 'img_metas'},
+    ('nuscenes_lidar_virtual', 'train'): {'points', 'bev_aug', 'img_metas', *TARGETS},
+    ('nuscenes_lidar_virtual', 'test'): {'points', 'bev_aug', 'img_metas'},
     ('nuscenes_camera_4d', 'train'): {*CAMERA_KEYS, *TARGETS, 'gt_depth'},
     ('nuscenes_camera_4d', 'test'): CAMERA_KEYS,
     ('nuscenes_distill', 'train'): {*CAMERA_KEYS, *TARGETS, 'gt_depth', 'points'},
@@ -26,8 +27,8 @@ KEYS = {
 
 
 @pytest.fixture(scope='module')
-def real_infos(real_root, tmp_path_factory):
-    return nuscenes_batch.write_infos(nuscenes_batch.load_tables(real_root), tmp_path_factory.mktemp('infos'))
+def real_files(real_virtual_root, tmp_path_factory):
+    return nuscenes_batch.write_data_files(real_virtual_root, tmp_path_factory.mktemp('infos'))
 
 
 @pytest.fixture(scope='module')
@@ -35,15 +36,9 @@ def tiny_infos(tiny_nuscenes, tmp_path_factory):
     return nuscenes_batch.write_infos(nuscenes_batch.load_tables(tiny_nuscenes), tmp_path_factory.mktemp('infos'))
 
 
-def _seed(seed):
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
 @pytest.mark.parametrize('name, split', KEYS)
-def test_full_size_configs_on_the_real_keyframe(real_root, real_infos, name, split):
-    dataset = nuscenes_batch.config_dataset(name, real_root, real_infos, split)
+def test_full_size_configs_on_the_real_keyframe(real_virtual_root, real_files, name, split):
+    dataset = nuscenes_batch.config_dataset(name, real_virtual_root, *real_files, split)
     batch = nuscenes_batch.batch_of([dataset[0]])
     assert set(batch) == KEYS[name, split]
     if 'img' in batch:
@@ -54,13 +49,14 @@ def test_full_size_configs_on_the_real_keyframe(real_root, real_infos, name, spl
         assert (batch['gt_depth'] > 0).float().mean() > 0.3
     if 'points' in batch:
         points = batch['points'][0]
+        assert points.shape[1] == (17 if 'virtual' in name else 5)
         assert len(points) > 100_000 and (points[:, :3].abs().amax(dim=0) <= torch.tensor([51.2, 51.2, 5.0])).all()
     if 'gt_bboxes_3d' in batch:
         assert len(batch['gt_bboxes_3d'][0]) == len(batch['gt_labels_3d'][0]) > 40
         assert (batch['gt_bboxes_3d'][0].tensor[:, :2].abs() <= 51.2).all()
     steps = [type(step).__name__ for step in getattr(dataset, 'dataset', dataset).pipeline.transforms]
     reads_points = any('Points' in step for step in steps)
-    assert reads_points == (split == 'train' or name == 'nuscenes_lidar')
+    assert reads_points == (split == 'train' or name.startswith('nuscenes_lidar'))
 
 
 def test_a_toy_batch(tiny_nuscenes, tmp_path):
@@ -95,7 +91,7 @@ def test_the_seed_decides_everything(tiny_nuscenes, tiny_infos):
     last = len(dataset) - 1
 
     def sample(seed):
-        _seed(seed)
+        nuscenes_batch.seed_everything(seed)
         return nuscenes_batch.batch_of([dataset[last]])
 
     first, second, other = sample(1), sample(1), sample(2)
@@ -211,5 +207,11 @@ def test_presets_pass_options_on_and_leave_their_arguments_alone():
         'ObjectRangeFilter',
         'ObjectNameFilter',
     }
-    sampler = dict(type='DataBaseSampler')
-    assert dict(type='ObjectSample', db_sampler=sampler) in nuscenes_batch.teacher_pipelines(db_sampler=sampler)[0]
+    train, test = nuscenes_batch.teacher_pipelines(num_sweeps=3, gt_sampling=dict(info_path='a', min_points=2))
+    (sampling,) = [step for step in train if step['type'] == 'ObjectSample']
+    assert sampling['db_sampler'] == dict(
+        type='GTDatabaseSampler', classes=nuscenes_batch.CLASSES, num_sweeps=3, virtual_points=False, info_path='a',
+        min_points=2,
+    )  # fmt: skip
+    assert train.index(sampling) < [step['type'] for step in train].index('GlobalBEVAug')
+    assert all(step['type'] != 'ObjectSample' for step in test)

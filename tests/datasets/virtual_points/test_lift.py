@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from helpers.virtual_points import HEIGHT, WIDTH, forward_camera, instance
+from helpers.instance_masks import HEIGHT, WIDTH, forward_camera, instance
 
 from mmdet3d_plugin.datasets.virtual_points.instance_masks import crop_instance
 from mmdet3d_plugin.datasets.virtual_points.lift import (

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.virtual_points import HEIGHT, WIDTH, forward_camera, rectangle
+from helpers.instance_masks import HEIGHT, WIDTH, forward_camera, rectangle
 from pycocotools import mask as mask_utils
 
 from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES

@@ -1,0 +1,3 @@
+"""Toy experiment: the student without a teacher."""
+
+_base_ = '../quickstart/bevdepth4d_toy.py'

@@ -1,0 +1,27 @@
+"""Toy twin of the MVP teacher: the toy CenterPoint on a cloud with painted and virtual points, same budget."""
+
+from mmdet3d_plugin.datasets.pipelines.presets import lidar_pipelines
+
+_base_ = './centerpoint_toy.py'
+
+data_root = 'data/quickstart_mvp/'
+model = dict(pts_voxel_encoder=dict(type='VirtualPillarEncoder', in_channels=17))
+
+train_pipeline, test_pipeline = lidar_pipelines(
+    class_names={{_base_.class_names}},
+    point_cloud_range={{_base_.point_cloud_range}},
+    num_sweeps=2,
+    virtual_points=True,
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
+)
+val = dict(
+    data_root=data_root,
+    ann_file=data_root + 'nuscenes_infos_val.pkl',
+    pipeline=test_pipeline,
+    modality=dict(use_camera=True, use_lidar=True),
+)
+data = dict(
+    train=dict(data_root=data_root, ann_file=data_root + 'nuscenes_infos_train.pkl', pipeline=train_pipeline),
+    val=val,
+    test=val,
+)

@@ -1,0 +1,105 @@
+"""Everything about a config that can be checked without data and without a GPU."""
+
+import contextlib
+import logging
+import os.path as osp
+import warnings
+
+from mmcv import Config
+from mmdet3d.models import build_model
+
+from ..distill import student_model_cfg
+from ..engine.config import load_config
+from .config_names import check_names, check_option_roots
+from .data_check import check_agreement, check_data_sets
+from .keywords import check_keywords
+from .problems import ConfigProblem, blame
+from .schedule_check import check_schedule
+from .wiring_table import wiring_table
+
+
+def check_config(path, cfg_options=None):
+    """Build a config's detector, schedule and hooks, check its data part, and describe its wiring.
+
+    A teacher checkpoint that is there is loaded, strictly; one that is not is noted.
+
+    Args:
+        path (str): config file.
+        cfg_options (dict, optional): overrides with dotted keys.
+
+    Returns:
+        tuple[str, list[str]]: the wiring table, and notes on what could not be checked.
+
+    Raises:
+        ConfigProblem: one line on the first thing that is wrong or that nothing reads.
+    """
+    with blame('config file'):
+        check_names(path)
+        notes = check_option_roots(path, cfg_options or {})
+        cfg = load_config(path, cfg_options)
+    for key in ('model', 'data'):
+        if key not in cfg:
+            raise ConfigProblem(f'{key}: missing')
+        check_keywords(cfg[key], key)
+    notes += _check_teacher(cfg.model)
+    model, built = build_quietly(cfg)
+    notes += built
+    with blame('data'):
+        data_sets = check_data_sets(cfg.data)
+        _check_agreement(cfg.model, model, data_sets)
+    check_schedule(cfg, model, data_sets['val'][0])
+    return wiring_table(model, cfg.model), notes
+
+
+def _check_teacher(model_cfg):
+    """Check the teacher's own config file; let the build go on without its checkpoint when that is not there."""
+    teacher = model_cfg.get('teacher')
+    if teacher is None:
+        return []
+    with blame('model.teacher'):
+        config = teacher['config']
+        if not osp.isfile(config):
+            raise ConfigProblem(f'model.teacher: config {config!r} not found: give it relative to where you run from')
+        check_names(config)
+        check_keywords(Config.fromfile(config).model, f'{config}: model')
+    checkpoint = teacher.get('checkpoint')
+    if not checkpoint or osp.isfile(checkpoint):
+        return []
+    teacher.update(checkpoint=None, allow_random_weights=True)
+    return [f'teacher checkpoint {checkpoint} is not there: its weights were not checked, random ones stand in']
+
+
+def build_quietly(cfg):
+    """(detector of a config, warnings of the build), without the log of initialisations.
+
+    Raises:
+        ConfigProblem: the detector cannot be built.
+    """
+    with warnings.catch_warnings(record=True) as caught, _quiet('mmcv', 'mmdet3d'), blame('model'):
+        warnings.simplefilter('always', UserWarning)
+        model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
+    notes = [str(item.message) for item in caught if issubclass(item.category, UserWarning)]
+    return model, [note for note in notes if 'pretrained weights' in note]
+
+
+@contextlib.contextmanager
+def _quiet(*names):
+    """Hold back these loggers' messages below warnings."""
+    loggers = [logging.getLogger(name) for name in names]
+    filters = [(logger, lambda record: record.levelno >= logging.WARNING) for logger in loggers]
+    for logger, rule in filters:
+        logger.addFilter(rule)
+    try:
+        yield
+    finally:
+        for logger, rule in filters:
+            logger.removeFilter(rule)
+
+
+def _check_agreement(model_cfg, model, data_sets):
+    distilled = 'teacher' in model_cfg
+    detector = model.student if distilled else model
+    view = student_model_cfg(model_cfg).get('img_view_transformer')
+    camera = view is not None
+    needs_points = dict(train=distilled or not camera, val=not camera, test=not camera)
+    check_agreement(data_sets, detector, view, needs_points)

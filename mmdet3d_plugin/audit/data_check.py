@@ -1,0 +1,140 @@
+"""Data sets and pipelines of a config without their files: keys, steps, and agreement with the detector."""
+
+import copy
+import inspect
+
+from mmdet.datasets import build_dataloader
+from mmdet3d.datasets.builder import PIPELINES
+from torch.utils.data import DataLoader
+
+from .keywords import check_known, find_class, named_keywords
+from .problems import ConfigProblem, blame
+
+SPLITS = ('train', 'val', 'test')
+_LOADER = {'samples_per_gpu', 'workers_per_gpu', 'persistent_workers'}
+
+
+def check_data_sets(data):
+    """Check the ``data`` part of a config by itself.
+
+    Args:
+        data (dict): with ``train``, ``val`` and ``test``.
+
+    Returns:
+        dict: split -> (class, config) of its innermost data set.
+
+    Raises:
+        ConfigProblem: names the split and the key or pipeline step.
+    """
+    loaders = {f'{split}_dataloader' for split in SPLITS}
+    check_known(data, {*SPLITS, *_LOADER, *loaders}, 'data')
+    of_loader = (named_keywords(build_dataloader)[0] | named_keywords(DataLoader.__init__)[0]) - {'dataset'}
+    for name in loaders & set(data):
+        check_known(data[name], of_loader, f'data.{name}')
+    inner = {}
+    for split in SPLITS:
+        if split not in data:
+            raise ConfigProblem(f'data: {split} is missing')
+        inner[split] = _innermost(data[split], f'data.{split}')
+    for split, (_, dataset) in inner.items():
+        _build_steps(dataset.get('pipeline') or [], f'data.{split}.pipeline')
+    return inner
+
+
+def _innermost(dataset, place):
+    """(class, config) behind wrappers like class-balanced sampling; each must get every argument it needs."""
+    cls = find_class(dataset.get('type'))
+    if cls is None:
+        raise ConfigProblem(f'{place}: no data set is registered as {dataset.get("type")!r}')
+    arguments = {key: value for key, value in dataset.items() if key != 'type'}
+    with blame(f'{place} ({dataset["type"]})'):
+        inspect.signature(cls).bind(**arguments)
+    return _innermost(dataset['dataset'], f'{place}.dataset') if 'dataset' in dataset else (cls, dataset)
+
+
+def _build_steps(pipeline, place):
+    for index, step in enumerate(pipeline):
+        try:
+            with blame(f'{place}[{index}] ({step.get("type")})'):
+                PIPELINES.build(copy.deepcopy(step))
+        except ConfigProblem as problem:
+            # a sampler of ground truth opens its data base when built: not there is not wrong
+            if not isinstance(problem.__cause__, FileNotFoundError):
+                raise
+
+
+def effective(step, key):
+    """Value of a pipeline step's argument, its default where the config is silent; None for no such argument."""
+    if key in step:
+        return step[key]
+    parameter = inspect.signature(find_class(step['type'])).parameters.get(key)
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
+def check_agreement(data_sets, detector, view, needs_points):
+    """Raise where the data do not give a detector what it was built for.
+
+    Args:
+        data_sets (dict): see :func:`check_data_sets`.
+        detector (nn.Module): with ``point_cloud_range`` and ``pts_bbox_head``.
+        view (dict | None): config of a camera detector's view transform.
+        needs_points (dict): split -> whether the detector, or its teacher, reads points there.
+
+    Raises:
+        ConfigProblem: names both sides.
+    """
+    classes = [name for names in detector.pts_bbox_head.class_names for name in names]
+    wanted = {} if view is None else _view_settings(view)
+    for split, (_, dataset) in data_sets.items():
+        place = f'data.{split}'
+        ours = list(dataset.get('classes') or classes)
+        if ours != classes:
+            raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
+        pipeline = dataset.get('pipeline') or []
+        for step in pipeline:
+            for (name, key), value in wanted.items():
+                if step['type'] == name and tuple_of(effective(step, key)) != tuple_of(value):
+                    raise ConfigProblem(
+                        f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
+                    )
+            _check_range(step, detector.point_cloud_range, place)
+        _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
+
+
+def _view_settings(view):
+    """(pipeline step, argument) -> value that a view transform's config asks for."""
+    return {
+        ('AugmentMultiViewImages', 'final_dim'): view['image_size'],
+        ('PointsToDepthMap', 'downsample'): view['stride'],
+        ('PointsToDepthMap', 'depth_bounds'): view['depth_bound'],
+    }
+
+
+def tuple_of(value):
+    """Lists and tuples as tuples of floats, so that only numbers are compared."""
+    return tuple(float(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _check_range(step, point_cloud_range, place):
+    if step['type'] not in ('PointsRangeFilter', 'ObjectRangeFilter'):
+        return
+    ours = tuple_of(step['point_cloud_range'])
+    if any(abs(ours[i] - point_cloud_range[i]) > 1e-4 for i in (0, 1, 3, 4)):
+        raise ConfigProblem(
+            f'{place}: {step["type"]} keeps {ours}, the detector covers {tuple(point_cloud_range)}: '
+            f'make x and y the same'
+        )
+
+
+def _check_keys(pipeline, camera, needs_points, training, place):
+    collected = {key for step in pipeline for key in step.get('keys', ())}
+    wanted = {'img'} if camera else set()
+    wanted |= {'points'} if needs_points else set()
+    wanted |= {'gt_bboxes_3d', 'gt_labels_3d'} if training else set()
+    wanted |= {'gt_depth'} if training and camera else set()
+    if wanted - collected:
+        raise ConfigProblem(
+            f'{place}: the pipeline collects {sorted(collected)}, the detector also needs {sorted(wanted - collected)}'
+        )
+    if 'points' in collected and not needs_points:
+        raise ConfigProblem(f'{place}: the pipeline collects points that no detector reads: leave them out')

@@ -1,0 +1,86 @@
+"""Keys of a component's config that its class never looks at.
+
+Most constructors name their keywords, and Python refuses any other. Some of mmdet3d's and mmcv's end in ``**kwargs``:
+what those do not know, they drop in silence.
+"""
+
+import difflib
+import inspect
+
+from mmcv.cnn import MODELS as MMCV_MODELS
+from mmcv.runner import HOOKS
+from mmdet.core.bbox.builder import BBOX_CODERS
+from mmdet.datasets.builder import DATASETS as MMDET_DATASETS
+from mmdet.datasets.builder import PIPELINES as MMDET_PIPELINES
+from mmdet.models.builder import MODELS as MMDET_MODELS
+from mmdet3d.datasets.builder import DATASETS, PIPELINES
+from mmdet3d.models.builder import MODELS
+
+from ..distill.aligners import ALIGNERS
+from .problems import ConfigProblem
+
+_REGISTRIES = (
+    *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, ALIGNERS),
+    *(DATASETS, PIPELINES, MMDET_DATASETS, MMDET_PIPELINES, HOOKS),
+)
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def named_keywords(function):
+    """Names of the arguments that a function spells out, and whether it takes any other as well."""
+    parameters = inspect.signature(function).parameters.values()
+    names = {parameter.name for parameter in parameters if parameter.kind in _NAMED}
+    return names - {'self'}, any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def constructor_keywords(cls):
+    """Keywords that a class or, where it passes others on, one of its parents spells out."""
+    known = set()
+    for parent in cls.__mro__:
+        if '__init__' not in vars(parent) or parent is object:
+            continue
+        names, open_ended = named_keywords(parent.__init__)
+        known |= names
+        if not open_ended:
+            break
+    return known
+
+
+def find_class(name):
+    """The registered class of that name, None when there is none."""
+    for registry in _REGISTRIES:
+        cls = registry.get(name)
+        if inspect.isclass(cls):
+            return cls
+    return None
+
+
+def check_keywords(node, place):
+    """Raise for a key that the class of a (nested) component config does not know.
+
+    Args:
+        node: config value; dicts with a registered ``type`` are looked at, all others only searched.
+        place (str): where it stands, for messages.
+
+    Raises:
+        ConfigProblem: names the place, the class, the key and what may have been meant.
+    """
+    if isinstance(node, (list, tuple)):
+        for index, child in enumerate(node):
+            check_keywords(child, f'{place}[{index}]')
+    if not isinstance(node, dict):
+        return
+    name = node.get('type')
+    cls = find_class(name) if isinstance(name, str) else None
+    if cls is not None:
+        check_known(set(node) - {'type'}, constructor_keywords(cls), f'{place} ({name})')
+    for key, child in node.items():
+        check_keywords(child, f'{place}.{key}')
+
+
+def check_known(keys, known, place):
+    """Raise ConfigProblem for the first of ``keys`` that is not in ``known``."""
+    for key in sorted(set(keys) - set(known)):
+        close = difflib.get_close_matches(key, known, n=1)
+        meant = f', did you mean {close[0]!r}?' if close else f'; it takes {", ".join(sorted(known)) or "nothing"}'
+        raise ConfigProblem(f'{place}: unknown key {key!r}{meant}')

@@ -1,0 +1,71 @@
+"""Files to hand out: weights and what a reader needs to know of them, named after their content."""
+
+import argparse
+import os
+from pathlib import Path
+
+from ..checkpoint import add_trust_flag, file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
+from ..distill.state_keys import DISTILL
+
+# what a training run notes for itself: machine, folders, scheduler and scaler states
+_PRIVATE = ('env_info', 'hook_msgs', 'fp16')
+
+
+def student_weights(state):
+    """The student's part of a distilled state dict.
+
+    Raises:
+        ValueError: nothing in it serves distillation, so it is not a distilled checkpoint.
+    """
+    student = {key: value for key, value in state.items() if not key.startswith(DISTILL)}
+    if len(student) == len(state):
+        raise ValueError(
+            f'no entry starts with {DISTILL!r}: this is not a distilled checkpoint. To strip a plain one, use '
+            f'tools/model_converters/publish_model.py'
+        )
+    return student
+
+
+def publish(source, destination, state, meta):
+    """Write weights without optimizer under a name that ends in the first eight digits of their hash.
+
+    Args:
+        source (str): file the weights come from; its name and hash are noted in ``meta['source']``.
+        destination (str | Path): ``name.pth`` becomes ``name-<hash>.pth``.
+        state (dict): name -> tensor.
+        meta (dict): of ``source``; facts about its machine and run are dropped, the best score is kept.
+
+    Returns:
+        tuple[Path, str]: the file and its whole SHA-256.
+    """
+    kept = {key: value for key, value in meta.items() if key not in _PRIVATE}
+    best = (meta.get('hook_msgs') or {}).get('best_score')
+    if best is not None:
+        kept['hook_msgs'] = dict(best_score=float(best))
+    kept['source'] = dict(file=os.path.basename(source), sha256=file_sha256(source))
+    destination = Path(destination)
+    unnamed = destination.with_name(f'.{destination.name}.unnamed')
+    write_checkpoint(unnamed, state, kept)
+    digest = file_sha256(unnamed)
+    named = destination.with_name(f'{destination.stem}-{digest[:8]}.pth')
+    os.replace(unnamed, named)
+    return named, digest
+
+
+def publish_command(description, choose, argv=None):
+    """Command line of a tool that publishes a file: read it, choose among its weights, write, print name and hash.
+
+    Args:
+        description (str): for ``--help``.
+        choose (Callable): state dict -> state dict to write.
+        argv (list[str] | None): words of the command line.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help='checkpoint of a training run')
+    parser.add_argument('out', help='name of the new file; the hash is added to it')
+    add_trust_flag(parser)
+    args = parser.parse_args(argv)
+    with trust_checkpoints(args.trust_checkpoint):
+        state, meta = read_checkpoint(args.checkpoint)
+    path, digest = publish(args.checkpoint, args.out, choose(state), meta)
+    print(f'{path}\nsha256 {digest}')

@@ -1,0 +1,120 @@
+"""Compiles the operator libraries. Needs torch only, and also runs as a script: ``python build_extension.py cpp cuda``.
+
+A library lies beside this file in ``compiled/`` under a name that holds a hash of everything it depends on, so that a
+change of source or of torch never meets an old library, and environments that share a checkout do not disturb each
+other. It is written elsewhere and renamed; a lock lets one process compile while others wait.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+_FOLDER = Path(__file__).resolve().parent
+_SOURCE_FOLDER = _FOLDER / 'bev_pool' / 'csrc'
+_SOURCES = {
+    'cpp': ('bev_pool_cpu.cpp', 'bev_pool_cpu_kernels.h', 'bev_pool_common.h'),
+    'cuda': ('bev_pool_cuda.cpp', 'bev_pool_cuda_kernels.cu', 'bev_pool_cuda_kernels.h', 'bev_pool_common.h'),
+}
+_FLAGS = ['-O3', '-g0', '-fopenmp']
+_CUDA_FLAGS = ['-O3']
+
+
+def library_path(kind):
+    """Where the library of one kind ('cpp' or 'cuda') is, or will be, for this torch and these sources."""
+    parts = [torch.__version__, str(torch.version.cuda), platform.machine(), *_FLAGS, *_CUDA_FLAGS]
+    digest = hashlib.sha256('\n'.join(parts).encode())
+    for name in _SOURCES[kind]:
+        digest.update((_SOURCE_FOLDER / name).read_bytes())
+    return _FOLDER / 'compiled' / f'dualdistill_{kind}_{digest.hexdigest()[:16]}.so'
+
+
+def obstacle(kind):
+    """Why a library cannot be compiled here, with what to do about it; None when nothing is in the way."""
+    compiler = os.environ.get('CXX', 'c++')
+    if not shutil.which(shlex.split(compiler)[0]):
+        return f'there is no C++ compiler ({compiler}): install g++ or set CXX'
+    return _cuda_obstacle() if kind == 'cuda' else None
+
+
+def _cuda_obstacle():
+    from torch.utils.cpp_extension import CUDA_HOME
+
+    if torch.version.cuda is None:
+        return 'this torch is built without CUDA'
+    if not CUDA_HOME:
+        return f'there is no CUDA toolkit: install one for CUDA {torch.version.cuda} or set CUDA_HOME'
+    answer = subprocess.run([f'{CUDA_HOME}/bin/nvcc', '--version'], capture_output=True, text=True).stdout
+    found = re.search(r'release (\d+)\.', answer)
+    if not found or found.group(1) != torch.version.cuda.split('.')[0]:
+        return f'the toolkit at {CUDA_HOME} is not one for CUDA {torch.version.cuda}, which torch is built for'
+    if not torch.cuda.is_available() and 'TORCH_CUDA_ARCH_LIST' not in os.environ:
+        return 'no GPU is seen: set TORCH_CUDA_ARCH_LIST (for example 8.0;9.0) to compile for GPUs elsewhere'
+    return None
+
+
+def build(kind):
+    """Compile the library of one kind unless it is there.
+
+    Returns:
+        Path: the library.
+
+    Raises:
+        RuntimeError: the compiler's answer.
+    """
+    path = library_path(kind)
+    path.parent.mkdir(exist_ok=True)
+    with open(path.with_suffix('.lock'), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when this process ends, however it does
+        if not path.is_file():
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                os.replace(_compile(kind, folder), path)
+    return path
+
+
+def _compile(kind, folder):
+    from torch.utils.cpp_extension import load
+
+    # ninja, which torch calls by name, lies beside the interpreter of an environment that nobody activated
+    os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', os.defpath)])
+    name = f'dualdistill_{kind}'
+    load(
+        name,
+        [str(_SOURCE_FOLDER / source) for source in _SOURCES[kind] if not source.endswith('.h')],
+        extra_cflags=_FLAGS,
+        extra_cuda_cflags=_CUDA_FLAGS,
+        build_directory=folder,
+        with_cuda=kind == 'cuda',
+        is_python_module=False,
+    )
+    return Path(folder) / f'{name}.so'
+
+
+def main(kinds):
+    """Build each kind and say how it went; returns the number of failures."""
+    failures = 0
+    for kind in kinds:
+        reason = obstacle(kind)
+        if reason:
+            print(f'{kind} operators are not compiled: {reason}')
+            failures += 1
+            continue
+        try:
+            print(f'{kind} operators: {build(kind)}')
+        except (OSError, RuntimeError) as error:
+            print(f'{kind} operators are not compiled: {error}')
+            failures += 1
+    return failures
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:] or _SOURCES))

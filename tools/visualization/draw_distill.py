@@ -1,0 +1,110 @@
+"""Draw what a distiller compares on one sample: features, regions, scale, attention, loss, heatmaps, as one PNG.
+
+    python tools/visualization/draw_distill.py CONFIG CHECKPOINT --out distill.png [--split val] [--token TOKEN]
+
+CONFIG is a distillation config and CHECKPOINT one of its runs, aligners included; the teacher is loaded too. The sample
+goes through the training pipeline, so it is augmented as in training (by ``--seed``), and so is the picture's frame.
+"""
+
+import argparse
+import copy
+import sys
+from pathlib import Path
+
+import cv2
+
+import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+# isort: split
+import torch
+from mmcv import DictAction
+from mmcv.parallel import collate, scatter
+from mmdet.apis import set_random_seed
+from mmdet3d.datasets import build_dataset
+from mmdet3d.models import build_model
+
+from mmdet3d_plugin.checkpoint import add_trust_flag, load_strictly, read_checkpoint, trust_checkpoints
+from mmdet3d_plugin.engine import load_config, pick_device
+from mmdet3d_plugin.visualization.bev_maps import panel_sheet
+from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='distillation config')
+    parser.add_argument('checkpoint', help='checkpoint of a run of it')
+    parser.add_argument('--out', type=Path, default=Path('distill.png'), help='picture (default: %(default)s)')
+    parser.add_argument('--split', choices=('train', 'val'), default='val', help='samples (default: %(default)s)')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--index', type=int, default=0, help='sample, in order of time (default: %(default)s)')
+    which.add_argument('--token', help='sample, by its token')
+    parser.add_argument('--panel', type=int, default=150, help='height of a map, px (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation (default: %(default)s)')
+    add_trust_flag(parser)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    return parser.parse_args(argv)
+
+
+def build_data(cfg, split):
+    """The training data set without class-balanced repetition; for ``val`` over the validation samples."""
+    train = cfg.data.train
+    data = copy.deepcopy(train.dataset if 'dataset' in train else train)
+    if split == 'val':
+        data.update(ann_file=cfg.data.val.ann_file, data_root=cfg.data.val.data_root)
+    return build_dataset(data)
+
+
+def find_sample(dataset, index, token):
+    """Index of a sample that has objects to train on.
+
+    Raises:
+        ValueError: there is no such sample, or it has no object.
+    """
+    if token is not None:
+        tokens = [dataset.data_infos[number]['token'] for number in range(len(dataset))]
+        if token not in tokens:
+            raise ValueError(f'no sample {token} in {dataset.ann_file}')
+        index = tokens.index(token)
+    if not 0 <= index < len(dataset):
+        raise ValueError(f'{dataset.ann_file} has samples 0 to {len(dataset) - 1}, not {index}')
+    if not dataset.get_cat_ids(index):
+        raise ValueError(f'sample {index} of {dataset.ann_file} has no object to train on: choose another')
+    return index
+
+
+def build_distiller(cfg, args):
+    """The distiller with its weights, in evaluation mode on the device there is."""
+    if cfg.model.type != 'DualDistill':
+        raise ValueError(f'{args.config} trains a {cfg.model.type}: give a distillation config')
+    with trust_checkpoints(args.trust_checkpoint):
+        model = build_model(cfg.model)
+        state, _ = read_checkpoint(args.checkpoint)
+    load_strictly(model, state, args.checkpoint, args.config)
+    return model.to(pick_device()).eval()
+
+
+def main(argv=None):
+    """Write the picture."""
+    args = parse_args(argv)
+    cfg = load_config(args.config, args.cfg_options)
+    model = build_distiller(cfg, args)
+    dataset = build_data(cfg, args.split)
+    index = find_sample(dataset, args.index, args.token)
+    set_random_seed(args.seed)
+    device = torch.cuda.current_device() if pick_device() == 'cuda' else -1
+    (batch,) = scatter(collate([dataset[index]], samples_per_gpu=1), [device])
+    truth = truth_boxes(batch, dataset.CLASSES)
+    title = f'{args.split} sample {dataset.data_infos[index]["token"]}, {len(truth)} boxes (outlined)'
+    sheet = panel_sheet(distill_rows(model, batch, truth, args.panel), title)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(args.out), sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9]):
+        raise OSError(f'cannot write {args.out}')
+    print(args.out)
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
