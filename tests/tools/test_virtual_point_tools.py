@@ -174,8 +174,7 @@ def shares(printed):
 
 
 def test_real_keyframe_virtual_points_lie_in_the_annotated_boxes(real_root, tmp_path, capsys):
-    """Many points of each instance, so that the share does not hang on the draw. The frame has one car within 30 m;
-    windows, and gaps beside the car, let some depths of the background through."""
+    """1000 points of each instance, so that the share does not hang on the draw; one car is within 30 m."""
     words = ['--root-path', str(real_root), '--version', 'v1.0-mini', '--num-points', '1000']
     boxes_tool.main([*words, '--outline', 'points', '--out', str(tmp_path / 'bev.png')])
     found = shares(capsys.readouterr().out)
