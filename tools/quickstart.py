@@ -85,20 +85,23 @@ def parse_args(argv=None):
     return args
 
 
-def summarise(plan, seconds):
+def summarise(plan, seconds, jobs, wall):
     """Write ``results.json`` and ``report.md``; returns the console table and the gain of distillation."""
     per_seed = {
         seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
         for seed in plan.seeds
     }
     device = torch.cuda.get_device_name() if pick_device() == 'cuda' else 'no GPU used'
-    notes = [f'{os.cpu_count()} CPU cores, {device}']
+    notes = [
+        f'{os.cpu_count()} CPU cores, {device}',
+        f'the call that wrote this took {clock(wall)}, {jobs} step(s) at a time; steps done before it were skipped',
+    ]
     for seed, models in per_seed.items():
         for what, new, old in COMPARISONS:
             if new in models and old in models:
                 gain = {key: models[new][key] - models[old][key] for key in ('mAP', 'NDS')}
                 notes.append(f'seed {seed}: {what} changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
-    results = build_results(per_seed, seconds)
+    results = build_results(per_seed, seconds, wall)
     pictures = sorted((plan.out_dir / 'pictures').glob('*.png'))
     report = build_report(per_seed, seconds, pictures, plan.out_dir / 'curves.png', plan.out_dir, notes)
     write_text(plan.out_dir / 'results.json', json.dumps(results, indent=2) + '\n')
@@ -125,8 +128,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         print('\ninterrupted; start the same command again to resume', file=sys.stderr)
         return 130
-    print(f'\n{summarise(plan, seconds)}\n')
-    print(f'this call took {clock(time.monotonic() - start)}, {jobs} step(s) at a time')
+    print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start)}\n')
     print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
     return 0
 

@@ -133,35 +133,38 @@ class TestStep:
 
 
 class TestSchedule:
-    def sleeping(self, folder, name, **kwargs):
-        """A step that writes when it started and ended."""
-        code = 'import sys, time, os; a = time.time(); time.sleep(0.8)\n'
-        code += 'open(sys.argv[1], "w").write(f"{a} {time.time()} {os.environ.get(\'OMP_NUM_THREADS\')}")'
+    def meeting(self, folder, name, other, **kwargs):
+        """A step that ends only once ``other`` has begun too: alone, it fails after half a minute."""
+        code = 'import os, sys, time, pathlib\n'
+        code += f'here = pathlib.Path({str(folder)!r}); (here / "{name}.here").touch(); end = time.time() + 30\n'
+        code += f'while not (here / "{other}.here").exists():\n'
+        code += '    assert time.time() < end, "alone"\n'
+        code += '    time.sleep(0.05)\n'
+        code += 'open(sys.argv[1], "w").write(os.environ.get("OMP_NUM_THREADS", ""))'
         return counting_step(folder, name, code=code, **kwargs)
 
-    def times(self, folder, name):
-        return [float(word) for word in (folder / f'{name}.txt').read_text().split()[:2]]
-
-    def test_independent_steps_overlap_and_dependent_ones_wait(self, tmp_path, monkeypatch):
+    def test_independent_steps_run_side_by_side_with_their_share_of_threads(self, tmp_path, monkeypatch):
         monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
-        both = self.sleeping(tmp_path, 'both', after=(one, two))
+        steps = [self.meeting(tmp_path, 'one', 'two'), self.meeting(tmp_path, 'two', 'one')]
         console = io.StringIO()
-        seconds = run_steps([one, two, both], jobs=2, stream=console)
-        assert list(seconds) == ['one', 'two', 'both'] and min(seconds.values()) > 0.7
-        (start_one, end_one), (start_two, end_two) = self.times(tmp_path, 'one'), self.times(tmp_path, 'two')
-        assert max(start_one, start_two) < min(end_one, end_two)
-        assert self.times(tmp_path, 'both')[0] > max(end_one, end_two)
-        threads = (tmp_path / 'one.txt').read_text().split()[2]
-        assert threads == str(max(1, (os.cpu_count() or 1) // 2))
-        assert sum('finished in' in line for line in console.getvalue().splitlines()) == 3
+        assert list(run_steps(steps, jobs=2, stream=console)) == ['one', 'two']
+        assert (tmp_path / 'one.txt').read_text() == str(max(1, (os.cpu_count() or 1) // 2))
+        assert sum('finished in' in line for line in console.getvalue().splitlines()) == 2
 
-    def test_one_job_keeps_the_order_and_the_environment(self, tmp_path, monkeypatch):
+    def test_a_step_waits_for_those_it_comes_after(self, tmp_path):
+        one = counting_step(tmp_path, 'one')
+        code = f'import sys, pathlib; assert pathlib.Path({str(tmp_path / "one.txt")!r}).exists(); ' + COUNTING
+        two = counting_step(tmp_path, 'two', code=code, after=(one,))
+        assert list(run_steps([one, two], jobs=2, stream=io.StringIO())) == ['one', 'two']
+        with pytest.raises(ValueError, match="step 'two' comes after one, which will never run"):
+            run_steps([two], jobs=2, stream=io.StringIO())
+
+    def test_one_job_runs_one_at_a_time_in_the_environment_as_it_is(self, tmp_path, monkeypatch):
         monkeypatch.setenv('OMP_NUM_THREADS', '7')
-        one, two = self.sleeping(tmp_path, 'one'), self.sleeping(tmp_path, 'two')
-        run_steps([one, two], jobs=1, stream=io.StringIO())
-        assert self.times(tmp_path, 'one')[1] < self.times(tmp_path, 'two')[0]
-        assert (tmp_path / 'one.txt').read_text().endswith(' 7')
+        code = 'import os, sys, pathlib; here = pathlib.Path(sys.argv[1]).parent; busy = here / "busy"\n'
+        code += 'busy.touch(exist_ok=False); open(sys.argv[1], "w").write(os.environ["OMP_NUM_THREADS"]); busy.unlink()'
+        run_steps([counting_step(tmp_path, name, code=code) for name in ('one', 'two')], stream=io.StringIO())
+        assert [(tmp_path / f'{name}.txt').read_text() for name in ('one', 'two')] == ['7', '7']
 
     def test_a_failure_stops_the_other_steps(self, tmp_path):
         long = counting_step(tmp_path, 'long', code='import time; time.sleep(60)')
@@ -351,10 +354,10 @@ class TestReport:
 
     def test_results_layout(self):
         one = {'teacher': METRICS, 'student': METRICS}
-        results = build_results({0: one}, {'a': 1.04, 'b': 2.0})
+        results = build_results({0: one}, {'a': 1.04, 'b': 2.0}, wall=2.04)
         assert set(results) == {'teacher', 'student', 'seconds'}
-        assert results['seconds'] == {'a': 1.0, 'b': 2.0, 'total': 3.0}
-        several = build_results({0: one, 5: one}, {})
+        assert results['seconds'] == {'a': 1.0, 'b': 2.0, 'total': 3.0, 'this_call': 2.0}
+        several = build_results({0: one, 5: one}, {}, wall=0.0)
         assert several['seeds']['5']['student'] == METRICS and several['teacher'] == METRICS
 
     def test_tables(self):

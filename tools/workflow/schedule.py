@@ -22,6 +22,7 @@ def run_steps(steps, jobs=1, stream=sys.stdout):
         dict[str, float]: Step name -> seconds, in the order of ``steps``.
 
     Raises:
+        ValueError: A step waits for one that is not among ``steps``.
         StepFailedError: A step failed; the others were stopped, what they did so far is kept.
         KeyboardInterrupt: The same, by the user.
     """
@@ -39,6 +40,10 @@ def run_steps(steps, jobs=1, stream=sys.stdout):
                     number, step = item
                     options = dict(environment=environment, stop=stop, stream=stream, live=jobs == 1)
                     running[pool.submit(step.run, f'[{number}/{len(steps)}]', **options)] = step
+                if not running:
+                    _, step = waiting[0]
+                    lacking = [other.name for other in step.after if other.name not in seconds]
+                    raise ValueError(f'step {step.name!r} comes after {", ".join(lacking)}, which will never run')
                 # a time limit, so that signals reach this thread on every platform
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     seconds[running.pop(future).name] = future.result()

@@ -8,7 +8,7 @@ from mmcv.runner import BaseModule
 from mmdet3d.models.builder import NECKS
 from torch import nn
 
-from ...ops.bev_pool import BEVPoolPlan, PlanCache, bev_pool
+from ...ops.bev_pool import BEVPoolPlan, bev_pool
 from ..backbones.residual_encoder import ResidualEncoder
 from ..bev_features import BEVGrid, BEVLevel
 from .camera_gate import CameraGate
@@ -16,7 +16,6 @@ from .depth_supervision import depth_loss
 from .geometry import build_frustum, locate_frustum, num_depth_bins
 
 _NUM_CAMERA_NUMBERS = 33  # see CameraGeometry.flat_numbers
-_FRAMES = 2  # of one forward pass: current and previous
 
 
 def _leave_out_frustum(module, state_dict, prefix, local_metadata):
@@ -78,7 +77,6 @@ class LSSViewTransform(BaseModule):
         self.register_buffer('frustum_uv1', uv1, persistent=False)
         self.register_buffer('frustum_depths', depths, persistent=False)
         self._register_state_dict_hook(_leave_out_frustum)
-        self._plans = PlanCache(size=_FRAMES)
 
         width = depth_channels
         self.se = CameraGate(in_channels=in_channels, out_channels=width, num_numbers=_NUM_CAMERA_NUMBERS)
@@ -123,17 +121,12 @@ class LSSViewTransform(BaseModule):
 
     def splat(self, depth_prob, context, cameras):
         """depth_prob (B, N, D, h, w), context (B, N, C, h, w) -> BEV map (B, C, H, W), float32."""
-        # augmentation makes every training step's cameras new, and a compiled graph cannot depend on their values
-        if self.training or torch.compiler.is_compiling():
-            plan = self._plan(cameras)
-        else:
-            plan = self._plans.get(cameras[:4], lambda: self._plan(cameras))
+        # The plan is made anew each time, at test as well: every camera is placed by the ego pose of its own exposure,
+        # so its place in the BEV frame is never quite that of the sample before.
+        with torch.no_grad():
+            locations = locate_frustum(self.frustum_uv1, self.frustum_depths, cameras)
+            plan = BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
         return bev_pool(depth_prob, context, plan)
-
-    @torch.no_grad()
-    def _plan(self, cameras):
-        locations = locate_frustum(self.frustum_uv1, self.frustum_depths, cameras)
-        return BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
 
     def loss_depth(self, depth_logits, gt_depth):
         """Weighted depth loss: logits (B, N, D, h, w), LiDAR depth (B, N, h, w) in metres, 0 = none."""

@@ -151,25 +151,3 @@ def test_depth_bins_start_at_their_prior():
     view.init_weights()
     assert torch.allclose(view.depthnet.bias.sigmoid(), torch.full((8,), 1 / 8))
     assert _build(depth_bound=(1.0, 2.0, 1.0)).depthnet.bias.isfinite().all()
-
-
-def test_plans_are_reused_for_the_same_cameras_at_test_only(monkeypatch):
-    view, batch = _build(), make_batch()
-    made = []
-    plan = view._plan
-    monkeypatch.setattr(view, '_plan', lambda cameras: made.append(cameras) or plan(cameras))
-    depth, context = torch.rand(2, 6, 8, 4, 11), torch.rand(2, 6, 5, 4, 11)
-    expected = [view.splat(depth, context, _cameras(batch, frame)) for frame in (0, 1, 0, 1)]
-    assert len(made) == 4
-    view.eval()
-    del made[:]
-    for frame, bev in zip((0, 1, 0, 1), expected):  # the toy cameras are the same in both frames
-        assert torch.equal(view.splat(depth, context, _cameras(batch, frame)), bev)
-    assert len(made) == 1
-    moved = _cameras(batch)._replace(post_trans=_cameras(batch).post_trans + 5)
-    assert not torch.equal(view.splat(depth, context, moved), expected[0])
-    for cameras in (_cameras(batch), moved):  # both are kept
-        view.splat(depth, context, cameras)
-    assert len(made) == 2
-    view.splat(depth[:1], context[:1], _cameras(make_batch(1)))  # another batch size
-    assert len(made) == 3
