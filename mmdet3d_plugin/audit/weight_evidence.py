@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..checkpoint import TRACKED
 from .finding import Finding
 
 
@@ -30,8 +31,8 @@ def key_coverage(model, state):
     Returns:
         list[ModuleCoverage]: in the model's order, then modules that only the file has.
     """
-    own = {key: value for key, value in model.state_dict().items() if not key.endswith('num_batches_tracked')}
-    given = {key: value for key, value in state.items() if not key.endswith('num_batches_tracked')}
+    own = {key: value for key, value in model.state_dict().items() if not key.endswith(TRACKED)}
+    given = {key: value for key, value in state.items() if not key.endswith(TRACKED)}
     rows = []
     for module in dict.fromkeys(key.split('.', 1)[0] for key in [*own, *given]):
         ours = {key for key in own if key.split('.', 1)[0] == module}
