@@ -9,6 +9,7 @@ from torch import nn
 
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
 from .center_targets import CenterTargetEncoder, check_coder
+from .task_branches import run_task_heads
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 _HEATMAP_EPS = 1e-4
@@ -74,6 +75,10 @@ class BEVCenterHead(CenterHead):
         super().init_weights()
         for task_head in self.task_heads:
             nn.init.constant_(task_head.heatmap[-1].bias, task_head.init_bias)
+
+    def forward_single(self, x):
+        """(B, in_channels, H, W) -> list of one dict per task, branch name -> (B, c, H, W)."""
+        return run_task_heads(self.task_heads, self.shared_conv(x))
 
     def _frame_dt(self, img_metas, batch_size):
         """(B, 1) seconds between the two frames of each sample."""

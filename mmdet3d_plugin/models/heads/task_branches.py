@@ -1,0 +1,44 @@
+"""All task heads of a CenterPoint head on one map, with their one-convolution branches computed together."""
+
+import torch
+from mmdet3d.models.dense_heads.centerpoint_head import SeparateHead
+from torch import nn
+
+
+def run_task_heads(task_heads, feature):
+    """Same values as ``[head(feature) for head in task_heads]``.
+
+    A branch that is a single convolution to one or a few channels is nearly all overhead: forward reads the whole map
+    for it and backward writes a gradient as large as the map. Where every branch is of that kind (36 of them in a
+    ten-class head), their weights are joined to one convolution and its output is split again.
+
+    Args:
+        task_heads: iterable of mmdet3d task heads.
+        feature: (B, C, H, W).
+
+    Returns:
+        list[dict]: per task, branch name -> (B, c, H, W).
+    """
+    names = [(task, name) for task, head in enumerate(task_heads) for name in getattr(head, 'heads', ())]
+    branches = [_only_convolution(task_heads[task], name) for task, name in names]
+    if len(branches) < 2 or None in branches or len({_geometry(conv) for conv in branches}) > 1:
+        return [head(feature) for head in task_heads]
+    weight = torch.cat([conv.weight for conv in branches])
+    bias = torch.cat([conv.bias for conv in branches])
+    first = branches[0]
+    joint = nn.functional.conv2d(feature, weight, bias, first.stride, first.padding, first.dilation)
+    outputs = [{} for _ in task_heads]
+    for (task, name), part in zip(names, joint.split([conv.out_channels for conv in branches], dim=1)):
+        outputs[task][name] = part
+    return outputs
+
+
+def _only_convolution(head, name):
+    """The nn.Conv2d that is the whole branch, or None."""
+    branch = getattr(head, name)
+    plain = type(head) is SeparateHead and len(branch) == 1 and type(branch[0]) is nn.Conv2d
+    return branch[0] if plain and branch[0].groups == 1 and branch[0].bias is not None else None
+
+
+def _geometry(conv):
+    return conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.padding_mode
