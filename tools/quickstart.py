@@ -31,9 +31,10 @@ from mmdet3d_plugin.engine import pick_device
 SYNTHETIC = {
     'version': 'v1.0-trainval',
     'seed': 0,
-    'scenes': 80,
-    'val-scenes': 14,
+    'scenes': 96,
+    'val-scenes': 30,
     'keyframes': 3,
+    'image-size': (240, 135),
     'extent': 19.0,
     'ego-speed': 2.0,
     'objects': 'car=4,truck=2,construction_vehicle=2,bus=2,trailer=2,barrier=3,motorcycle=3,bicycle=3,pedestrian=4,'

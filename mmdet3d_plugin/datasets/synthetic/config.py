@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from .classes import CLASS_NAMES
 
 # Raised whenever the same settings would give other files, so that an old tree is never taken for a new one.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 # The same for instance masks. Kept apart, so that trees without masks stay valid when only the masks change.
 MASKS_VERSION = 2
 KEYFRAME_HZ = 2

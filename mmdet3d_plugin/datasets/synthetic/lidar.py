@@ -130,7 +130,7 @@ class Lidar:
         draw = rng.random(ranges.shape, dtype=np.float32)
         noise = rng.standard_normal((2, *ranges.shape), dtype=np.float32)
         hit = ranges < self.max_range
-        strength = materials.INTENSITY[material] * (0.35 + 0.65 * cosine)
+        strength = materials.INTENSITY[material] * (0.6 + 0.4 * cosine)
         with np.errstate(invalid='ignore'):
             weak = (ranges / self.max_range) ** 2 * np.exp(-strength / 12.0)
         lost = self.dropout + (1.0 - self.dropout) * 0.8 * np.where(hit, weak, 1.0)
