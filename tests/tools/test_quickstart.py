@@ -315,7 +315,7 @@ class TestPlan:
         'name, value, unchanged',
         [
             ('mmdet3d_plugin.datasets.synthetic.config.GENERATOR_VERSION', 99, 0),
-            ('workflow.plan.SCHEMA', 'dualdistill-nuscenes/99', 1),
+            ('workflow.data_steps.SCHEMA', 'dualdistill-nuscenes/99', 1),
         ],
     )
     def test_generator_and_info_schema_are_part_of_the_data(
