@@ -31,10 +31,10 @@ def add_run_flags(parser, seeds, what):
 
 def seed_list(text):
     """'2,1,2' -> [2, 1]; argparse turns the ArgumentTypeError of anything else into its message."""
-    try:
-        return list(dict.fromkeys(int(seed) for seed in text.split(',')))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'integers separated by commas are wanted, got "{text}"') from None
+    seeds = text.split(',')
+    if not all(seed.strip().isdigit() for seed in seeds):
+        raise argparse.ArgumentTypeError(f'integers from 0 on, separated by commas, are wanted, got "{text}"')
+    return list(dict.fromkeys(int(seed) for seed in seeds))
 
 
 def _positive(text):
