@@ -123,8 +123,8 @@ class Ablation:
         """list[Step]: What this call has to do, seed by seed."""
         return [*self.plan.data_steps, *(step for pair in self.runs.values() for step in pair)]
 
-    def update(self, step=None):
-        """Write the files when a run was finished, and say how many are; ``step`` is the one that ended."""
+    def update(self):
+        """Write the files when another run is finished, and say how many are."""
         rows = finished_rows(self.plan)
         if rows == self.rows:
             return

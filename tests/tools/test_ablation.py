@@ -1,5 +1,6 @@
 """The ablation compares what it should, keeps every run, resumes, and reports the right statistics."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -316,3 +317,26 @@ def test_time_left(tmp_path):
     # one training of 150 s on average and two evaluations of 10 s, two at a time
     assert time_left(pairs, jobs=2) == pytest.approx((150.0 + 2 * 10.0) / 2)
     assert time_left(pairs[2:], jobs=2) is None
+
+
+@pytest.mark.slow
+def test_the_real_tools_from_data_to_report(tmp_path, monkeypatch, repo_root):
+    """One epoch of a few samples: data, teacher, baseline and DualDistill, trained and evaluated by the real tools."""
+    monkeypatch.chdir(repo_root)
+    short = 'runner = dict(max_epochs=1)\ndata = dict(samples_per_gpu=2)\nlog_config = dict(interval=1)\n'
+    for name, base in (('toy_teacher', 'quickstart/centerpoint_toy'), ('baseline', 'ablation/baseline'),
+                       ('dualdistill', 'ablation/dualdistill')):  # fmt: skip
+        teacher = f'model = dict(teacher=dict(config="{tmp_path}/toy_teacher.py"))\n' if name == 'dualdistill' else ''
+        (tmp_path / f'{name}.py').write_text(f'_base_ = "{repo_root}/configs/{base}.py"\n{short}{teacher}')
+    synthetic = {'scenes': 3, 'keyframes': 2, 'extent': 19.0, 'version': 'v1.0-mini', 'lidar-azimuth-steps': 180}
+    size = dataclasses.replace(ablation.TOY, synthetic=synthetic, data_root=tmp_path / 'data')
+    monkeypatch.setattr(ablation, 'TOY', size)
+    files = [str(tmp_path / f'{name}.py') for name in ('baseline', 'dualdistill')]
+    assert ablation.main(['--seeds', '1', '--out-dir', str(tmp_path / 'out'), '--configs', *files]) == 0
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert keys(results) == [('baseline', 1), ('dualdistill', 1)]
+    assert all(0 <= entry['NDS'] <= 1 and entry['seconds'] > 0 for entry in results['runs'])
+    baseline, distilled = (set(entry['loss_terms']) for entry in results['runs'])
+    assert {'loss', 'loss_depth', 'task0.loss_heatmap'} <= baseline < distilled
+    assert {'distill.head.loss_fp', 'crd.task0.loss_bbox'} <= distilled - baseline
+    assert results['runs'][1]['teacher']['seconds'] > 0

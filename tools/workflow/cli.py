@@ -60,7 +60,7 @@ def run_to_the_end(steps, jobs, finished=None):
     Args:
         steps (list[Step]): See :func:`run_steps`.
         jobs (int): Steps at a time.
-        finished (Callable[[Step], None] | None): See :func:`run_steps`.
+        finished (Callable[[], None] | None): See :func:`run_steps`.
 
     Returns:
         tuple[int, dict[str, float]]: Exit status and, when it is 0, step name -> seconds.

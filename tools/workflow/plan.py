@@ -27,7 +27,7 @@ class Plan:
     """
 
     def __init__(
-        self, configs, synthetic, pictures, out_dir, data_root, seeds, own_data_root=None, database=False, options=()
+        self, configs, synthetic, pictures, out_dir, data_root, seeds, *, own_data_root=None, database=False, options=()
     ):
         self.config_files, self.pictures, self.options = configs, pictures, options
         self.out_dir, self.seeds = out_dir, seeds

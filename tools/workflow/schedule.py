@@ -17,7 +17,7 @@ def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
             among them, before it.
         jobs (int): Steps that run at the same time, at most.
         stream (file): Console.
-        finished (Callable[[Step], None] | None): Called after each step, also after one that was done before.
+        finished (Callable[[], None] | None): Called after each step, also after one that was done before.
 
     Returns:
         dict[str, float]: Step name -> seconds, in the order of ``steps``.
@@ -47,10 +47,9 @@ def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
                     raise ValueError(f'step {step.name!r} comes after {", ".join(lacking)}, which will never run')
                 # a time limit, so that signals reach this thread on every platform
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
-                    step = running.pop(future)
-                    seconds[step.name] = future.result()
+                    seconds[running.pop(future).name] = future.result()
                     if finished is not None:
-                        finished(step)
+                        finished()
         except BaseException:
             stop.set()
             raise
