@@ -74,8 +74,8 @@ def build_report(results):
     lines = [
         '# Ablation',
         '',
-        'Models trained with the same seeds, budget and generated data, scored by the nuScenes devkit. The numbers '
-        'compare settings; they are not results on the real data set.',
+        'Models trained on the same generated data and scored by the nuScenes devkit; batch, epochs and learning rate '
+        'are those of their configs. The numbers compare settings; they are not results on the real data set.',
         '',
         f'- data: `{setting["data_root"]}`, {data["scenes"] - data["val_scenes"]} training and {data["val_scenes"]} '
         f'validation scenes of {data["keyframes"]} keyframes',
