@@ -12,19 +12,14 @@ live in ``configs/quickstart/``; only the flags of the generated data are here.
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
-import torch
+from workflow.cli import add_run_flags, default_jobs, describe_machine, run_to_the_end
 from workflow.plan import Plan
 from workflow.progress import clock
 from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
-from workflow.schedule import run_steps
-from workflow.step import StepFailedError
-
-from mmdet3d_plugin.engine import pick_device
 
 # Many short scenes rather than mini's ten long ones: at the same number of keyframes, several times as many objects to
 # learn from. v1.0-trainval only lends the names of the scenes.
@@ -70,18 +65,10 @@ PICTURES = {'num': 3, 'score-thr': 0.25}
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seeds', default='0', help='comma separated; teacher, student and distilled student for each')
+    add_run_flags(parser, seeds='0', what='teacher, student and distilled student for each')
     parser.add_argument('--teacher', choices=('centerpoint', 'mvp'), default='centerpoint', help='default: %(default)s')
     parser.add_argument('--out-dir', type=Path, help='default: outputs/quickstart, or outputs/quickstart_mvp')
-    parser.add_argument('--data-root', type=Path, default=None, help='default: the data root of the toy configs')
-    parser.add_argument('--jobs', type=int, help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU)')
     args = parser.parse_args(argv)
-    if args.jobs is not None and args.jobs < 1:
-        parser.error(f'--jobs must be at least 1, got {args.jobs}')
-    try:
-        args.seeds = list(dict.fromkeys(int(seed) for seed in args.seeds.split(',')))
-    except ValueError:
-        parser.error(f'--seeds takes integers separated by commas, got "{args.seeds}"')
     args.out_dir = args.out_dir or Path('outputs/quickstart_mvp' if args.teacher == 'mvp' else 'outputs/quickstart')
     return args
 
@@ -92,9 +79,8 @@ def summarise(plan, seconds, jobs, wall):
         seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
         for seed in plan.seeds
     }
-    device = torch.cuda.get_device_name() if pick_device() == 'cuda' else 'no GPU used'
     notes = [
-        f'{os.cpu_count()} CPU cores, {device}',
+        describe_machine(),
         f'the call that wrote this took {clock(wall)}, {jobs} step(s) at a time; steps done before it were skipped',
     ]
     for seed, models in per_seed.items():
@@ -113,22 +99,16 @@ def summarise(plan, seconds, jobs, wall):
 def main(argv=None):
     """Run the plan. Returns the exit status."""
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed quick start stops its step too
     os.chdir(Path(__file__).resolve().parent.parent)
     configs, synthetic = CONFIGS, SYNTHETIC
     if args.teacher == 'mvp':
         configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
     plan = Plan(configs, synthetic, PICTURES, args.out_dir, args.data_root, args.seeds)
-    jobs = args.jobs or (1 if pick_device() == 'cuda' else min(2, os.cpu_count() or 1))
+    jobs = args.jobs or default_jobs()
     start = time.monotonic()
-    try:
-        seconds = run_steps(plan.steps, jobs)
-    except StepFailedError as error:
-        print(f'\n{error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('\ninterrupted; start the same command again to resume', file=sys.stderr)
-        return 130
+    status, seconds = run_to_the_end(plan.steps, jobs)
+    if status:
+        return status
     print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start)}\n')
     print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
     return 0

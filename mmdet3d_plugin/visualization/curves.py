@@ -84,14 +84,17 @@ def panels(records):
     return {title: tuple(np.array(points, dtype=np.float64).T) for title, points in series.items()}
 
 
+def loss_terms(record):
+    """dict[str, float]: The losses of one training record by name, weighted as trained on, their sum ``loss`` too."""
+    return {key: float(value) for key, value in record.items() if re.search(r'(^|[._])loss(_|$)', key)}
+
+
 def _train_values(record):
     """Panel values of one training record."""
     values = {}
-    for key, value in record.items():
-        if not re.search(r'(^|[._])loss(_|$)', key):
-            continue
+    for key, value in loss_terms(record).items():
         title = next((title for title, pattern in LOSS_PANELS.items() if re.search(pattern, key)), key)
-        values[title] = values.get(title, 0.0) + float(value)
+        values[title] = values.get(title, 0.0) + value
     rate = record.get('lr')
     if rate is not None:
         values[LEARNING_RATE] = max(rate.values()) if isinstance(rate, dict) else rate
@@ -133,6 +136,11 @@ def draw_curves(runs, columns=3, panel_size=(4.2, 2.8), dpi=100):
         axis.set_axis_off()
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc='outside upper center', ncols=min(6, len(handles)), fontsize=9)
+    return to_rgb(figure)
+
+
+def to_rgb(figure):
+    """np.ndarray: A matplotlib figure as (H, W, 3) uint8 RGB, without any window."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -166,6 +166,13 @@ class TestSchedule:
         run_steps([counting_step(tmp_path, name, code=code) for name in ('one', 'two')], stream=io.StringIO())
         assert [(tmp_path / f'{name}.txt').read_text() for name in ('one', 'two')] == ['7', '7']
 
+    def test_finished_is_called_after_each_step_and_each_done_before(self, tmp_path):
+        steps = [counting_step(tmp_path, name) for name in ('one', 'two')]
+        run(steps[0])
+        done = []
+        run_steps(steps, stream=io.StringIO(), finished=lambda: done.append([step.is_done() for step in steps]))
+        assert done == [[True, False], [True, True]]
+
     def test_a_failure_stops_the_other_steps(self, tmp_path):
         long = counting_step(tmp_path, 'long', code='import time; time.sleep(60)')
         broken = counting_step(tmp_path, 'broken', code='raise SystemExit(3)')
@@ -315,7 +322,7 @@ class TestPlan:
         'name, value, unchanged',
         [
             ('mmdet3d_plugin.datasets.synthetic.config.GENERATOR_VERSION', 99, 0),
-            ('workflow.plan.SCHEMA', 'dualdistill-nuscenes/99', 1),
+            ('workflow.data_steps.SCHEMA', 'dualdistill-nuscenes/99', 1),
         ],
     )
     def test_generator_and_info_schema_are_part_of_the_data(

@@ -73,10 +73,10 @@ def table(per_seed):
     return rows
 
 
-def as_text(rows):
-    """Align rows for a console: text to the left, numbers to the right."""
+def as_text(rows, name='model'):
+    """Align rows for a console: columns up to ``name`` to the left, the numbers after it to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    left = rows[0].index('model')
+    left = rows[0].index(name)
     return '\n'.join(
         '  '.join(
             cell.ljust(width) if column <= left else cell.rjust(width)
@@ -143,9 +143,14 @@ def build_report(per_seed, seconds, pictures, curves, out_dir, notes=()):
 
 
 def write_text(path, text):
+    """Write a text file, see :func:`write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path, content):
     """Write a file through a temporary name, so that readers never see half of it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + '.tmp')
-    temporary.write_text(text)
+    temporary.write_bytes(content)
     os.replace(temporary, path)

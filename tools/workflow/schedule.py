@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 
-def run_steps(steps, jobs=1, stream=sys.stdout):
+def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
     """Run every step that is not done yet.
 
     Toy models gain little from a second thread but everything from a second core: side by side, each step gets its
@@ -17,6 +17,7 @@ def run_steps(steps, jobs=1, stream=sys.stdout):
             among them, before it.
         jobs (int): Steps that run at the same time, at most.
         stream (file): Console.
+        finished (Callable[[], None] | None): Called after each step, also after one that was done before.
 
     Returns:
         dict[str, float]: Step name -> seconds, in the order of ``steps``.
@@ -47,6 +48,8 @@ def run_steps(steps, jobs=1, stream=sys.stdout):
                 # a time limit, so that signals reach this thread on every platform
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     seconds[running.pop(future).name] = future.result()
+                    if finished is not None:
+                        finished()
         except BaseException:
             stop.set()
             raise
