@@ -120,7 +120,7 @@ class LSSViewTransform(BaseModule):
         return self.splat(logits.float().softmax(dim=2), context, cameras), logits
 
     def _deform(self, hidden):
-        """The depth net's last 3x3 convolution; in float32 for bfloat16, which mmcv's deformable one has no kernel for."""
+        """The depth net's 3x3 convolution; bfloat16 becomes float32, as mmcv's deformable one has no kernel for it."""
         if hidden.dtype != torch.bfloat16:
             return self.dcn(hidden)
         with torch.autocast(hidden.device.type, enabled=False):

@@ -11,7 +11,7 @@ from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import load_config
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of a model without cameras
-_SURE = -0.22  # logit of 0.445
+SURE = -0.22  # logit of 0.445
 
 
 def add_config_arguments(parser):
@@ -88,7 +88,7 @@ def make_teacher_sure(teacher, batch, cells):
         logits = preds['heatmap'].flatten()
         wanted = min(max(1, round(cells * len(preds['heatmap']) / len(predictions))), len(logits) - 1)
         between = logits.sort(descending=True).values[wanted - 1 : wanted + 1].mean()
-        task_head.heatmap[-1].bias.add_(_SURE - between)
+        task_head.heatmap[-1].bias.add_(SURE - between)
 
 
 def load_tested_model(args):

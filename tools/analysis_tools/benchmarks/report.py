@@ -11,7 +11,7 @@ import torch
 from mmdet3d_plugin.audit.wiring_table import columns
 from mmdet3d_plugin.datasets.infos.info_io import replace_when_done
 
-_TABLE = re.compile(r'(<!-- table (?P<file>[\w.-]+)/(?P<table>\w+) -->\n).*?(<!-- end of table -->)', re.S)
+TABLE_PLACE = re.compile(r'(<!-- table (?P<file>[\w.-]+)/(?P<table>\w+) -->\n).*?(<!-- end of table -->)', re.S)
 
 
 def machine(device):
@@ -78,7 +78,7 @@ def fill_document(document, paths):
         if report.get('tiny'):
             raise ValueError(f'{name}.json was made with --tiny: its numbers mean nothing, measure again without')
     text = document.read_text()
-    places = [match['file'] for match in _TABLE.finditer(text)]
+    places = [match['file'] for match in TABLE_PLACE.finditer(text)]
     homeless = [name for name in reports if name not in places]
     if homeless:
         raise ValueError(f'{document} has no comment <!-- table {homeless[0]}/... -->: rename the file or add a place')
@@ -93,7 +93,7 @@ def fill_document(document, paths):
         return f'{match[1]}\n{rows}\n\n{describe(report)}\n\n{match[4]}'
 
     with replace_when_done(document) as temporary:
-        temporary.write_text(_TABLE.sub(table, text))
+        temporary.write_text(TABLE_PLACE.sub(table, text))
     return sum(name in reports for name in places)
 
 
