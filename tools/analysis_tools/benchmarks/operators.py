@@ -100,6 +100,8 @@ def bev_pooling(rounds, device, sizes):
     times = paired_times('BEV pooling, plan and memory', runs, rounds, device)
     numbers.update({f'bev_pool.plan.{key}': value for key, value in summary(times['plan']).items()})
     rows.append(('plan (once a step), ms', f'{numbers["bev_pool.plan.median_ms"]:.2f}', *[''] * (len(_POOLS) - 1)))
+    differences = (f'{numbers[f"bev_pool.max_difference.{name}"]:.0e}' for name in _POOLS)
+    rows.append(('largest difference to sums in float64', *differences))
     speeds = _speeds(numbers, times['copy'], (depth, context, plan, grad), sizes)
     rows.append(('forward, GB/s', f'{speeds["bev_pool.forward_gb_per_s"]:.1f}', *[''] * (len(_POOLS) - 1)))
     rows.append(('copy of memory, GB/s', f'{speeds["copy_gb_per_s"]:.1f}', *[''] * (len(_POOLS) - 1)))
