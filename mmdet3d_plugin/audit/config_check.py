@@ -63,10 +63,25 @@ def _check_teacher(model_cfg):
         check_names(config)
         check_keywords(Config.fromfile(config).model, f'{config}: model')
     checkpoint = teacher.get('checkpoint')
-    if not checkpoint or osp.isfile(checkpoint):
+    if not checkpoint or not stand_in_for_teacher(model_cfg):
         return []
-    teacher.update(checkpoint=None, allow_random_weights=True)
     return [f'teacher checkpoint {checkpoint} is not there: its weights were not checked, random ones stand in']
+
+
+def stand_in_for_teacher(model_cfg):
+    """Let a distiller's config take random teacher weights when its checkpoint is not there.
+
+    Args:
+        model_cfg (dict): ``cfg.model`` of a distiller, changed in place.
+
+    Returns:
+        bool: whether the teacher has random weights.
+    """
+    checkpoint = model_cfg['teacher'].get('checkpoint')
+    if checkpoint and osp.isfile(checkpoint):
+        return False
+    model_cfg['teacher'].update(checkpoint=None, allow_random_weights=True)
+    return True
 
 
 def build_quietly(cfg):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+from helpers.bev_pool import GEOMETRIES, GRID, SHAPE, Z_RANGE, pool_and_gradients, random_inputs, random_locations
 from helpers.nuscenes_batch import RANGE, training_batch
 from torch import nn
 
@@ -13,46 +14,13 @@ from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
 from mmdet3d_plugin.ops.bev_pool.operators import sort_points
 from mmdet3d_plugin.ops.bev_pool.reference import bev_pool_reference
 
-GRID = BEVGrid(x_min=-8.0, y_min=-6.0, x_max=8.0, y_max=6.0, height=12, width=20)
-Z_RANGE = (-2.0, 2.0)
-SHAPE = (2, 3, 7, 5, 9)  # 45 pixels an image and 240 cells a sample: neither is a whole number of 16-wide tiles
-
 pytestmark = pytest.mark.usefixtures('cpp_operators')
 
 
-def _random(shape=SHAPE):
-    return (torch.rand(*shape, 3) - 0.5) * torch.tensor([20.0, 16.0, 6.0])
-
-
-GEOMETRIES = {
-    'random': _random,
-    'one_cell': lambda: torch.tensor([0.3, 0.3, 0.0]).expand(1, 6, 59, 16, 8, 3),
-    'none_inside': lambda: torch.full((*SHAPE, 3), 99.0),
-    'one_camera': lambda: _random((1, 1, *SHAPE[2:])),
-    'no_camera': lambda: _random((2, 0, *SHAPE[2:])),
-    'no_sample': lambda: _random((0, *SHAPE[1:])),
-    'no_depth': lambda: _random((2, 3, 0, 5, 9)),
-    'no_pixel': lambda: _random((2, 3, 7, 0, 9)),
-}
-
-
-def _inputs(shape, channels, dtype=torch.float32):
-    batch, cams, _, height, width = shape
-    depth = torch.randn(shape).softmax(dim=2) if shape[2] else torch.randn(shape)
-    return depth.to(dtype), torch.randn(batch, cams, channels, height, width).to(dtype)
-
-
-def _pool_and_gradients(pool, depth, context, plan):
-    depth, context = (tensor.detach().requires_grad_() for tensor in (depth, context))
-    out = pool(depth, context, plan)
-    weight = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view_as(out).to(out.dtype)
-    return [out.detach(), *torch.autograd.grad(out, (depth, context), weight)]
-
-
 def _assert_equals_reference(plan, channels, atol=1e-5):
-    inputs = _inputs(plan.frustum_shape, channels)
-    ours = _pool_and_gradients(bev_pool, *inputs, plan)
-    expected = _pool_and_gradients(bev_pool_reference, *(tensor.double() for tensor in inputs), plan)
+    inputs = random_inputs(plan.frustum_shape, channels)
+    ours = pool_and_gradients(bev_pool, *inputs, plan)
+    expected = pool_and_gradients(bev_pool_reference, *(tensor.double() for tensor in inputs), plan)
     for got, right in zip(ours, expected):
         assert got.dtype == torch.float32 and got.is_contiguous() and got.shape == right.shape
         torch.testing.assert_close(got.double(), right, rtol=1e-5, atol=atol)
@@ -77,22 +45,22 @@ def test_equals_the_reference_on_a_real_keyframe(real_root, tmp_path):
 @pytest.mark.parametrize('channels', [1, 9])
 def test_gradcheck(channels):
     shape = (2, 2, 3, 2, 4)
-    plan = BEVPoolPlan.from_geometry(_random(shape), GRID, Z_RANGE)
-    inputs = [tensor.double().requires_grad_() for tensor in _inputs(shape, channels)]
+    plan = BEVPoolPlan.from_geometry(random_locations(shape), GRID, Z_RANGE)
+    inputs = [tensor.double().requires_grad_() for tensor in random_inputs(shape, channels)]
     assert len(plan.cells) > 10
     assert torch.autograd.gradcheck(lambda depth, context: bev_pool(depth, context, plan), inputs)
 
 
 def test_twenty_runs_and_any_number_of_threads_agree_bit_for_bit():
     shape = (1, 6, 20, 16, 22)
-    plan = BEVPoolPlan.from_geometry(_random(shape), GRID, Z_RANGE)
-    inputs = _inputs(shape, 24)
-    first = _pool_and_gradients(bev_pool, *inputs, plan)
+    plan = BEVPoolPlan.from_geometry(random_locations(shape), GRID, Z_RANGE)
+    inputs = random_inputs(shape, 24)
+    first = pool_and_gradients(bev_pool, *inputs, plan)
     threads = torch.get_num_threads()
     try:
         for run in range(20):
             torch.set_num_threads(1 + run % 4)
-            again = _pool_and_gradients(bev_pool, *inputs, plan)
+            again = pool_and_gradients(bev_pool, *inputs, plan)
             assert all(torch.equal(a, b) for a, b in zip(first, again))
     finally:
         torch.set_num_threads(threads)
@@ -102,23 +70,23 @@ def test_twenty_runs_and_any_number_of_threads_agree_bit_for_bit():
     'depth_type, context_type', list(itertools.product([torch.float32, torch.float16, torch.bfloat16], repeat=2))
 )
 def test_mixed_precisions(depth_type, context_type):
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
-    depth, context = _inputs(SHAPE, 16)
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = random_inputs(SHAPE, 16)
     depth, context = depth.to(depth_type), context.to(context_type)
-    ours = _pool_and_gradients(bev_pool, depth, context, plan)
-    expected = _pool_and_gradients(bev_pool_reference, depth, context, plan)
+    ours = pool_and_gradients(bev_pool, depth, context, plan)
+    expected = pool_and_gradients(bev_pool_reference, depth, context, plan)
     for got, right in zip(ours, expected):
         assert got.dtype == right.dtype
         torch.testing.assert_close(got, right)
 
 
 def test_inputs_and_gradients_in_any_memory_layout():
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
-    depth, context = _inputs(SHAPE, 12)
-    expected = _pool_and_gradients(bev_pool, depth, context, plan)
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = random_inputs(SHAPE, 12)
+    expected = pool_and_gradients(bev_pool, depth, context, plan)
     strided = [tensor.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3) for tensor in (depth, context)]
     assert not any(tensor.is_contiguous() for tensor in strided)
-    for got, right in zip(_pool_and_gradients(bev_pool, *strided, plan), expected):
+    for got, right in zip(pool_and_gradients(bev_pool, *strided, plan), expected):
         assert torch.equal(got, right)
     depth.requires_grad_()
     bev_pool(depth, context, plan).sum().backward()  # the gradient of a sum is expanded, with strides of 0
@@ -128,7 +96,7 @@ def test_inputs_and_gradients_in_any_memory_layout():
 
 
 def test_sorting_equals_torch():
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
     expected = sort_points(plan.point_cells, GRID.height * GRID.width)
     ours = torch.ops.dualdistill.bev_pool_sort(plan.point_cells, GRID.height * GRID.width)
     for got, right in zip(ours, expected):
@@ -136,16 +104,16 @@ def test_sorting_equals_torch():
 
 
 def test_second_derivatives_are_refused():
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
-    depth, context = (tensor.requires_grad_() for tensor in _inputs(SHAPE, 4))
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = (tensor.requires_grad_() for tensor in random_inputs(SHAPE, 4))
     (grad,) = torch.autograd.grad(bev_pool(depth, context, plan).square().sum(), depth, create_graph=True)
     with pytest.raises(RuntimeError, match='bev_pool has no second derivatives'):
         grad.sum().backward()
 
 
 def test_wrong_index_tensors_are_refused():
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
-    depth, context = _inputs(SHAPE, 4)
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = random_inputs(SHAPE, 4)
     with pytest.raises(RuntimeError, match='cell_starts must be 481 contiguous int32 values, got 480'):
         torch.ops.dualdistill.bev_pool(
             depth, context, plan.points, plan.pixels, plan.cell_starts[1:], plan.point_cells, *plan.bev_size
@@ -158,16 +126,16 @@ class _LiftSplat(nn.Module):
 
 
 def test_operators_pass_torchs_own_checks():
-    plan = BEVPoolPlan.from_geometry(_random(), GRID, Z_RANGE)
-    depth, context = (tensor.requires_grad_() for tensor in _inputs(SHAPE, 4))
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = (tensor.requires_grad_() for tensor in random_inputs(SHAPE, 4))
     arguments = (depth, context, plan.points, plan.pixels, plan.cell_starts, plan.point_cells, *plan.bev_size)
     torch.library.opcheck(torch.ops.dualdistill.bev_pool.default, arguments)
     torch.library.opcheck(torch.ops.dualdistill.bev_pool_sort.default, (plan.point_cells, GRID.height * GRID.width))
 
 
 def test_compile_and_export_see_whole_graphs():
-    locations = _random()
-    depth, context = (tensor.requires_grad_() for tensor in _inputs(SHAPE, 4))
+    locations = random_locations()
+    depth, context = (tensor.requires_grad_() for tensor in random_inputs(SHAPE, 4))
     expected = _LiftSplat()(depth, context, locations)
     expected_grads = torch.autograd.grad(expected.square().sum(), (depth, context))
     compiled = torch.compile(_LiftSplat(), backend='aot_eager', fullgraph=True)(depth, context, locations)
@@ -180,8 +148,8 @@ def test_compile_and_export_see_whole_graphs():
 
 
 def test_shapes_without_data():
-    depth, context = (tensor.to('meta') for tensor in _inputs(SHAPE, 4, torch.bfloat16))
-    plan = BEVPoolPlan.from_geometry(_random().to('meta'), GRID, Z_RANGE)
+    depth, context = (tensor.to('meta') for tensor in random_inputs(SHAPE, 4, torch.bfloat16))
+    plan = BEVPoolPlan.from_geometry(random_locations().to('meta'), GRID, Z_RANGE)
     out = bev_pool(depth, context, plan)
     assert out.device.type == 'meta' and out.shape == (2, 4, 12, 20) and out.dtype == torch.float32
 

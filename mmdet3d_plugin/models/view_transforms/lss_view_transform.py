@@ -114,10 +114,17 @@ class LSSViewTransform(BaseModule):
             )
         pixels = feature.flatten(0, 1)
         gated = self.se(pixels, cameras.flat_numbers().flatten(0, 1))
-        logits = self.depthnet(self.dcn(self.extra_depthnet(gated)[-1]))
+        logits = self.depthnet(self._deform(self.extra_depthnet(gated)[-1]))
         logits = logits.unflatten(0, feature.shape[:2])
         context = self.featnet(pixels).unflatten(0, feature.shape[:2])
         return self.splat(logits.float().softmax(dim=2), context, cameras), logits
+
+    def _deform(self, hidden):
+        """The depth net's 3x3 convolution; bfloat16 becomes float32, as mmcv's deformable one has no kernel for it."""
+        if hidden.dtype != torch.bfloat16:
+            return self.dcn(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            return self.dcn(hidden.float())
 
     def splat(self, depth_prob, context, cameras):
         """depth_prob (B, N, D, h, w), context (B, N, C, h, w) -> BEV map (B, C, H, W), float32."""

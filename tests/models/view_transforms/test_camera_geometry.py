@@ -1,7 +1,8 @@
 import pytest
 import torch
-from helpers.batch import make_batch, project
+from helpers.batch import make_batch
 
+from mmdet3d_plugin.datasets.synthetic.random_batch import project
 from mmdet3d_plugin.models.view_transforms.geometry import (
     CameraGeometry,
     build_frustum,

@@ -47,6 +47,17 @@ def test_gradients_reach_every_parameter():
     assert view.featnet.weight.grad.any() and view.se.input_conv.weight.grad.any() and view.se.fc[1].weight.grad.any()
 
 
+def test_bfloat16_autocast_with_a_deformable_convolution():
+    view, feature, cameras = _build(), torch.randn(2, 6, 6, 4, 11), _cameras(make_batch())
+    expected, expected_logits = view(feature, cameras)
+    with torch.autocast('cpu', torch.bfloat16):
+        bev, logits = view(feature, cameras)
+    torch.testing.assert_close(logits.float(), expected_logits, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(bev, expected, rtol=0.05, atol=0.05 * expected.abs().max().item())
+    bev.square().sum().backward()
+    assert view.dcn[0].weight.grad.isfinite().all() and view.dcn[0].weight.grad.any()
+
+
 def test_depth_net_parts_keep_their_released_names():
     tops = {name.split('.')[0] for name in _build().state_dict()}
     assert tops == {'se', 'extra_depthnet', 'dcn', 'depthnet', 'featnet'}

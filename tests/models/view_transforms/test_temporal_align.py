@@ -1,7 +1,7 @@
 import pytest
 import torch
-from helpers.batch import planar_motion
 
+from mmdet3d_plugin.datasets.synthetic.random_batch import planar_motion
 from mmdet3d_plugin.models.bev_features import BEVGrid
 from mmdet3d_plugin.models.view_transforms.temporal_align import align_bev
 
