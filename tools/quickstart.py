@@ -26,7 +26,7 @@ from workflow.report import as_text, build_report, build_results, newest, read_m
 SYNTHETIC = {
     'version': 'v1.0-trainval',
     'seed': 0,
-    'scenes': 96,
+    'scenes': 230,
     'val-scenes': 30,
     'keyframes': 3,
     'image-size': (240, 135),

@@ -34,7 +34,7 @@ model = dict(
         depth_channels=48,
         depth_blocks=1,
         depth_conv_cfg=None,
-        loss_depth_weight=20.0,
+        loss_depth_weight=60.0,
     ),
     pre_process_net=dict(in_channels=32, channels=(32,), num_blocks=(1,)),
     img_bev_encoder_backbone=dict(in_channels=64, channels=(32, 64, 96), num_blocks=(1, 1, 1)),
@@ -84,11 +84,17 @@ data = dict(
     test=dict(_delete_=True, **val),
 )
 
-optimizer = dict(lr=3e-3)
+optimizer = dict(lr=3e-3, fused=True)
 lr_config = dict(
-    _delete_=True, policy='CosineAnnealing', warmup='linear', warmup_iters=100, warmup_ratio=0.1, min_lr_ratio=1e-2
+    _delete_=True,
+    policy='CosineAnnealing',
+    by_epoch=False,
+    warmup='linear',
+    warmup_iters=100,
+    warmup_ratio=0.1,
+    min_lr_ratio=1e-2,
 )
-runner = dict(max_epochs=12)
+runner = dict(max_epochs=4)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100)
 log_config = dict(interval=10)

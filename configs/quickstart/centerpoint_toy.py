@@ -73,8 +73,8 @@ data = dict(
     test=dict(_delete_=True, **val),
 )
 
-optimizer = dict(lr=5e-4)
-runner = dict(max_epochs=9)
+optimizer = dict(lr=5e-4, fused=True)
+runner = dict(max_epochs=5)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100)
 log_config = dict(interval=10)

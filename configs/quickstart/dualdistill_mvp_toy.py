@@ -7,7 +7,7 @@ _base_ = './dualdistill_toy.py'
 data_root = 'data/quickstart_mvp/'
 
 model = dict(
-    teacher=dict(config='configs/quickstart/mvp_toy.py', checkpoint='outputs/quickstart_mvp/teacher/epoch_9.pth')
+    teacher=dict(config='configs/quickstart/mvp_toy.py', checkpoint='outputs/quickstart_mvp/teacher/epoch_5.pth')
 )
 
 train_pipeline = camera_4d_pipelines(

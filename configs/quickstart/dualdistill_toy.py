@@ -14,7 +14,7 @@ model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
-    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_9.pth'),
+    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_5.pth'),
     levels=dict(
         backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
@@ -28,6 +28,7 @@ model = dict(
         loss_weight=0.25,
     ),
     inherit_head=True,
+    warmup_iters=100,
 )
 
 train_pipeline = camera_4d_pipelines(
