@@ -45,8 +45,10 @@ def test_a_resumed_distillation_repeats_the_uninterrupted_one(
     train(config['teacher'], '--work-dir', teacher, '--no-validate', '--cfg-options', *options('teacher'),
           'runner.max_epochs=1')  # fmt: skip
 
+    # rates by epoch: the run of one epoch below then has those of the longer run's first epoch
     words = ['--no-validate', '--cfg-options', *options('distilled'), f'model.teacher.checkpoint={teacher}/epoch_1.pth',
-             'model.student.img_backbone.base_channels=8', 'model.student.img_neck.in_channels=[16,32]']  # fmt: skip
+             'model.student.img_backbone.base_channels=8', 'model.student.img_neck.in_channels=[16,32]',
+             'lr_config.by_epoch=True']  # fmt: skip
     whole = train(config['distilled'], '--work-dir', tmp_path / 'whole', *words)
     train(config['distilled'], '--work-dir', tmp_path / 'half', *words, 'runner.max_epochs=1')
     resumed = train(config['distilled'], '--work-dir', tmp_path / 'half', '--auto-resume', *words)

@@ -122,6 +122,7 @@ def losses_of(path, folder):
     """Every named loss term of a config, {name: float}."""
     cfg = tiny_config(path, folder)
     model = make_model(cfg)
+    model.set_iteration(model.warmup_iters)  # the weights after the warm-up, those of the config
     losses = model.forward_train(**tiny_batch(cfg, model))
     return {name: float(value.detach()) for name, value in losses.items()}
 

@@ -16,5 +16,6 @@ NAMES = (
 # Mean LiDAR return (0-255) of each material at normal incidence. On the road the fine shape of a vehicle tells a LiDAR
 # what it is; objects of a few prisms have none, so here the materials of different classes reflect differently.
 INTENSITY = np.array(
-    [10, 40, 40, 45, 45, 95, 95, 20, 145, 200, 245, 235, 240, 150, 245, 90, 170, 40, 22, 26, 18, 12, 12], dtype=np.float64
+    [10, 40, 40, 45, 45, 95, 95, 20, 145, 200, 245, 235, 240, 150, 245, 90, 170, 40, 22, 26, 18, 12, 12],
+    dtype=np.float64,
 )

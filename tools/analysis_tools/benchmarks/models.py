@@ -68,6 +68,7 @@ def load_distiller(args):
     random_teacher = stand_in_for_teacher(cfg.model)
     model, _ = build_quietly(cfg)
     model.init_weights()
+    model.set_iteration(model.warmup_iters)  # as after the warm-up
     return cfg, model.to(args.device).train(), random_teacher
 
 
