@@ -59,11 +59,13 @@ def test_one_convolution_where_every_branch_is_one(num_convs, calls, monkeypatch
     assert len(seen) == calls
 
 
-def test_a_foreign_task_head_is_called_as_it_is():
+def test_a_foreign_task_head_keeps_all_from_being_joined():
     class Doubled(nn.Module):
         def forward(self, feature):
             return dict(heatmap=feature * 2)
 
-    feature = torch.randn(1, 2, 3, 3)
-    (output,) = run_task_heads([Doubled()], feature)
-    assert torch.equal(output['heatmap'], feature * 2)
+    plain = head_with(1, 1).task_heads[0]
+    feature = torch.randn(1, WIDTH, 3, 3, dtype=torch.double)
+    ours, foreign = run_task_heads([plain, Doubled()], feature)
+    assert torch.equal(ours['heatmap'], plain(feature)['heatmap']) and set(ours) == set(plain.heads)
+    assert torch.equal(foreign['heatmap'], feature * 2)

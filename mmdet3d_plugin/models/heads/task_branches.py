@@ -19,9 +19,11 @@ def run_task_heads(task_heads, feature):
     Returns:
         list[dict]: per task, branch name -> (B, c, H, W).
     """
-    names = [(task, name) for task, head in enumerate(task_heads) for name in getattr(head, 'heads', ())]
-    branches = [_only_convolution(task_heads[task], name) for task, name in names]
-    if len(branches) < 2 or None in branches or len({_geometry(conv) for conv in branches}) > 1:
+    if not all(type(head) is SeparateHead for head in task_heads):
+        return [head(feature) for head in task_heads]
+    names = [(task, name) for task, head in enumerate(task_heads) for name in head.heads]
+    branches = [_only_convolution(getattr(task_heads[task], name)) for task, name in names]
+    if None in branches or len({_geometry(conv) for conv in branches}) > 1:
         return [head(feature) for head in task_heads]
     weight = torch.cat([conv.weight for conv in branches])
     bias = torch.cat([conv.bias for conv in branches])
@@ -33,12 +35,12 @@ def run_task_heads(task_heads, feature):
     return outputs
 
 
-def _only_convolution(head, name):
-    """The nn.Conv2d that is the whole branch, or None."""
-    branch = getattr(head, name)
-    plain = type(head) is SeparateHead and len(branch) == 1 and type(branch[0]) is nn.Conv2d
-    return branch[0] if plain and branch[0].groups == 1 and branch[0].bias is not None else None
+def _only_convolution(branch):
+    """The plain nn.Conv2d that is the whole branch, or None."""
+    conv = branch[0] if len(branch) == 1 else None
+    plain = type(conv) is nn.Conv2d and conv.groups == 1 and conv.bias is not None and conv.padding_mode == 'zeros'
+    return conv if plain else None
 
 
 def _geometry(conv):
-    return conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.padding_mode
+    return conv.kernel_size, conv.stride, conv.padding, conv.dilation
