@@ -49,7 +49,8 @@ BROKEN = {
     'teacher_config': ("model = dict(teacher=dict(config='configs/none.py'))", "config 'configs/none.py' not found"),
     'teacher_key': ('model = dict(teacher=dict(chekpoint=1))', "model: .*unexpected keyword argument 'chekpoint'"),
     'teacher_range': (
-        "model = dict(teacher=dict(config='configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py'))",
+        "model = dict(teacher=dict(config='configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py', "
+        "checkpoint='outputs/none/epoch_1.pth'))",
         'student covers point_cloud_range .*teacher .*51.2',
     ),
     'section_nobody_reads': (
