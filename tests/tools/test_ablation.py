@@ -235,7 +235,11 @@ class TestRuns:
         assert gain['mAP']['per_seed'] == pytest.approx({'0': 0.05, '1': 0.01}) and gain['mAP']['sign'] == '+'
         assert gain['NDS']['mean'] == pytest.approx(0.045) and gain['NDS']['sign'] == 'mixed'
         report = (tmp_path / 'out' / 'report.md').read_text()
-        assert '+0.030 ± 0.028 | +' in report and '200 training and 30 validation scenes' in report
+        scenes, held_out = ablation.SYNTHETIC['scenes'], ablation.SYNTHETIC['val-scenes']
+        assert (
+            '+0.030 ± 0.028 | +' in report
+            and f'{scenes - held_out} training and {held_out} validation scenes' in report
+        )
         assert cv2.imread(str(tmp_path / 'out' / 'scores.png')).shape[2] == 3
         assert not list((tmp_path / 'out').glob('*.tmp'))
         assert '+0.030 ± 0.028' in capsys.readouterr().out

@@ -25,7 +25,6 @@ def run(tool, tmp_path, monkeypatch, repo_root):
     return call
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('device', DEVICES)
 def test_ops(run, device):
     report = run('ops', '--tiny', '--rounds', '2', '--threads', torch.get_num_threads(), '--device', device)
@@ -41,7 +40,6 @@ def test_ops(run, device):
     assert list(report['tables']) == ['bev_pooling', 'regions', 'projection_order']
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('device', DEVICES)
 def test_step(run, tool, shrunk_config, device):
     words = ['--rounds', '2', '--precision', 'fp32', 'bf16', '--teacher-cells', '12', '--device', device]
@@ -86,7 +84,6 @@ def test_inference(run, shrunk_config, device):
     assert report['inference.weights_mib'] > 0 and len(report['tables']['inference']) == 3
 
 
-@pytest.mark.slow
 def test_data(run, tiny_nuscenes, tmp_path):
     ann_file = write_infos(load_tables(tiny_nuscenes), tmp_path)
     options = [f'data.train.ann_file={ann_file}', f'data.train.data_root={tiny_nuscenes}']

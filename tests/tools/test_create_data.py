@@ -77,7 +77,7 @@ def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
 
 
 def test_object_databases(virtual_nuscenes, tiny_nuscenes, tmp_path, convert):
-    options = ('--version', 'v1.0-mini', '--out-dir', tmp_path, '--num-sweeps', 2, '--workers', 1)
+    options = ('--version', 'v1.0-mini', '--out-dir', tmp_path, '--num-sweeps', 2, '--workers', 2)
     printed, error = convert('--root-path', virtual_nuscenes, *options, '--gt-database', '--virtual')
     assert error is None
     assert 'objects (car ' in printed and 'boxes without a point left out' in printed

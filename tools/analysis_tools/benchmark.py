@@ -11,7 +11,6 @@ ratios are medians over rounds. Only ``data`` needs a data set. How to read the 
 """
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported b
 
 # isort: split
 from benchmarks import inference, operators, pipeline, step
-from benchmarks.report import fill_document, machine, save, show
+from benchmarks.report import fill_document, measure_and_report
 
 SUBJECTS = dict(ops=operators, step=step, data=pipeline, inference=inference)
 ROUNDS = dict(ops=11, step=3, inference=11)
@@ -57,16 +56,10 @@ def main(argv=None):
     if args.subject == 'tables':
         print(f'{fill_document(args.into, args.files)} table(s) written into {args.into}')
         return
-    logging.getLogger('mmcv').setLevel(logging.WARNING)  # it tells how every layer was initialised
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    where = machine(args.device)
-    numbers, tables = SUBJECTS[args.subject].measure(args)
-    report = dict(command=' '.join(['benchmark.py', *argv]), machine=where, **numbers, tables=tables)
-    show(report)
-    if args.out:
-        save(report, args.out)
+    measure_and_report('benchmark.py', argv, args, SUBJECTS[args.subject].measure)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@ normalisation, activations, interpolation, pooling, voxelisation and the aligner
 """
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported b
 
 # isort: split
 from benchmarks.models import add_model_arguments, load_distiller, load_tested_model, made_up_batch
-from benchmarks.report import machine, save, show
+from benchmarks.report import measure_and_report
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
 
 from mmdet3d_plugin.engine import load_config
@@ -83,20 +82,19 @@ def describe(args):
     return rows
 
 
-def main(argv=None):
-    """Print the table."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parse_args(argv)
-    logging.getLogger('mmcv').setLevel(logging.WARNING)  # it tells how every layer was initialised
-    where = machine(args.device)
+def measure(args):
+    """(numbers by name, e.g. 'student: all.macs'; a table with a row per part)."""
     rows = describe(args)
     table = [('part', 'parameters, M', 'multiply-adds, G')]
     table += [(part, f'{number / 1e6:.3f}', f'{macs / 1e9:.2f}') for part, number, macs in rows]
     numbers = {f'{part}.{key}': value for part, *pair in rows for key, value in zip(('parameters', 'macs'), pair)}
-    report = dict(command=' '.join(['get_flops.py', *argv]), machine=where, **numbers, tables=dict(flops=table))
-    show(report)
-    if args.out:
-        save(report, args.out)
+    return numbers, dict(flops=table)
+
+
+def main(argv=None):
+    """Print the table."""
+    argv = sys.argv[1:] if argv is None else argv
+    measure_and_report('get_flops.py', argv, parse_args(argv), measure)
 
 
 if __name__ == '__main__':

@@ -65,7 +65,8 @@ def run_to_the_end(steps, jobs, finished=None):
     Returns:
         tuple[int, dict[str, float]]: Exit status and, when it is 0, step name -> seconds.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed workflow stops its steps too
+    # a killed workflow stops its steps too; whoever called gets the old handler back, as forked processes inherit it
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0, run_steps(steps, jobs, finished=finished)
     except StepFailedError as error:
@@ -74,3 +75,5 @@ def run_to_the_end(steps, jobs, finished=None):
     except KeyboardInterrupt:
         print('\ninterrupted; start the same command again to resume', file=sys.stderr)
         return 130, {}
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -9,9 +9,10 @@ from mmdet3d_plugin.audit.config_check import build_quietly, stand_in_for_teache
 from mmdet3d_plugin.datasets.synthetic.random_batch import make_batch
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import load_config
+from mmdet3d_plugin.models.heads.center_decode import logit_threshold
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of a model without cameras
-SURE = -0.22  # logit of 0.445
+SURE = logit_threshold(0.1, temperature=0.1)  # from here on the response loss takes a peak for an object
 
 
 def add_config_arguments(parser):
@@ -81,7 +82,7 @@ def make_teacher_sure(teacher, batch, cells):
     Args:
         teacher (FrozenTeacher): the biases of its heatmaps are changed.
         batch (dict): collated batch that it is going to see.
-        cells (int): (cell, class) pairs a sample whose score exceeds 0.445, the response loss's threshold.
+        cells (int): (cell, class) pairs a sample whose logit exceeds :data:`SURE`, a score of 0.445.
     """
     head = teacher.pts_bbox_head
     predictions = teacher.respond(teacher.extract_bev(batch).neck)

@@ -1,6 +1,7 @@
 """What a run leaves: numbers by name and tables of text, in one JSON file; the tables also go into documents."""
 
 import json
+import logging
 import os
 import platform
 import re
@@ -32,6 +33,24 @@ def _processor():
     found = re.search(r'^model name\s*:\s*(.+)$', info.read_text(), re.M) if info.is_file() else None
     name = found.group(1) if found else platform.machine()
     return f'{name} ({torch.backends.cpu.get_cpu_capability()})'
+
+
+def measure_and_report(program, argv, args, measure):
+    """Measure, print the tables, and write them with the numbers to ``args.out`` where one is given.
+
+    Args:
+        program (str): what the command is called in the report.
+        argv (list[str]): its arguments.
+        args (argparse.Namespace): the same, parsed; with ``device`` and ``out``.
+        measure (Callable): args -> (numbers by name, tables by name: rows of cells, header first).
+    """
+    logging.getLogger('mmcv').setLevel(logging.WARNING)  # it tells how every layer was initialised
+    where = machine(args.device)  # before: the load that is reported is not the measurement's own
+    numbers, tables = measure(args)
+    report = dict(command=' '.join([program, *argv]), machine=where, **numbers, tables=tables)
+    show(report)
+    if args.out:
+        save(report, args.out)
 
 
 def describe(report):
