@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tools'))
 
 import quickstart  # noqa: E402
+from workflow.cli import run_to_the_end  # noqa: E402
 from workflow.plan import Plan  # noqa: E402
 from workflow.progress import clock, progress_line, read_progress, tail  # noqa: E402
 from workflow.relocate import relocate  # noqa: E402
@@ -186,6 +188,22 @@ class TestSchedule:
         stop.set()
         with pytest.raises(StepStoppedError):
             counting_step(tmp_path, code='import time; time.sleep(60)').run(stream=io.StringIO(), stop=stop)
+
+
+class TestRunToTheEnd:
+    def test_a_kill_interrupts_and_the_callers_handler_comes_back(self, capsys, tmp_path):
+        def terminated(number, frame):
+            raise AssertionError('the handler of the caller was called')
+
+        command = ('python', '-c', f'import os, signal, time; os.kill({os.getpid()}, signal.SIGTERM); time.sleep(60)')
+        step = Step('a', 'A', command, tmp_path / 'a.json', tmp_path / 'a.log')
+        before = signal.signal(signal.SIGTERM, terminated)
+        try:
+            assert run_to_the_end([step], jobs=1) == (130, {})
+            assert signal.getsignal(signal.SIGTERM) is terminated
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert 'interrupted' in capsys.readouterr().err
 
 
 class TestProgress:
