@@ -95,7 +95,7 @@ def bev_pooling(rounds, device, sizes):
         rows += variant_rows(numbers, 'bev_pool', label, _POOLS)
         peaks = {name: peak_extra_mib(function, device) for name, function in runs.items()}
         numbers.update({f'bev_pool.{label}_peak_extra_mib.{name}': peak for name, peak in peaks.items()})
-        rows.append((f'{label.replace("_", " + ")}, extra MiB', *(f'{peak:.1f}' for peak in peaks.values())))
+        rows.append((f'{label.replace("_", " + ")}, extra MiB', *(f'{peak:.4g}' for peak in peaks.values())))
     runs = dict(plan=make_plan, copy=_copy(device, sizes))
     times = paired_times('BEV pooling, plan and memory', runs, rounds, device)
     numbers.update({f'bev_pool.plan.{key}': value for key, value in summary(times['plan']).items()})
