@@ -32,7 +32,10 @@ from mmdet3d_plugin.engine import pick_device
 
 @dataclass(frozen=True)
 class Size:
-    """Configs by name, the generator's flags, and where data and results lie unless the user says otherwise."""
+    """Configs by name, the generator's flags, and where data and results lie unless the user says otherwise.
+
+    ``evaluate_on``: data root and flags of a set only to evaluate on, None for the validation split of the data.
+    """
 
     configs: dict
     synthetic: dict
@@ -40,15 +43,17 @@ class Size:
     out_dir: Path
     database: bool = False
     options: tuple = ()
+    evaluate_on: tuple = None
 
 
 NAMES = ('baseline', 'distillbev', 'dualdistill', 'aoa_off', 'crd_off', 'single_level', 'uniform_weights')
-# the quick start's data, which are not made twice
+# the quick start's data, which are not made twice, but more scenes to evaluate on: configs differ by little
 TOY = Size(
     configs={name: f'configs/ablation/{name}.py' for name in NAMES},
     synthetic=SYNTHETIC,
     data_root=Path('data/quickstart'),
     out_dir=Path('outputs/ablation'),
+    evaluate_on=(Path('data/ablation_evaluation'), {**SYNTHETIC, 'seed': 1, 'scenes': 101, 'val-scenes': 100}),
 )
 R50 = 'configs/lidar2camera_bev_distillation'
 FULL = Size(
@@ -108,20 +113,24 @@ class Ablation:
         self.plan = Plan(
             with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
+            evaluate_on=None if args.data_root else size.evaluate_on,
         )  # fmt: skip
         names = [name for name in wanted if name in self.plan.configs]
         if any(has_teacher(self.plan, name) for name in names):
             names.insert(0, TEACHER)
         self.runs = {(name, seed): self.plan.runs[seed][name] for seed in args.seeds for name in names}
-        synthetic = settings_of(['--out-dir', 'unused', *map(str, as_flags(size.synthetic))]).manifest()['settings']
+        _, evaluation = size.evaluate_on if self.plan.eval_data_steps else (None, size.synthetic)
         self.setting = {
-            'machine': describe_machine(), 'data_root': self.plan.data_root.as_posix(), 'synthetic': synthetic,
-        }  # fmt: skip
+            'machine': describe_machine(),
+            'training': describe_data(self.plan.data_root, size.synthetic),
+            'evaluation': describe_data(self.plan.eval_root, evaluation),
+        }
 
     @property
     def steps(self):
         """list[Step]: What this call has to do, seed by seed."""
-        return [*self.plan.data_steps, *(step for pair in self.runs.values() for step in pair)]
+        data = [*self.plan.data_steps, *self.plan.eval_data_steps]
+        return [*data, *(step for pair in self.runs.values() for step in pair)]
 
     def update(self):
         """Write the files when another run is finished, and say how many are."""
@@ -142,6 +151,12 @@ class Ablation:
             if (row['config'], row['seed']) not in here:
                 print(f'{row["config"]} seed {row["seed"]} leaves the table: its files are gone or settings changed')
         self.earlier = []
+
+
+def describe_data(root, flags):
+    """dict: ``data_root`` and the generator's ``settings``, for the report."""
+    settings = settings_of(['--out-dir', 'unused', *map(str, as_flags(flags))]).manifest()['settings']
+    return {'data_root': root.as_posix(), 'settings': settings}
 
 
 def main(argv=None):

@@ -20,7 +20,8 @@ from workflow.ablation_runs import read_rows, time_left  # noqa: E402
 from workflow.ablation_summary import sign, spread, summarise  # noqa: E402
 from workflow.commands import as_flags, command_step  # noqa: E402
 
-SETTING = {'machine': 'a machine', 'data_root': 'data/x', 'synthetic': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
+DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
+SETTING = {'machine': 'a machine', 'training': DATA, 'evaluation': {**DATA, 'data_root': 'data/y'}}
 
 # In place of the tools: leaves what they leave, with scores out of scores.json by folder, and notes every call.
 STUB = """
@@ -102,7 +103,8 @@ class TestTables:
         ]
         report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
         assert '| dualdistill | 4 | 0.250 | 0.500 |  |  | 1:00 |' in report
-        assert '6 training and 2 validation scenes of 3 keyframes' in report and 'gain' not in report
+        assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
+        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report
 
     def test_of_several(self):
         table = summary_table(summarise(TestSummary.ROWS))
@@ -236,10 +238,8 @@ class TestRuns:
         assert gain['NDS']['mean'] == pytest.approx(0.045) and gain['NDS']['sign'] == 'mixed'
         report = (tmp_path / 'out' / 'report.md').read_text()
         scenes, held_out = ablation.SYNTHETIC['scenes'], ablation.SYNTHETIC['val-scenes']
-        assert (
-            '+0.030 ± 0.028 | +' in report
-            and f'{scenes - held_out} training and {held_out} validation scenes' in report
-        )
+        assert '+0.030 ± 0.028 | +' in report
+        assert f'trained on {scenes - held_out} scenes' in report and f'evaluated on {held_out} scenes' in report
         assert cv2.imread(str(tmp_path / 'out' / 'scores.png')).shape[2] == 3
         assert not list((tmp_path / 'out').glob('*.tmp'))
         assert '+0.030 ± 0.028' in capsys.readouterr().out

@@ -258,9 +258,9 @@ def configs(tmp_path):
     return files
 
 
-def make_plan(configs, tmp_path, data_root=None, seeds=(0,), synthetic=None):
+def make_plan(configs, tmp_path, data_root=None, seeds=(0,), synthetic=None, **kwargs):
     synthetic = synthetic or {'version': 'v1.0-mini', 'scenes': 3}
-    return Plan(configs, synthetic, {'num': 2}, tmp_path / 'out', data_root, list(seeds))
+    return Plan(configs, synthetic, {'num': 2}, tmp_path / 'out', data_root, list(seeds), **kwargs)
 
 
 class TestPlan:
@@ -317,6 +317,21 @@ class TestPlan:
         for step in plan.runs[0]['student']:
             assert f'data.val.ann_file={tmp_path}/data/val.pkl' in step.command
         assert plan.steps[0].marker == tmp_path / '.data-made-by' / 'steps' / 'synthetic_data.json'
+
+    def test_a_set_of_its_own_to_evaluate_on(self, configs, tmp_path):
+        synthetic = {'version': 'v1.0-mini', 'scenes': 3}
+        plain = make_plan(configs, tmp_path)
+        plan = make_plan(configs, tmp_path, evaluate_on=(tmp_path / 'more', {**synthetic, 'scenes': 9}))
+        names = [step.name for step in plan.steps]
+        assert len(set(names)) == len(names) == len(plain.steps) + 3
+        assert names[3:6] == ['eval_synthetic_data', 'eval_create_data', 'eval_prepare_4d']
+        assert {'--overwrite', f'{tmp_path}/more', '9'} <= set(plan.steps[3].command)
+        train, evaluate = plan.runs[0]['dualdistill']
+        # trainings know nothing of it: those made without such a set stay valid
+        assert train.fingerprint == plain.runs[0]['dualdistill'][0].fingerprint
+        assert f'data.val.ann_file={tmp_path}/more/val.pkl' in evaluate.command
+        assert f'model.teacher.checkpoint={plan.checkpoint("teacher", 0)}' in evaluate.command
+        assert plan.steps[5] in evaluate.after and plan.steps[5] not in train.after
 
     def test_only_the_quick_starts_own_data_are_replaced(self, configs, tmp_path):
         synthetic = {'version': 'v1.0-mini', 'image-size': (80, 60)}

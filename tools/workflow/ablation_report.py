@@ -18,7 +18,8 @@ def write_files(out_dir, rows, setting):
     Args:
         out_dir (Path): Their folder.
         rows (list[dict]): See :func:`finished_rows`; at least one.
-        setting (dict): ``machine`` (str), ``data_root`` (str) and ``synthetic`` (the generator's settings).
+        setting (dict): ``machine`` (str); ``training`` and ``evaluation``, each with ``data_root`` (str) and
+            ``settings`` (of the generator).
     """
     results = {'runs': rows, 'summary': summarise(rows), 'setting': setting}
     encoded, picture = cv2.imencode('.png', draw_seed_scores(rows, SCORES)[..., ::-1])
@@ -68,7 +69,7 @@ def runs_table(rows):
 def build_report(results):
     """str: Markdown with both tables, the plot and what is needed to judge them."""
     rows, summary, setting = results['runs'], results['summary'], results['setting']
-    data = setting['synthetic']
+    training, evaluation = setting['training'], setting['evaluation']
     teachers = {row['seed']: row['teacher']['seconds'] for row in rows if row['teacher'] is not None}
     seconds = sum(row['seconds'] for row in rows) + sum(teachers.values())
     lines = [
@@ -77,8 +78,8 @@ def build_report(results):
         'Models trained on the same generated data and scored by the nuScenes devkit; batch, epochs and learning rate '
         'are those of their configs. The numbers compare settings; they are not results on the real data set.',
         '',
-        f'- data: `{setting["data_root"]}`, {data["scenes"] - data["val_scenes"]} training and {data["val_scenes"]} '
-        f'validation scenes of {data["keyframes"]} keyframes',
+        f'- trained on {_scenes(training, training["settings"]["scenes"] - training["settings"]["val_scenes"])}',
+        f'- evaluated on {_scenes(evaluation, evaluation["settings"]["val_scenes"])}',
         f'- {len(rows)} run(s), {clock(seconds)} of training and evaluation in all, the teachers\' included; '
         f'{setting["machine"]} at the last call',
         '',
@@ -100,3 +101,7 @@ def build_report(results):
         '',
     ]  # fmt: skip
     return '\n'.join(lines)
+
+
+def _scenes(data, scenes):
+    return f'{scenes} scenes of {data["settings"]["keyframes"]} keyframes, `{data["data_root"]}`'

@@ -10,7 +10,7 @@ from mmdet3d_plugin.datasets.virtual_points.storage import FORMAT
 from .commands import as_flags, command_step
 
 
-def data_steps(root, synthetic, overwrite, database=False):
+def data_steps(root, synthetic, overwrite, database=False, prefix=''):
     """Steps from nothing to a data root that trainings can read.
 
     Markers and logs lie beside the data, as the generator replaces the whole folder, and not with the results, as
@@ -22,6 +22,7 @@ def data_steps(root, synthetic, overwrite, database=False):
             virtual points are made from the masks.
         overwrite (bool): Replace a set made with other flags; never for a folder that the user pointed at.
         database (bool): Also collect the training objects for ground-truth sampling.
+        prefix (str): Of the steps' names, where a workflow makes several sets.
 
     Returns:
         list[Step]: In running order; each comes after the one before.
@@ -29,7 +30,7 @@ def data_steps(root, synthetic, overwrite, database=False):
     version, home = synthetic['version'], root.parent / f'.{root.name}-made-by'
     words = ['--out-dir', root, *(['--overwrite'] if overwrite else []), *as_flags(synthetic)]
     make = command_step(
-        'synthetic_data',
+        f'{prefix}synthetic_data',
         'generate synthetic nuScenes data',
         ['tools/data_converter/make_synthetic_nuscenes.py', *words],
         home,
@@ -38,7 +39,7 @@ def data_steps(root, synthetic, overwrite, database=False):
         outputs=(root / version / 'sample.json',),
     )
     create = command_step(
-        'create_data',
+        f'{prefix}create_data',
         'collect annotations',
         ['tools/create_data.py', 'nuscenes', '--root-path', root, '--out-dir', root, '--extra-tag', 'nuscenes',
          '--version', version, *(['--gt-database'] if database else [])],
@@ -49,7 +50,7 @@ def data_steps(root, synthetic, overwrite, database=False):
         after=(make,),
     )  # fmt: skip
     prepare = command_step(
-        'prepare_4d',
+        f'{prefix}prepare_4d',
         'link previous camera frames',
         ['tools/data_converter/prepare_nuscenes_for_bevdet4d.py', '--root-path', root, '--version', version],
         home,
@@ -59,7 +60,7 @@ def data_steps(root, synthetic, overwrite, database=False):
     steps = [make, create, prepare]
     if synthetic.get('instance-masks'):
         lift = command_step(
-            'virtual_points',
+            f'{prefix}virtual_points',
             'make virtual points',
             ['tools/data_converter/create_virtual_points.py', '--root-path', root, '--version', version,
              '--mask-format', 'rendered'],

@@ -24,17 +24,24 @@ class Plan:
         own_data_root (Path | None): Folder that the workflow may replace; None takes that of the config ``teacher``.
         database (bool): Collect objects for ground-truth sampling.
         options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
+        evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
+            takes the validation split of the training set.
     """
 
     def __init__(
-        self, configs, synthetic, pictures, out_dir, data_root, seeds, *, own_data_root=None, database=False, options=()
-    ):
+        self, configs, synthetic, pictures, out_dir, data_root, seeds, *, own_data_root=None, database=False,
+        options=(), evaluate_on=None,
+    ):  # fmt: skip
         self.config_files, self.pictures, self.options = configs, pictures, options
         self.out_dir, self.seeds = out_dir, seeds
         self.configs = {name: Config.fromfile(file, import_custom_modules=False) for name, file in configs.items()}
         own = own_data_root or Path(self.configs['teacher'].data.val.data_root)
         self.data_root = data_root or own
         self.data_steps = data_steps(self.data_root, synthetic, overwrite=data_root is None, database=database)
+        self.eval_root, self.eval_data_steps = self.data_root, []
+        if evaluate_on is not None:
+            self.eval_root, flags = evaluate_on
+            self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
@@ -45,7 +52,7 @@ class Plan:
     def steps(self):
         """list[Step]: Every step in running order."""
         runs = [step for models in self.runs.values() for pair in models.values() for step in pair]
-        return [*self.data_steps, *runs, *self.picture_steps]
+        return [*self.data_steps, *self.eval_data_steps, *runs, *self.picture_steps]
 
     def run_dir(self, name, seed):
         """Path: work folder of one training."""
@@ -68,19 +75,15 @@ class Plan:
         """Training and evaluation of one model."""
         config, work_dir = self.configs[name], self.run_dir(name, seed)
         settings = json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str)
-        options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, self.data_root.as_posix())
-        options += self.options
         after = [self.data_steps[-1]]
         if 'teacher' in config.model:
-            teacher = self._teacher_of(name)
-            options.append(f'model.teacher.checkpoint={self.checkpoint(teacher, seed)}')
-            after.append(self.runs[seed][teacher][0])
-        options = ['--cfg-options', *options] if options else []
+            after.append(self.runs[seed][self._teacher_of(name)][0])
         suffix = work_dir.name
         train = command_step(
             f'train_{suffix}',
             f'train {suffix}',
-            ['tools/train.py', self.config_files[name], '--work-dir', work_dir, '--seed', seed, *options],
+            ['tools/train.py', self.config_files[name], '--work-dir', work_dir, '--seed', seed,
+             *self._cfg_options(name, seed, self.data_root)],
             self.out_dir,
             outputs=(self.checkpoint(name, seed),),
             settings=settings,
@@ -88,18 +91,28 @@ class Plan:
             work_dir=work_dir,
             resume_flag='--auto-resume',
             max_epochs=config.runner.max_epochs,
-        )
+        )  # fmt: skip
         evaluate = command_step(
             f'eval_{suffix}',
             f'evaluate {suffix}',
             ['tools/test.py', self.config_files[name], self.checkpoint(name, seed), '--work-dir', work_dir / 'eval',
              '--out', work_dir / 'results.pkl', '--eval', 'bbox',
-             '--eval-options', f'jsonfile_prefix={work_dir / "eval"}', *options],
+             '--eval-options', f'jsonfile_prefix={work_dir / "eval"}',
+             *self._cfg_options(name, seed, self.eval_root)],
             self.out_dir,
             outputs=(self.predictions(name, seed),),
-            after=(train,),
+            after=(train, *self.eval_data_steps[-1:]),
         )  # fmt: skip
         return train, evaluate
+
+    def _cfg_options(self, name, seed, root):
+        """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, the user's options."""
+        config = self.configs[name]
+        options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, root.as_posix())
+        options += self.options
+        if 'teacher' in config.model:
+            options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(name), seed)}')
+        return ['--cfg-options', *options] if options else []
 
     def _picture_steps(self):
         first, evaluations = self.seeds[0], [pair[1] for pair in self.runs[self.seeds[0]].values()]
