@@ -110,16 +110,17 @@ class Ablation:
         for row in self.earlier:
             add_config(configs, row['config'], row['config_file'])
         seeds = list(dict.fromkeys([*args.seeds, *(row['seed'] for row in self.earlier)]))
+        evaluate_on = None if args.data_root else size.evaluate_on
         self.plan = Plan(
             with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=None if args.data_root else size.evaluate_on,
+            evaluate_on=evaluate_on,
         )  # fmt: skip
         names = [name for name in wanted if name in self.plan.configs]
         if any(has_teacher(self.plan, name) for name in names):
             names.insert(0, TEACHER)
         self.runs = {(name, seed): self.plan.runs[seed][name] for seed in args.seeds for name in names}
-        _, evaluation = size.evaluate_on if self.plan.eval_data_steps else (None, size.synthetic)
+        _, evaluation = evaluate_on or (None, size.synthetic)
         self.setting = {
             'machine': describe_machine(),
             'training': describe_data(self.plan.data_root, size.synthetic),
@@ -168,6 +169,8 @@ def main(argv=None):
             rows, setting = read_rows(args.out_dir / 'results.json')
             if not rows:
                 raise ValueError(f'{args.out_dir / "results.json"} has no runs to report; leave out --report-only')
+            if not {'training', 'evaluation'} <= set(setting):
+                raise ValueError(f'{args.out_dir / "results.json"} is of an older version: leave out --report-only')
             write_files(args.out_dir, rows, setting)
         else:
             ablation = Ablation(args)

@@ -281,12 +281,32 @@ class TestRuns:
         assert '| baseline | 1 | 0.300 | 0.400 |' in (tmp_path / 'out' / 'report.md').read_text()
         assert (tmp_path / 'out' / 'scores.png').stat().st_size > 0
 
+    def test_a_report_of_an_older_version_is_refused(self, workplace, configs, tmp_path, capsys):
+        _, results, _ = workplace('--seeds', '1', '--configs', configs['baseline'])
+        del results['setting']['evaluation']
+        (tmp_path / 'out' / 'results.json').write_text(json.dumps(results))
+        assert workplace('--report-only')[0] == 2
+        assert 'results.json is of an older version' in capsys.readouterr().err
+
     def test_errors_are_one_line_and_leave_nothing(self, workplace, tmp_path, capsys):
         for words in (['--report-only'], ['--configs', 'nonsense']):
             status, results, calls = workplace(*words)
             assert status == 2 and results is None and calls == []
             assert capsys.readouterr().err.startswith('error: ')
         assert not (tmp_path / 'out').exists()
+
+
+def test_evaluated_on_scenes_of_another_seed_unless_the_user_brings_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = ['--out-dir', str(tmp_path / 'out')]
+    own = ablation.Ablation(ablation.parse_args(words))
+    assert own.setting['evaluation']['data_root'] == 'data/ablation_evaluation'
+    assert own.setting['evaluation']['settings']['val_scenes'] == 100
+    assert own.setting['evaluation']['settings']['seed'] != own.setting['training']['settings']['seed']
+    assert 'eval_prepare_4d' in [step.name for step in own.steps]
+    users = ablation.Ablation(ablation.parse_args([*words, '--data-root', str(tmp_path)]))
+    assert users.setting['evaluation'] == users.setting['training']
+    assert 'eval_prepare_4d' not in [step.name for step in users.steps]
 
 
 def test_words_that_are_no_seeds_or_jobs(capsys):
@@ -333,7 +353,10 @@ def test_the_real_tools_from_data_to_report(tmp_path, monkeypatch, repo_root):
         teacher = f'model = dict(teacher=dict(config="{tmp_path}/toy_teacher.py"))\n' if name == 'dualdistill' else ''
         (tmp_path / f'{name}.py').write_text(f'_base_ = "{repo_root}/configs/{base}.py"\n{short}{teacher}')
     synthetic = {'scenes': 3, 'keyframes': 2, 'extent': 19.0, 'version': 'v1.0-mini', 'lidar-azimuth-steps': 180}
-    size = dataclasses.replace(ablation.TOY, synthetic=synthetic, data_root=tmp_path / 'data')
+    size = dataclasses.replace(
+        ablation.TOY, synthetic=synthetic, data_root=tmp_path / 'data',
+        evaluate_on=(tmp_path / 'evaluation', {**synthetic, 'seed': 1}),
+    )  # fmt: skip
     monkeypatch.setattr(ablation, 'TOY', size)
     files = [str(tmp_path / f'{name}.py') for name in ('baseline', 'dualdistill')]
     assert ablation.main(['--seeds', '1', '--out-dir', str(tmp_path / 'out'), '--configs', *files]) == 0

@@ -332,6 +332,8 @@ class TestPlan:
         assert f'data.val.ann_file={tmp_path}/more/val.pkl' in evaluate.command
         assert f'model.teacher.checkpoint={plan.checkpoint("teacher", 0)}' in evaluate.command
         assert plan.steps[5] in evaluate.after and plan.steps[5] not in train.after
+        (draw,) = [step for step in plan.steps if step.name == 'pictures']
+        assert f'data.val.ann_file={tmp_path}/more/val.pkl' in draw.command
 
     def test_only_the_quick_starts_own_data_are_replaced(self, configs, tmp_path):
         synthetic = {'version': 'v1.0-mini', 'image-size': (80, 60)}

@@ -119,7 +119,7 @@ class Plan:
         options = relocate(
             self.configs['student']._cfg_dict.to_dict(),
             self.configs['student'].data.val.data_root,
-            self.data_root.as_posix(),
+            self.eval_root.as_posix(),
         )
         predictions = [f'{name}={self.predictions(name, first)}' for name in self.configs]
         draw = command_step(
