@@ -20,7 +20,8 @@ class Comparison:
         regions: level name -> Regions, for the levels with a feature loss.
         teacher_preds: the teacher head's predictions on its own neck, per task a list with one dict of maps; None when
             no loss asks for them.
-        cross_preds: the same head's predictions on ``aligned['head']``; None without a response loss.
+        cross_preds: the same head's predictions on ``aligned['head']``, regression computed where it is read; None
+            without a response loss.
     """
 
     student: BEVFeatures
@@ -64,7 +65,7 @@ def compare(student, teacher, parts, teacher_levels, batch):
         )
         for name, loss in feature_losses.items()
     }
-    cross_preds = teacher.respond(aligned['head']) if wants_response else None
+    cross_preds = teacher.respond_lazily(aligned['head']) if wants_response else None
     return Comparison(ours, theirs, aligned, regions, teacher_preds, cross_preds)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
 from .center_targets import CenterTargetEncoder, check_coder
+from .lazy_predictions import LazyPredictions, can_be_lazy, read_cells
 from .task_branches import run_task_heads
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
@@ -80,6 +81,18 @@ class BEVCenterHead(CenterHead):
         """(B, in_channels, H, W) -> list of one dict per task, branch name -> (B, c, H, W)."""
         return run_task_heads(self.task_heads, self.shared_conv(x))
 
+    def forward_lazily(self, x):
+        """:meth:`forward` on one map for a caller who reads the regression at a few cells, as :meth:`loss` does.
+
+        Returns:
+            tuple: per task a list with one mapping; :class:`LazyPredictions` where the head's layers allow it.
+        """
+        if not can_be_lazy(self.task_heads):
+            return self([x])
+        feature = self.shared_conv(x)
+        heatmaps = run_task_heads(self.task_heads, feature, only='heatmap')
+        return tuple([LazyPredictions(head, feature, **maps)] for head, maps in zip(self.task_heads, heatmaps))
+
     def _frame_dt(self, img_metas, batch_size):
         """(B, 1) seconds between the two frames of each sample."""
         if img_metas is None or any('frame_dt' not in meta for meta in img_metas):
@@ -150,9 +163,8 @@ class BEVCenterHead(CenterHead):
         return losses
 
     def _box_loss(self, preds, targets, task):
-        maps = torch.cat([preds[name].float() for name in _REGRESSION if name in preds], dim=1)
-        cells = targets.indices[task][..., None].expand(-1, -1, maps.shape[1])
-        pred = maps.flatten(2).transpose(1, 2).gather(1, cells)
+        names = [name for name in _REGRESSION if name in preds]
+        pred = read_cells(preds, names, targets.indices[task], targets.masks[task])
         target = targets.boxes[task]
         mask = targets.masks[task][..., None] & ~target.isnan()
         weight = mask * pred.new_tensor(self.train_cfg['code_weights'])

@@ -5,7 +5,7 @@ from mmdet3d.models.dense_heads.centerpoint_head import SeparateHead
 from torch import nn
 
 
-def run_task_heads(task_heads, feature):
+def run_task_heads(task_heads, feature, only=None):
     """Same values as ``[head(feature) for head in task_heads]``.
 
     A branch that is a single convolution to one or a few channels is nearly all overhead: forward reads the whole map
@@ -15,24 +15,31 @@ def run_task_heads(task_heads, feature):
     Args:
         task_heads: iterable of mmdet3d task heads.
         feature: (B, C, H, W).
+        only: name of the branch to run; None for all of them. Heads other than SeparateHead always run all.
 
     Returns:
         list[dict]: per task, branch name -> (B, c, H, W).
     """
     if not all(type(head) is SeparateHead for head in task_heads):
         return [head(feature) for head in task_heads]
-    names = [(task, name) for task, head in enumerate(task_heads) for name in head.heads]
-    branches = [_only_convolution(getattr(task_heads[task], name)) for task, name in names]
-    if None in branches or len({_geometry(conv) for conv in branches}) > 1:
-        return [head(feature) for head in task_heads]
-    weight = torch.cat([conv.weight for conv in branches])
-    bias = torch.cat([conv.bias for conv in branches])
-    first = branches[0]
-    joint = nn.functional.conv2d(feature, weight, bias, first.stride, first.padding, first.dilation)
+    names = [(task, name) for task, head in enumerate(task_heads) for name in head.heads if only in (None, name)]
+    branches = [getattr(task_heads[task], name) for task, name in names]
     outputs = [{} for _ in task_heads]
-    for (task, name), part in zip(names, joint.split([conv.out_channels for conv in branches], dim=1)):
-        outputs[task][name] = part
+    for (task, name), value in zip(names, _run_branches(branches, feature)):
+        outputs[task][name] = value
     return outputs
+
+
+def _run_branches(branches, feature):
+    """``[branch(feature) for branch in branches]``, joined when each is one convolution of the same geometry."""
+    convs = [_only_convolution(branch) for branch in branches]
+    if None in convs or len({_geometry(conv) for conv in convs}) > 1:
+        return [branch(feature) for branch in branches]
+    weight = torch.cat([conv.weight for conv in convs])
+    bias = torch.cat([conv.bias for conv in convs])
+    first = convs[0]
+    joint = nn.functional.conv2d(feature, weight, bias, first.stride, first.padding, first.dilation)
+    return joint.split([conv.out_channels for conv in convs], dim=1)
 
 
 def _only_convolution(branch):

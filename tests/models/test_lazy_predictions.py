@@ -1,0 +1,159 @@
+"""Regression read at a few cells against the whole maps: values, gradients, borders, and what cannot be lazy."""
+
+import copy
+
+import pytest
+import torch
+from helpers.toy_models import toy_head_cfg
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
+from mmdet3d.models.builder import HEADS
+from torch import nn
+
+from mmdet3d_plugin.models.heads.lazy_predictions import LazyPredictions, can_be_lazy, read_cells
+
+CHANNELS, SIZE = 8, 16
+NAMES = ['reg', 'height', 'dim', 'rot', 'vel']
+
+
+def make_head(num_convs=2, kernel=3):
+    """A frozen head in double precision with trained-looking weights, statistics and biases."""
+    cfg = toy_head_cfg(CHANNELS, share_channels=CHANNELS)
+    cfg['common_heads'] = {name: (channels, num_convs) for name, (channels, _) in cfg['common_heads'].items()}
+    cfg['num_heatmap_convs'] = num_convs
+    cfg['separate_head'] = dict(cfg['separate_head'], final_kernel=kernel)
+    torch.manual_seed(0)
+    head = HEADS.build(copy.deepcopy(cfg))
+    for name, value in [*head.named_parameters(), *head.named_buffers()]:
+        if name.endswith('running_var'):
+            nn.init.uniform_(value, 0.5, 2.0)
+        elif value.is_floating_point():
+            nn.init.normal_(value, std=0.3)
+    return head.double().eval().requires_grad_(False)
+
+
+def make_map(height=SIZE, width=SIZE, batch=2):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(batch, CHANNELS, height, width, generator=generator, dtype=torch.double).requires_grad_(True)
+
+
+def both(head, feature):
+    """(task of the lazy answer, same task of the dense one)"""
+    return head.forward_lazily(feature)[1][0], head([feature])[1][0]
+
+
+@pytest.mark.parametrize('num_convs,kernel', [(1, 1), (1, 3), (2, 1), (2, 3), (3, 3), (2, 5)])
+def test_values_and_gradients_at_every_cell_of_a_small_map(num_convs, kernel):
+    """Of 4 x 5 cells all see beyond a border, where intermediate maps are zero and not what a bias makes of zeros."""
+    head, feature = make_head(num_convs, kernel), make_map(4, 5)
+    lazy, dense = both(head, feature)
+    indices = torch.arange(20).expand(2, -1)
+    ours = read_cells(lazy, NAMES, indices, torch.ones(2, 20, dtype=torch.bool))
+    theirs = torch.cat([dense[name] for name in NAMES], dim=1).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(ours, theirs.float())
+    weight = torch.randn_like(theirs)
+    ours, theirs = (torch.autograd.grad((values * weight).sum(), feature)[0] for values in (ours, theirs))
+    assert theirs.abs().sum() > 0
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)  # the lazy values went through float32
+
+
+def test_branches_of_different_reach_side_by_side():
+    head, feature = make_head(), make_map(4, 5)
+    for task_head in head.task_heads:
+        task_head.height = nn.Sequential(nn.Conv2d(CHANNELS, 1, 1)).double().requires_grad_(False)
+    lazy, dense = both(head, feature)
+    ours = lazy.at(NAMES, torch.tensor([[7], [19]]), torch.ones(2, 1, dtype=torch.bool))
+    theirs = torch.cat([dense[name] for name in NAMES], dim=1).flatten(2)[torch.arange(2), :, torch.tensor([7, 19])]
+    torch.testing.assert_close(ours[:, 0], theirs)
+
+
+def test_masked_slots_are_zero_and_cost_no_gradient():
+    lazy, _ = both(make_head(), feature := make_map())
+    mask = torch.tensor([[True, False], [False, False]])
+    values = lazy.at(NAMES, torch.tensor([[40, 41], [42, 43]]), mask)
+    assert values[0, 0].abs().min() > 0 and not values[~mask].any()
+    (gradient,) = torch.autograd.grad(values.sum(), feature)
+    assert gradient[0].any() and not gradient[1].any()
+
+
+def test_no_cell_at_all():
+    lazy, _ = both(make_head(), feature := make_map())
+    values = lazy.at(NAMES, torch.zeros(2, 3, dtype=torch.long), torch.zeros(2, 3, dtype=torch.bool))
+    assert values.shape == (2, 3, 10) and not values.any()
+    assert not torch.autograd.grad(values.sum(), feature)[0].any()
+
+
+def test_as_a_mapping_it_is_the_dense_answer():
+    head, feature = make_head(), make_map()
+    lazy, dense = both(head, feature)
+    assert isinstance(lazy, LazyPredictions)
+    assert list(lazy) == list(dense) and len(lazy) == len(dense) and 'reg' in lazy and 'iou' not in lazy
+    for name in dense:
+        torch.testing.assert_close(lazy[name], dense[name])
+    with pytest.raises(KeyError):
+        lazy['iou']
+
+
+def test_asking_what_there_is_computes_nothing(monkeypatch):
+    lazy, _ = both(make_head(), make_map())
+    monkeypatch.setattr(nn.functional, 'conv2d', lambda *args, **kwargs: pytest.fail('a convolution ran'))
+    monkeypatch.setattr(nn.Conv2d, 'forward', lambda *args, **kwargs: pytest.fail('a convolution ran'))
+    assert 'vel' in lazy and set(lazy) == {*NAMES, 'heatmap'} and lazy['heatmap'].shape[1] == 2
+
+
+@pytest.mark.parametrize('count', [0, 5])
+def test_loss_of_a_head_is_the_same(count):
+    head = make_head()
+    generator = torch.Generator().manual_seed(2)
+    boxes, labels = [], []
+    for _ in range(2):
+        rows = torch.rand(count, 9, generator=generator) * 4 + 0.5
+        rows[:, :2] = (torch.rand(count, 2, generator=generator) - 0.5) * 25.5  # edges of the map included
+        boxes.append(LiDARInstance3DBoxes(rows, box_dim=9))
+        labels.append(torch.randint(10, (count,), generator=generator))
+    feature = make_map()
+    lazy, dense = (
+        head.loss(boxes, labels, preds) for preds in (head.forward_lazily(feature), head([feature]))
+    )
+    assert (sum(value for name, value in dense.items() if 'bbox' in name) > 0) == (count > 0)
+    for name in dense:
+        torch.testing.assert_close(lazy[name], dense[name], rtol=1e-5, atol=1e-7)
+    ours, theirs = (torch.autograd.grad(sum(losses.values()), feature)[0] for losses in (lazy, dense))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def _train(head):
+    head.task_heads[0].reg[0].bn.train()
+
+
+def _stride(head):
+    head.task_heads[0].reg[1].stride = (2, 2)
+
+
+def _even(head):
+    head.task_heads[0].reg[1] = nn.Conv2d(CHANNELS, 2, 2, padding=1)
+
+
+def _reflect(head):
+    head.task_heads[0].reg[1].padding_mode = 'reflect'
+
+
+def _group_norm(head):
+    head.task_heads[0].reg[0].add_module(head.task_heads[0].reg[0].norm_name, nn.GroupNorm(2, CHANNELS))
+
+
+def _foreign(head):
+    head.task_heads[0] = nn.ModuleDict()
+
+
+@pytest.mark.parametrize('change', [_train, _stride, _even, _reflect, _group_norm, _foreign])
+def test_layers_that_look_further_are_run_on_the_whole_map(change):
+    head = make_head()
+    assert can_be_lazy(head.task_heads)
+    change(head)
+    assert not can_be_lazy(head.task_heads)
+
+
+def test_a_head_that_cannot_be_lazy_answers_with_maps():
+    head, feature = make_head(), make_map()
+    _train(head)
+    assert type(head.forward_lazily(feature)[0][0]) is dict
