@@ -23,7 +23,7 @@ def perturb(module):
     return module
 
 
-def slow_attention(block, feature, softmax_scale):
+def slow_attention(block, feature, softmax_scale, residual):
     """Attention block for one sample, written with loops over heads, queries and keys."""
     conv, norm = block.stem[0], block.stem[1]
     x = F.conv2d(feature[None], conv.weight, padding=1)
@@ -49,7 +49,7 @@ def slow_attention(block, feature, softmax_scale):
             weights = torch.stack(logits).exp()
             weights = weights / weights.sum()
             heads.append(sum(weight * value for weight, value in zip(weights, values)))
-        y = block.out.weight @ torch.cat(heads) + block.out.bias
+        y = block.out.weight @ torch.cat(heads) + block.out.bias + (tokens[index] if residual else 0)
         y = (y - y.mean()) / torch.sqrt(y.var(unbiased=False) + block.norm.eps) * block.norm.weight + block.norm.bias
         hidden = block.ffn[0].weight @ y + block.ffn[0].bias
         hidden = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
@@ -57,10 +57,10 @@ def slow_attention(block, feature, softmax_scale):
     return torch.stack(rows, dim=1).view(channels, height, width)
 
 
-@pytest.mark.parametrize('softmax_scale', [1.0, 5.0])
+@pytest.mark.parametrize(('softmax_scale', 'residual'), [(1.0, False), (5.0, False), (1.0, True)])
 @pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER])
-def test_aoa_matches_slow_reference(teacher, softmax_scale):
-    cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale)
+def test_aoa_matches_slow_reference(teacher, softmax_scale, residual):
+    cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale, residual=residual)
     aligner = perturb(build_aligner(cfg, STUDENT, teacher)).eval()
     aligner.attention.stem[1].running_mean.normal_()
     aligner.attention.stem[1].running_var.uniform_(0.5, 2)
@@ -69,7 +69,7 @@ def test_aoa_matches_slow_reference(teacher, softmax_scale):
         expected = []
         weight = aligner.projection.weight()
         for sample in feature:
-            attended = slow_attention(aligner.attention, sample, softmax_scale)
+            attended = slow_attention(aligner.attention, sample, softmax_scale, residual)
             projected = torch.einsum('tc,chw->thw', weight, attended)
             projected = projected * aligner.projection.scale[:, None, None] + aligner.projection.bias[:, None, None]
             size = (teacher.height, teacher.width)

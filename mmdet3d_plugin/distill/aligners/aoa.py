@@ -19,7 +19,8 @@ class AOAAligner(Aligner):
         student, teacher (BEVLevel): given by the builder.
         attention (bool): False leaves the attention out (ablation: orthogonal only).
         orthogonal (bool): False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict): see :class:`PositionAttention`.
+        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict), residual (bool): see
+            :class:`PositionAttention`.
     """
 
     def __init__(
@@ -33,13 +34,19 @@ class AOAAligner(Aligner):
         softmax_scale=1.0,
         ffn_ratio=4,
         norm_cfg=dict(type='BN'),  # noqa: B006 (read only)
+        residual=False,
     ):
         super().__init__(student=student, teacher=teacher)
         if not (attention or orthogonal):
             raise ValueError('AOAAligner with neither attention nor orthogonal: use type="Conv1x1Aligner" instead')
         if attention:
             self.attention = PositionAttention(
-                student, num_heads=num_heads, softmax_scale=softmax_scale, ffn_ratio=ffn_ratio, norm_cfg=norm_cfg
+                student,
+                num_heads=num_heads,
+                softmax_scale=softmax_scale,
+                ffn_ratio=ffn_ratio,
+                norm_cfg=norm_cfg,
+                residual=residual,
             )
         else:
             self.attention = nn.Identity()

@@ -9,8 +9,13 @@ from torch import nn
 class PositionAttention(nn.Module):
     """Learned queries, one per BEV cell, attend to all cells of the student map.
 
-    x = ReLU(norm(conv3x3(S))) + position map; q = ReLU(conv1x1(query embedding)); y = LN(MHA(q, x, x)) without a
-    residual around the attention; out = y + FFN(y). Following ScaleKD's attention projector.
+    x = ReLU(norm(conv3x3(S))) + position map; q = ReLU(conv1x1(query embedding)); y = LN(MHA(q, x, x)), or
+    LN(x + MHA(q, x, x)) with ``residual``; out = y + FFN(y). Following ScaleKD's attention projector, which has no
+    residual around the attention.
+
+    Queries hold nothing of the student. Without the residual every cell therefore starts as the mean over the map and
+    learns first where it is, and a few hundred iterations do not suffice for that (docs/experiments.md); with it, a cell
+    starts as what the student says there.
 
     Args:
         level (BEVLevel): size of the student map, kept by the output.
@@ -18,14 +23,16 @@ class PositionAttention(nn.Module):
         softmax_scale (float): extra factor on the logits, beside 1 / sqrt(channels per head).
         ffn_ratio (int): hidden channels of the feed-forward net over C.
         norm_cfg (dict): normalisation after the first convolution.
+        residual (bool): add x to what the attention gathers.
     """
 
-    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, norm_cfg):
+    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, norm_cfg, residual):
         super().__init__()
         channels, cells = level.channels, level.height * level.width
         if channels % num_heads:
             raise ValueError(f'attention over {channels} channels cannot have {num_heads} heads: choose a divisor')
         self.num_heads = num_heads
+        self.residual = residual
         self.logit_scale = softmax_scale * (channels // num_heads) ** -0.5
         self.stem = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False), build_norm_layer(norm_cfg, channels)[1], nn.ReLU()
@@ -53,6 +60,7 @@ class PositionAttention(nn.Module):
         # one copy per sample: an expanded batch of stride 0 keeps fused CUDA attention kernels from being chosen
         query = query.expand(len(feature), -1, -1, -1).contiguous()
         attended = F.scaled_dot_product_attention(query, key, value, scale=self.logit_scale)
-        output = self.norm(self.out(attended.transpose(1, 2).flatten(2)))
+        output = self.out(attended.transpose(1, 2).flatten(2))
+        output = self.norm(tokens + output if self.residual else output)
         output = output + self.ffn(output)
         return output.transpose(1, 2).unflatten(-1, feature.shape[-2:])

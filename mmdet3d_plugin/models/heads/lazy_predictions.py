@@ -55,7 +55,7 @@ class LazyPredictions(Mapping):
         """
         branches = [getattr(self._task_head, name) for name in names]
         radii = [sum(_convolution(layer).kernel_size[0] // 2 for layer in branch) for branch in branches]
-        sample, slot = mask.nonzero(as_tuple=True)
+        sample, slot = mask.nonzero(as_tuple=True)  # waits for a GPU, as decoding the teacher's boxes has before
         patches, inside = _patches(self._feature, sample, indices[sample, slot], max(radii))
         values = []
         for branch, radius in zip(branches, radii):

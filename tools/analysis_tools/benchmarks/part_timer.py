@@ -28,7 +28,7 @@ class PartTimer:
         self._patches = contextlib.ExitStack()
 
     def watch(self, owner, method, part):
-        """Time calls of ``owner.method`` as ``part``: a name, or a callable that names it when the method is called."""
+        """Time calls of ``owner.method`` as ``part``."""
         function = getattr(owner, method)
         self._patches.enter_context(mock.patch.object(owner, method, self.wrap(function, part)))
 
@@ -51,10 +51,9 @@ class PartTimer:
         def run(*args, **kwargs):
             if self._current is None:
                 return function(*args, **kwargs)
-            name = part() if callable(part) else part
             start = self._mark()
             result = function(*args, **kwargs)
-            self._current[name].append((start, self._mark()))
+            self._current[part].append((start, self._mark()))
             return result
 
         return run

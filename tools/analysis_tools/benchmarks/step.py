@@ -90,8 +90,8 @@ class _Steps:
         watch(model.student, 'extract_bev', 'student forward')
         watch(model.student, 'loss_from_bev', 'student losses')
         watch(teacher, 'extract_bev', 'teacher forward')
-        # the teacher's head answers twice: to its own map without gradients, to the aligned one with them
-        watch(teacher, 'respond', lambda: 'CRD' if torch.is_grad_enabled() else 'teacher forward')
+        watch(teacher, 'respond', 'teacher forward')
+        watch(teacher, 'respond_lazily', 'CRD')
         watch(teacher.pts_bbox_head, 'heatmap_targets', 'regions')
         watch(comparison, 'build_regions', 'regions')
         for aligner in model.distill['aligners'].values():
