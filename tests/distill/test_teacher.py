@@ -151,11 +151,13 @@ def test_extraction_is_without_gradient_and_stays_in_eval_mode(files):
         assert bev.level(name).shape[1:] == level.shape
 
 
-def test_response_is_differentiable_in_the_map_only(files):
+@pytest.mark.parametrize('respond', ['respond', 'respond_lazily'])
+def test_response_is_differentiable_in_the_map_only(files, respond):
     teacher = FrozenTeacher(**files)
+    teacher.module.train()  # somebody's mistake: it answers in eval mode all the same
     level = teacher.bev_levels()['head']
     neck = torch.randn(1, *level.shape, requires_grad=True)
-    preds = teacher.respond(neck)
+    preds = getattr(teacher, respond)(neck)
     assert len(preds) == 6
     sum(value.sum() for (maps,) in preds for value in maps.values()).backward()
     assert neck.grad.abs().sum() > 0
@@ -167,9 +169,10 @@ def test_float32_under_autocast(files):
     plain = teacher.extract_bev(make_batch())
     with torch.autocast('cpu', dtype=torch.bfloat16):
         bev = teacher.extract_bev(make_batch())
-        preds = teacher.respond(bev.neck.bfloat16())
+        preds = teacher.respond(bev.neck.bfloat16()), teacher.respond_lazily(bev.neck.bfloat16())
     assert bev.neck.dtype == torch.float32 and torch.equal(bev.neck, plain.neck)
-    assert preds[0][0]['heatmap'].dtype == torch.float32
+    for (maps,), *_ in preds:
+        assert maps['heatmap'].dtype == maps['reg'].dtype == torch.float32
 
 
 def test_verdicts_and_measured_scores_are_in_the_summary_and_the_meta(files):

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 from helpers.toy_models import toy_head_cfg
+from mmcv.cnn import ConvModule
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
-from mmdet3d.models.builder import HEADS
+from mmdet3d.models.builder import HEADS, build_loss
 from torch import nn
 
 from mmdet3d_plugin.models.heads.lazy_predictions import LazyPredictions, can_be_lazy, read_cells
@@ -36,9 +37,15 @@ def make_map(height=SIZE, width=SIZE, batch=2):
     return torch.randn(batch, CHANNELS, height, width, generator=generator, dtype=torch.double).requires_grad_(True)
 
 
+def lazy_answer(head, feature):
+    """Lazy whatever the head's layers: its own method leaves alone what is one convolution."""
+    shared = head.shared_conv(feature)
+    return tuple([LazyPredictions(task_head, shared, task_head.heatmap(shared))] for task_head in head.task_heads)
+
+
 def both(head, feature):
     """(task of the lazy answer, same task of the dense one)"""
-    return head.forward_lazily(feature)[1][0], head([feature])[1][0]
+    return lazy_answer(head, feature)[1][0], head([feature])[1][0]
 
 
 @pytest.mark.parametrize('num_convs,kernel', [(1, 1), (1, 3), (2, 1), (2, 3), (3, 3), (2, 5)])
@@ -56,14 +63,43 @@ def test_values_and_gradients_at_every_cell_of_a_small_map(num_convs, kernel):
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)  # the lazy values went through float32
 
 
-def test_branches_of_different_reach_side_by_side():
+def test_branches_of_different_reach_and_layers_side_by_side():
     head, feature = make_head(), make_map(4, 5)
-    for task_head in head.task_heads:
-        task_head.height = nn.Sequential(nn.Conv2d(CHANNELS, 1, 1)).double().requires_grad_(False)
+    unlike = dict(
+        height=nn.Sequential(nn.Conv2d(CHANNELS, 1, 1)),
+        dim=nn.Sequential(ConvModule(CHANNELS, CHANNELS, 5, padding=2, groups=2), nn.Conv2d(CHANNELS, 3, 1)),
+        vel=nn.Sequential(ConvModule(CHANNELS, 4, 1, act_cfg=None), ConvModule(4, 2, 3, padding=1, norm_cfg=None)),
+    )
+    for name, branch in unlike.items():
+        setattr(head.task_heads[1], name, branch.double().eval().requires_grad_(False))
+    assert can_be_lazy(head.task_heads)
     lazy, dense = both(head, feature)
     ours = lazy.at(NAMES, torch.tensor([[7], [19]]), torch.ones(2, 1, dtype=torch.bool))
     theirs = torch.cat([dense[name] for name in NAMES], dim=1).flatten(2)[torch.arange(2), :, torch.tensor([7, 19])]
     torch.testing.assert_close(ours[:, 0], theirs)
+
+
+def test_two_slots_may_hold_the_same_cell():
+    lazy, dense = both(make_head(), feature := make_map(4, 5))
+    ours = lazy.at(['dim'], torch.full((2, 2), 6), torch.ones(2, 2, dtype=torch.bool)).sum()
+    theirs = 2 * dense['dim'].flatten(2)[:, :, 6].sum()
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(value, feature)[0] for value in (ours, theirs)))
+
+
+def test_a_map_read_without_gradients_has_them_afterwards():
+    lazy, _ = both(make_head(), feature := make_map())
+    with torch.no_grad():
+        assert not lazy['reg'].requires_grad
+    assert torch.autograd.grad(lazy['reg'].sum(), feature)[0].any()
+    assert lazy['reg'] is lazy['reg']
+
+
+def test_precision_is_that_of_the_feature_under_autocast():
+    lazy, _ = both(make_head().float(), make_map().float())
+    with torch.autocast('cpu', torch.bfloat16):
+        mask = torch.ones(2, 1, dtype=torch.bool)
+        assert lazy['reg'].dtype == lazy.at(NAMES, torch.zeros(2, 1).long(), mask).dtype == torch.float32
 
 
 def test_masked_slots_are_zero_and_cost_no_gradient():
@@ -111,14 +147,27 @@ def test_loss_of_a_head_is_the_same(count):
         boxes.append(LiDARInstance3DBoxes(rows, box_dim=9))
         labels.append(torch.randint(10, (count,), generator=generator))
     feature = make_map()
-    lazy, dense = (
-        head.loss(boxes, labels, preds) for preds in (head.forward_lazily(feature), head([feature]))
-    )
+    lazy, dense = (head.loss(boxes, labels, preds) for preds in (head.forward_lazily(feature), head([feature])))
     assert (sum(value for name, value in dense.items() if 'bbox' in name) > 0) == (count > 0)
     for name in dense:
         torch.testing.assert_close(lazy[name], dense[name], rtol=1e-5, atol=1e-7)
     ours, theirs = (torch.autograd.grad(sum(losses.values()), feature)[0] for losses in (lazy, dense))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_decoding_and_the_dense_response_loss_are_the_same():
+    head, feature = make_head(), make_map()
+    metas = [dict(box_type_3d=LiDARInstance3DBoxes)] * 2
+    lazy, dense = head.forward_lazily(feature), head([feature])
+    for ours, theirs in zip(head.decode(lazy, metas), head.decode(dense, metas)):
+        assert len(theirs[1]) > 0
+        torch.testing.assert_close(ours[0].tensor, theirs[0].tensor)
+        torch.testing.assert_close(ours[1:], theirs[1:])
+    loss = build_loss(dict(type='CrossHeadDenseLoss', temperature=1.0))
+    teacher = head([feature.detach().roll(1, 3)])
+    ours, theirs = (loss(head, preds, teacher, metas) for preds in (lazy, dense))
+    assert theirs['raw_bbox'] > 0
+    torch.testing.assert_close(ours, theirs)
 
 
 def _train(head):
@@ -141,11 +190,20 @@ def _group_norm(head):
     head.task_heads[0].reg[0].add_module(head.task_heads[0].reg[0].norm_name, nn.GroupNorm(2, CHANNELS))
 
 
+def _batch_statistics(head):
+    bn = head.task_heads[0].reg[0].bn
+    bn.running_mean = bn.running_var = None
+
+
+def _hook(head):
+    nn.utils.spectral_norm(head.task_heads[0].reg[1])
+
+
 def _foreign(head):
     head.task_heads[0] = nn.ModuleDict()
 
 
-@pytest.mark.parametrize('change', [_train, _stride, _even, _reflect, _group_norm, _foreign])
+@pytest.mark.parametrize('change', [_train, _stride, _even, _reflect, _group_norm, _batch_statistics, _hook, _foreign])
 def test_layers_that_look_further_are_run_on_the_whole_map(change):
     head = make_head()
     assert can_be_lazy(head.task_heads)
@@ -155,5 +213,11 @@ def test_layers_that_look_further_are_run_on_the_whole_map(change):
 
 def test_a_head_that_cannot_be_lazy_answers_with_maps():
     head, feature = make_head(), make_map()
+    assert type(head.forward_lazily(feature)[0][0]) is LazyPredictions
     _train(head)
     assert type(head.forward_lazily(feature)[0][0]) is dict
+
+
+def test_a_head_of_single_convolutions_answers_with_maps():
+    """They are run as one, which costs less than the heatmaps and some cells apart."""
+    assert type(make_head(num_convs=1, kernel=1).forward_lazily(make_map())[0][0]) is dict

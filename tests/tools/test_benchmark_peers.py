@@ -83,14 +83,17 @@ def test_parts_are_timed_inside_rounds_only(module):
             time.sleep(0.01)
             return 'slept'
 
+        def nap(self):
+            time.sleep(0.01)
+
     sleeper, timer = Sleeper(), module('part_timer').PartTimer('cpu')
-    names = iter(['first', 'second', 'first'])
-    timer.watch(sleeper, 'forward', lambda: next(names))
+    timer.watch(sleeper, 'forward', 'first')
+    timer.watch(sleeper, 'nap', 'second')
     assert sleeper() == 'slept'
     with timer.one_round():
         assert sleeper() == 'slept'
     with timer.one_round():
-        sleeper(), sleeper()
+        sleeper.nap(), sleeper()
     timer.stop()
     assert 'forward' not in vars(sleeper)
     seconds = timer.seconds(2)

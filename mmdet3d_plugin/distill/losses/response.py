@@ -51,7 +51,7 @@ class CrossHeadBoxLoss(nn.Module):
 
         Args:
             head (BEVCenterHead): the teacher's frozen head.
-            cross_preds: its output on the aligned student map.
+            cross_preds: its output on the aligned student map, of ``forward`` or ``forward_lazily``.
             teacher_preds: its output on the teacher's own map.
             img_metas (list[dict]): with ``box_type_3d``.
 

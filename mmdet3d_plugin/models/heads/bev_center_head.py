@@ -10,7 +10,7 @@ from torch import nn
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
 from .center_targets import CenterTargetEncoder, check_coder
 from .lazy_predictions import LazyPredictions, can_be_lazy, read_cells
-from .task_branches import run_task_heads
+from .task_branches import can_be_joined, run_task_heads
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 _HEATMAP_EPS = 1e-4
@@ -84,10 +84,14 @@ class BEVCenterHead(CenterHead):
     def forward_lazily(self, x):
         """:meth:`forward` on one map for a caller who reads the regression at a few cells, as :meth:`loss` does.
 
+        Args:
+            x: (B, in_channels, H, W).
+
         Returns:
-            tuple: per task a list with one mapping; :class:`LazyPredictions` where the head's layers allow it.
+            tuple: per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
+            its branches are one convolution, which costs less than anything lazy.
         """
-        if not can_be_lazy(self.task_heads):
+        if can_be_joined(self.task_heads) or not can_be_lazy(self.task_heads):
             return self([x])
         feature = self.shared_conv(x)
         heatmaps = run_task_heads(self.task_heads, feature, only='heatmap')
@@ -144,7 +148,7 @@ class BEVCenterHead(CenterHead):
 
         Args:
             gt_bboxes_3d, gt_labels_3d, img_metas: see :meth:`encode_targets`.
-            preds_dicts: output of :meth:`forward`; left as it is.
+            preds_dicts: output of :meth:`forward` or :meth:`forward_lazily`; left as it is.
 
         Returns:
             dict: ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.

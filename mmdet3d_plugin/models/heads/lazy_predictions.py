@@ -13,7 +13,8 @@ class LazyPredictions(Mapping):
 
     A loss on a few objects reads a handful of cells of the regression maps, which are five of a task's six branches.
     :meth:`at` runs these branches on the surroundings of such cells only: same values and gradients as reading the
-    whole map, except for rounding. As a mapping it is the task's dict of maps, each computed when it is first read.
+    whole map, except for rounding. As a mapping it is the task's dict of maps, each computed when it is first read; it
+    cannot be built from a dict, which mmcv's ``force_fp32`` and ``auto_fp16`` try. Always in the feature's precision.
 
     Args:
         task_head: mmdet3d task head with frozen statistics (``eval()``), see :func:`can_be_lazy`.
@@ -38,9 +39,16 @@ class LazyPredictions(Mapping):
     def __getitem__(self, name):
         if name not in self:
             raise KeyError(name)
-        if name not in self._maps:
-            self._maps[name] = getattr(self._task_head, name)(self._feature)
-        return self._maps[name]
+        if name in self._maps:
+            return self._maps[name]
+        with self._own_precision():
+            values = getattr(self._task_head, name)(self._feature)
+        if torch.is_grad_enabled():  # a map read without gradients is of no use to who reads it for a loss
+            self._maps[name] = values
+        return values
+
+    def _own_precision(self):
+        return torch.autocast(self._feature.device.type, enabled=False)
 
     def at(self, names, indices, mask):
         """Values of branches at cells.
@@ -54,13 +62,15 @@ class LazyPredictions(Mapping):
             (B, K, c), zero where ``mask`` is False.
         """
         branches = [getattr(self._task_head, name) for name in names]
-        radii = [sum(_convolution(layer).kernel_size[0] // 2 for layer in branch) for branch in branches]
-        sample, slot = mask.nonzero(as_tuple=True)  # waits for a GPU, as decoding the teacher's boxes has before
-        patches, inside = _patches(self._feature, sample, indices[sample, slot], max(radii))
+        reach = [sum(_convolution(layer).kernel_size[0] // 2 for layer in branch) for branch in branches]
+        radius = max(reach)
+        sample, slot = mask.nonzero(as_tuple=True)  # a GPU has been waited for already, to decode the boxes
         values = []
-        for branch, radius in zip(branches, radii):
-            cut = slice(max(radii) - radius, max(radii) + radius + 1)
-            values.append(_run_on_patches(branch, patches[..., cut, cut], inside[..., cut, cut]))
+        with self._own_precision():
+            patches, inside = _patches(self._feature, sample, indices[sample, slot], radius)
+            for branch, seen in zip(branches, reach):
+                cut = slice(radius - seen, radius + seen + 1)
+                values.append(_run_on_patches(branch, patches[..., cut, cut], inside[..., cut, cut]))
         values = torch.cat(values, dim=1)
         return values.new_zeros(*mask.shape, values.shape[1]).index_put((sample, slot), values)
 
@@ -81,8 +91,8 @@ def read_cells(preds, names, indices, mask):
 def can_be_lazy(task_heads):
     """Whether every branch is a chain of ordinary convolutions that :class:`LazyPredictions` can follow.
 
-    Wanted: stride 1, odd kernels, zeros as padding that keep the size, and no layer that looks beyond its cell but the
-    convolutions, so batch normalisation with its stored statistics only.
+    Wanted: stride 1, odd kernels, zeros as padding that keep the size, no hooks, and no layer that looks beyond its
+    cell but the convolutions, so batch normalisation with its stored statistics only.
     """
     return all(
         type(head) is SeparateHead and all(_is_local(layer) for name in head.heads for layer in getattr(head, name))
@@ -94,13 +104,19 @@ def _is_local(layer):
     conv = _convolution(layer)
     if type(conv) is not nn.Conv2d or conv.stride != (1, 1) or conv.dilation != (1, 1) or conv.padding_mode != 'zeros':
         return False
+    if any(part._forward_hooks or part._forward_pre_hooks for part in layer.modules()):  # spectral norm is one
+        return False
     height, width = conv.kernel_size
     if height != width or height % 2 == 0 or conv.padding != (height // 2, height // 2):
         return False
     if layer is conv:
         return True
-    fixed = not layer.with_norm or (isinstance(layer.norm, nn.BatchNorm2d) and not layer.norm.training)
-    return fixed and layer.order == ('conv', 'norm', 'act') and not layer.with_explicit_padding
+    stored = not layer.with_norm or (isinstance(layer.norm, nn.BatchNorm2d) and _uses_stored_statistics(layer.norm))
+    return stored and layer.order == ('conv', 'norm', 'act') and not layer.with_explicit_padding
+
+
+def _uses_stored_statistics(norm):
+    return not norm.training and norm.running_mean is not None
 
 
 def _convolution(layer):
@@ -123,7 +139,9 @@ def _patches(feature, sample, cells, radius):
     row = (torch.div(cells, width, rounding_mode='floor')[:, None] + offset)[:, :, None]
     col = ((cells % width)[:, None] + offset)[:, None, :]
     inside = ((row >= 0) & (row < height) & (col >= 0) & (col < width))[:, None]
-    near = feature.permute(0, 2, 3, 1)[sample[:, None, None], row.clamp(0, height - 1), col.clamp(0, width - 1)]
+    place = (sample[:, None, None] * height + row.clamp(0, height - 1)) * width + col.clamp(0, width - 1)
+    # an embedding, because patches overlap: advanced indexing adds their gradients in an order that threads decide
+    near = nn.functional.embedding(place, feature.permute(0, 2, 3, 1).flatten(0, 2))
     return near.permute(0, 3, 1, 2) * inside, inside
 
 

@@ -24,17 +24,28 @@ def run_task_heads(task_heads, feature, only=None):
         return [head(feature) for head in task_heads]
     names = [(task, name) for task, head in enumerate(task_heads) for name in head.heads if only in (None, name)]
     branches = [getattr(task_heads[task], name) for task, name in names]
+    convs = _joinable(branches)
+    values = _run_joined(convs, feature) if convs else [branch(feature) for branch in branches]
     outputs = [{} for _ in task_heads]
-    for (task, name), value in zip(names, _run_branches(branches, feature)):
+    for (task, name), value in zip(names, values):
         outputs[task][name] = value
     return outputs
 
 
-def _run_branches(branches, feature):
-    """``[branch(feature) for branch in branches]``, joined when each is one convolution of the same geometry."""
+def can_be_joined(task_heads):
+    """Whether :func:`run_task_heads` runs all branches as one convolution."""
+    return all(type(head) is SeparateHead for head in task_heads) and bool(
+        _joinable([getattr(head, name) for head in task_heads for name in head.heads])
+    )
+
+
+def _joinable(branches):
+    """The convolutions that are the whole of ``branches`` when all have the same geometry, else None."""
     convs = [_only_convolution(branch) for branch in branches]
-    if None in convs or len({_geometry(conv) for conv in convs}) > 1:
-        return [branch(feature) for branch in branches]
+    return None if None in convs or len({_geometry(conv) for conv in convs}) > 1 else convs
+
+
+def _run_joined(convs, feature):
     weight = torch.cat([conv.weight for conv in convs])
     bias = torch.cat([conv.bias for conv in convs])
     first = convs[0]
