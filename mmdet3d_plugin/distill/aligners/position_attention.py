@@ -14,7 +14,7 @@ class PositionAttention(nn.Module):
     residual around the attention.
 
     Queries hold nothing of the student. Without the residual every cell therefore starts as the mean over the map and
-    learns first where it is, and a few hundred iterations do not suffice for that (docs/experiments.md); with it, a cell
+    learns first where it is, for which a few hundred iterations do not suffice (docs/experiments.md); with it, a cell
     starts as what the student says there.
 
     Args:
