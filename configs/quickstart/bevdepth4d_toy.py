@@ -34,6 +34,7 @@ model = dict(
         depth_channels=48,
         depth_blocks=1,
         depth_conv_cfg=None,
+        loss_depth_weight=60.0,
     ),
     pre_process_net=dict(in_channels=32, channels=(32,), num_blocks=(1,)),
     img_bev_encoder_backbone=dict(in_channels=64, channels=(32, 64, 96), num_blocks=(1, 1, 1)),

@@ -1,8 +1,7 @@
 """Toy twin of DualDistill: the toy CenterPoint teaches the toy BEVDepth4D; data and budget of the undistilled one.
 
 Weights are smaller than at full size: in 600 iterations from random weights, with the full-size ratios to the detection
-loss, the student spends its steps on the teacher's maps and detects worse than without a teacher. AOA has a residual
-around its attention, which the method has not: in so few iterations its queries do not learn where they are.
+loss, the student spends its steps on the teacher's maps and detects worse than without a teacher.
 """
 
 from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
@@ -11,16 +10,14 @@ _base_ = './bevdepth4d_toy.py'
 
 feature_loss = dict(type='RegionWeightedFeatureLoss', fg_weight=2e-4, bg_weight=2e-3, spatial_weight=1e-4)
 
-aligner = dict(type='AOAAligner', residual=True)
-
 model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
     teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_5.pth'),
     levels=dict(
-        backbone1=dict(aligner=aligner, loss=feature_loss),
-        backbone2=dict(aligner=aligner, loss=feature_loss),
+        backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
+        backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         head=dict(aligner=dict(type='Conv1x1Aligner'), loss=dict(fp_weight=2e-3, **feature_loss)),
     ),
     response=dict(
