@@ -117,6 +117,26 @@ def test_sample_without_boxes_or_points(cfg):
 
 
 @pytest.mark.parametrize('variant', ['CrossHeadBoxLoss', 'CrossHeadDenseLoss'])
+def test_lazy_cross_predictions_train_as_maps_do(cfg, variant):
+    """Losses and gradients of a whole step, the teacher's head read at a few cells and everywhere."""
+    model, batch = build(dict(cfg, response=dict(type=variant))).eval(), make_batch(augment=False)
+    for task_head in model.teacher.pts_bbox_head.task_heads:
+        task_head.heatmap[-1].bias.fill_(0.5)  # an untrained head is never sure of anything
+    steps = []
+    for respond in (model.teacher.respond_lazily, model.teacher.respond):
+        model.teacher.respond_lazily = respond
+        model.zero_grad(set_to_none=True)
+        losses = model.forward_train(**batch)
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+        steps.append((type(model.compare(batch).cross_preds[0][0]), losses, gradients))
+    (lazy, *ours), (dense, *theirs) = steps
+    assert lazy is not dense and theirs[0]['crd.raw_bbox'] > 0 and 'distill.aligners.head.conv.weight' in theirs[1]
+    for mine, other in zip(ours, theirs):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('variant', ['CrossHeadBoxLoss', 'CrossHeadDenseLoss'])
 def test_cross_response_pulls_the_student_towards_the_teachers_peaks(cfg, variant):
     """Gradient steps on CRD alone raise the cross heatmap where the teacher is sure."""
     model = build(dict(cfg, response=dict(type=variant))).eval()
