@@ -35,6 +35,7 @@ class Size:
     """Configs by name, the generator's flags, and where data and results lie unless the user says otherwise.
 
     ``evaluate_on``: data root and flags of a set only to evaluate on, None for the validation split of the data.
+    ``start``: config of the training that students start from, None where they start from weights made elsewhere.
     """
 
     configs: dict
@@ -44,6 +45,7 @@ class Size:
     database: bool = False
     options: tuple = ()
     evaluate_on: tuple = None
+    start: str = None
 
 
 NAMES = ('baseline', 'distillbev', 'dualdistill', 'aoa_off', 'crd_off', 'single_level', 'uniform_weights')
@@ -54,6 +56,7 @@ TOY = Size(
     data_root=Path('data/quickstart'),
     out_dir=Path('outputs/ablation'),
     evaluate_on=(Path('data/ablation_evaluation'), {**SYNTHETIC, 'seed': 1, 'scenes': 101, 'val-scenes': 100}),
+    start='configs/ablation/depth.py',
 )
 R50 = 'configs/lidar2camera_bev_distillation'
 FULL = Size(
@@ -114,7 +117,7 @@ class Ablation:
         self.plan = Plan(
             with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=evaluate_on,
+            evaluate_on=evaluate_on, start=size.start,
         )  # fmt: skip
         names = [name for name in wanted if name in self.plan.configs]
         if any(has_teacher(self.plan, name) for name in names):
@@ -131,7 +134,8 @@ class Ablation:
     def steps(self):
         """list[Step]: What this call has to do, seed by seed."""
         data = [*self.plan.data_steps, *self.plan.eval_data_steps]
-        return [*data, *(step for pair in self.runs.values() for step in pair)]
+        runs = [step for pair in self.runs.values() for step in pair]
+        return [*data, *self.plan.starts_of(runs), *runs]
 
     def update(self):
         """Write the files when another run is finished, and say how many are."""

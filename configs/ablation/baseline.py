@@ -1,3 +1,5 @@
 """Toy experiment: the student without a teacher."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
+
+load_from = 'outputs/ablation/depth/epoch_3.pth'

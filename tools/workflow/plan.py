@@ -26,11 +26,13 @@ class Plan:
         options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
         evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
             takes the validation split of the training set.
+        start (str | None): Config of a training that each seed has before the models whose configs name a file in its
+            ``work_dir``; they get that of their own seed.
     """
 
     def __init__(
         self, configs, synthetic, pictures, out_dir, data_root, seeds, *, own_data_root=None, database=False,
-        options=(), evaluate_on=None,
+        options=(), evaluate_on=None, start=None,
     ):  # fmt: skip
         self.config_files, self.pictures, self.options = configs, pictures, options
         self.out_dir, self.seeds = out_dir, seeds
@@ -42,6 +44,7 @@ class Plan:
         if evaluate_on is not None:
             self.eval_root, flags = evaluate_on
             self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
+        self.start_steps = {} if start is None else {seed: self._start_step(start, seed) for seed in seeds}
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
@@ -52,7 +55,11 @@ class Plan:
     def steps(self):
         """list[Step]: Every step in running order."""
         runs = [step for models in self.runs.values() for pair in models.values() for step in pair]
-        return [*self.data_steps, *self.eval_data_steps, *runs, *self.picture_steps]
+        return [*self.data_steps, *self.eval_data_steps, *self.starts_of(runs), *runs, *self.picture_steps]
+
+    def starts_of(self, steps):
+        """list[Step]: The trainings that these steps start from."""
+        return [start for start in self.start_steps.values() if any(start in step.after for step in steps)]
 
     def run_dir(self, name, seed):
         """Path: work folder of one training."""
@@ -66,52 +73,65 @@ class Plan:
         """Path: detections of one model in nuScenes format."""
         return self.run_dir(name, seed) / 'eval' / 'results_nusc.json'
 
-    def _teacher_of(self, name):
-        """str: Name of the model that teaches ``name``, the one trained from the config that its config names."""
-        wanted = self.configs[name].model.teacher.config
+    def _teacher_of(self, config):
+        """str: Name of the model that teaches a distilled one, the one whose config its config names."""
+        wanted = config.model.teacher.config
         return next(other for other, file in self.config_files.items() if file == wanted)
+
+    def _start_step(self, file, seed):
+        """Training of the weights that models of one seed start from."""
+        config = Config.fromfile(file, import_custom_modules=False)
+        self.start_dir = config.work_dir
+        options = self._cfg_options(config, seed, self.data_root)
+        return self._train_step(Path(file).stem, seed, file, config, options, [self.data_steps[-1]])
 
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
         config, work_dir = self.configs[name], self.run_dir(name, seed)
-        settings = json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str)
-        after = [self.data_steps[-1]]
+        after, started = [self.data_steps[-1]], []
         if 'teacher' in config.model:
-            after.append(self.runs[seed][self._teacher_of(name)][0])
-        suffix = work_dir.name
-        train = command_step(
-            f'train_{suffix}',
-            f'train {suffix}',
-            ['tools/train.py', self.config_files[name], '--work-dir', work_dir, '--seed', seed,
-             *self._cfg_options(name, seed, self.data_root)],
-            self.out_dir,
-            outputs=(self.checkpoint(name, seed),),
-            settings=settings,
-            after=tuple(after),
-            work_dir=work_dir,
-            resume_flag='--auto-resume',
-            max_epochs=config.runner.max_epochs,
-        )  # fmt: skip
+            after.append(self.runs[seed][self._teacher_of(config)][0])
+        if seed in self.start_steps and f'{self.start_dir}/' in str(config._cfg_dict):
+            start = self.start_steps[seed]
+            after.append(start)
+            started = relocate(config._cfg_dict.to_dict(), self.start_dir, start.work_dir.as_posix())
+        options = self._cfg_options(config, seed, self.data_root, started)
+        train = self._train_step(name, seed, self.config_files[name], config, options, after)
         evaluate = command_step(
-            f'eval_{suffix}',
-            f'evaluate {suffix}',
+            f'eval_{work_dir.name}',
+            f'evaluate {work_dir.name}',
             ['tools/test.py', self.config_files[name], self.checkpoint(name, seed), '--work-dir', work_dir / 'eval',
              '--out', work_dir / 'results.pkl', '--eval', 'bbox',
              '--eval-options', f'jsonfile_prefix={work_dir / "eval"}',
-             *self._cfg_options(name, seed, self.eval_root)],
+             *self._cfg_options(config, seed, self.eval_root)],
             self.out_dir,
             outputs=(self.predictions(name, seed),),
             after=(train, *self.eval_data_steps[-1:]),
         )  # fmt: skip
         return train, evaluate
 
-    def _cfg_options(self, name, seed, root):
-        """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, the user's options."""
-        config = self.configs[name]
+    def _train_step(self, name, seed, file, config, options, after):
+        """Training of one config, resumable."""
+        work_dir = self.run_dir(name, seed)
+        return command_step(
+            f'train_{work_dir.name}',
+            f'train {work_dir.name}',
+            ['tools/train.py', file, '--work-dir', work_dir, '--seed', seed, *options],
+            self.out_dir,
+            outputs=(work_dir / f'epoch_{config.runner.max_epochs}.pth',),
+            settings=json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str),
+            after=tuple(after),
+            work_dir=work_dir,
+            resume_flag='--auto-resume',
+            max_epochs=config.runner.max_epochs,
+        )
+
+    def _cfg_options(self, config, seed, root, more=()):
+        """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, ``more``, the user's."""
         options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, root.as_posix())
-        options += self.options
+        options += [*more, *self.options]
         if 'teacher' in config.model:
-            options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(name), seed)}')
+            options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(config), seed)}')
         return ['--cfg-options', *options] if options else []
 
     def _picture_steps(self):
