@@ -128,6 +128,7 @@ class Ablation:
             'machine': describe_machine(),
             'training': describe_data(self.plan.data_root, size.synthetic),
             'evaluation': describe_data(self.plan.eval_root, evaluation),
+            'start': size.start if self.plan.starts_of(self.plan.steps) else None,
         }
 
     @property

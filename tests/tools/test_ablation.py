@@ -104,7 +104,9 @@ class TestTables:
         report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
         assert '| dualdistill | 4 | 0.250 | 0.500 |  |  | 1:00 |' in report
         assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
-        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report
+        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report and 'load weights' not in report
+        started = build_report({'runs': rows, 'summary': summarise(rows), 'setting': {**SETTING, 'start': 'depth.py'}})
+        assert 'load weights of `depth.py`' in started
 
     def test_of_several(self):
         table = summary_table(summarise(TestSummary.ROWS))

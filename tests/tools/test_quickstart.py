@@ -310,6 +310,8 @@ class TestPlan:
             assert step not in teacher.after and not any('load_from' in word for word in teacher.command)
         assert plan.starts_of([plan.runs[3]['student'][0]]) == [plan.start_steps[3]]
         assert plan.starts_of([plan.runs[3]['teacher'][0]]) == []
+        with pytest.raises(ValueError, match='"depth" cannot be compared'):
+            make_plan({**configs, 'depth': str(start)}, tmp_path, start=str(start))
 
     def test_masks_bring_the_virtual_points(self, configs, tmp_path):
         synthetic = {'version': 'v1.0-mini', 'instance-masks': True, 'scenes': 3}

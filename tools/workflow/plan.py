@@ -44,7 +44,7 @@ class Plan:
         if evaluate_on is not None:
             self.eval_root, flags = evaluate_on
             self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
-        self.start_steps = {} if start is None else {seed: self._start_step(start, seed) for seed in seeds}
+        self.start_steps = {} if start is None else self._start_steps(start)
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
@@ -78,12 +78,17 @@ class Plan:
         wanted = config.model.teacher.config
         return next(other for other, file in self.config_files.items() if file == wanted)
 
-    def _start_step(self, file, seed):
-        """Training of the weights that models of one seed start from."""
-        config = Config.fromfile(file, import_custom_modules=False)
+    def _start_steps(self, file):
+        """dict[int, Step]: For each seed the training of the weights that its models start from."""
+        name, config = Path(file).stem, Config.fromfile(file, import_custom_modules=False)
+        if name in self.configs:
+            raise ValueError(f'"{name}" cannot be compared: {file} is what the others start from')
         self.start_dir = config.work_dir
-        options = self._cfg_options(config, seed, self.data_root)
-        return self._train_step(Path(file).stem, seed, file, config, options, [self.data_steps[-1]])
+        after, steps = [self.data_steps[-1]], {}
+        for seed in self.seeds:
+            options = self._cfg_options(config, seed, self.data_root)
+            steps[seed] = self._train_step(name, seed, file, config, options, after)
+        return steps
 
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
