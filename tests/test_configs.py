@@ -18,8 +18,9 @@ CONFIGS = sorted(
     path.relative_to(REPO).as_posix() for path in (REPO / 'configs').rglob('*.py') if '_base_' not in path.parts
 )
 
-# An ablation changes the model alone: its data are those of the config it starts from.
-ABLATIONS = [name for name in CONFIGS if '/ablation' in name]
+# An ablation changes the model alone: its data are those of the config it derives from.
+DEPTH = 'configs/ablation/depth.py'
+ABLATIONS = [name for name in CONFIGS if '/ablation' in name and name != DEPTH]
 
 
 @pytest.fixture(autouse=True)
@@ -93,3 +94,11 @@ def test_an_ablation_has_the_data_and_schedule_of_its_base(name):
     cfg, base = load(name), load(Path(name).parent / runpy.run_path(name)['_base_'])
     for key in ('data', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'evaluation', 'seed'):
         assert cfg[key] == base[key], key
+
+
+def test_depth_for_the_ablation_has_the_data_of_its_students():
+    depth, student = load(DEPTH), load('configs/ablation/baseline.py')
+    for key in ('data', 'optimizer', 'optimizer_config', 'lr_config', 'evaluation', 'seed'):
+        assert depth[key] == student[key], key
+    for key in ('img_backbone', 'img_neck', 'img_view_transformer'):
+        assert depth.model[key] == student.model[key], key

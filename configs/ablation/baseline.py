@@ -1,4 +1,4 @@
-"""Toy experiment: the student without a teacher."""
+"""Toy experiment: the student without a teacher, from an image branch that knows depth (depth.py)."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
 

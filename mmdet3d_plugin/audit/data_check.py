@@ -84,13 +84,11 @@ def check_agreement(data_sets, detector, view, needs_points):
         ConfigProblem: names both sides.
     """
     head = getattr(detector, 'pts_bbox_head', None)
-    classes = None if head is None else [name for names in head.class_names for name in names]
     wanted = {} if view is None else _view_settings(view)
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
-        ours = list(dataset.get('classes') or classes or [])
-        if head is not None and ours != classes:
-            raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
+        if head is not None:
+            _check_classes(dataset, head, place)
         pipeline = dataset.get('pipeline') or []
         for step in pipeline:
             for (name, key), value in wanted.items():
@@ -101,6 +99,13 @@ def check_agreement(data_sets, detector, view, needs_points):
             if head is not None:
                 _check_range(step, detector.point_cloud_range, place)
         _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
+
+
+def _check_classes(dataset, head, place):
+    classes = [name for names in head.class_names for name in names]
+    ours = list(dataset.get('classes') or classes)
+    if ours != classes:
+        raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
 
 
 def _view_settings(view):

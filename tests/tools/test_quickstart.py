@@ -312,6 +312,12 @@ class TestPlan:
         assert plan.starts_of([plan.runs[3]['teacher'][0]]) == []
         with pytest.raises(ValueError, match='"depth" cannot be compared'):
             make_plan({**configs, 'depth': str(start)}, tmp_path, start=str(start))
+        with pytest.raises(ValueError, match='student.py: set work_dir'):
+            make_plan({'teacher': configs['teacher']}, tmp_path, start=configs['student'])
+        with open(configs['student'], 'a') as file:
+            file.write("load_from = './outputs/toy/depth/epoch_9.pth'\n")
+        with pytest.raises(ValueError, match='load_from=./outputs/toy/depth/epoch_9.pth, but .* epoch_2.pth'):
+            make_plan(configs, tmp_path, start=str(start))
 
     def test_masks_bring_the_virtual_points(self, configs, tmp_path):
         synthetic = {'version': 'v1.0-mini', 'instance-masks': True, 'scenes': 3}

@@ -19,7 +19,7 @@ def write_files(out_dir, rows, setting):
         out_dir (Path): Their folder.
         rows (list[dict]): See :func:`finished_rows`; at least one.
         setting (dict): ``machine`` (str); ``training`` and ``evaluation``, each with ``data_root`` (str) and
-            ``settings`` (of the generator); ``start``, the config whose weights others load, or None.
+            ``settings`` (of the generator); ``start``, None or ``config`` and ``seconds`` of what others load.
     """
     results = {'runs': rows, 'summary': summarise(rows), 'setting': setting}
     encoded, picture = cv2.imencode('.png', draw_seed_scores(rows, SCORES)[..., ::-1])
@@ -71,7 +71,7 @@ def build_report(results):
     rows, summary, setting = results['runs'], results['summary'], results['setting']
     training, evaluation, start = setting['training'], setting['evaluation'], setting.get('start')
     teachers = {row['seed']: row['teacher']['seconds'] for row in rows if row['teacher'] is not None}
-    seconds = sum(row['seconds'] for row in rows) + sum(teachers.values())
+    seconds = sum(row['seconds'] for row in rows) + sum(teachers.values()) + (start['seconds'] if start else 0)
     lines = [
         '# Ablation',
         '',
@@ -80,8 +80,8 @@ def build_report(results):
         '',
         f'- trained on {_scenes(training, training["settings"]["scenes"] - training["settings"]["val_scenes"])}',
         f'- evaluated on {_scenes(evaluation, evaluation["settings"]["val_scenes"])}',
-        *([f'- configs that load weights of `{start}` get those trained with their seed'] if start else []),
-        f'- {len(rows)} run(s), {clock(seconds)} of training and evaluation in all, the teachers\' included; '
+        *([f'- students start from the weights of `{start["config"]}`, trained with their seed'] if start else []),
+        f'- {len(rows)} run(s), {clock(seconds)} of training and evaluation in all, everything included; '
         f'{setting["machine"]} at the last call',
         '',
         '## Over the seeds',

@@ -26,8 +26,11 @@ class Plan:
         options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
         evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
             takes the validation split of the training set.
-        start (str | None): Config of a training that each seed has before the models whose configs name a file in its
-            ``work_dir``; they get that of their own seed.
+        start (str | None): Config of a training that each seed has before the models whose configs ``load_from`` its
+            last checkpoint in its ``work_dir``; they get that of their own seed.
+
+    Raises:
+        ValueError: ``start`` cannot be started from as the configs want it.
     """
 
     def __init__(
@@ -44,7 +47,9 @@ class Plan:
         if evaluate_on is not None:
             self.eval_root, flags = evaluate_on
             self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
-        self.start_steps = {} if start is None else self._start_steps(start)
+        self.start_dir, self.start_steps = None, {}
+        if start is not None:
+            self._add_start(start)
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
@@ -78,29 +83,41 @@ class Plan:
         wanted = config.model.teacher.config
         return next(other for other, file in self.config_files.items() if file == wanted)
 
-    def _start_steps(self, file):
-        """dict[int, Step]: For each seed the training of the weights that its models start from."""
+    def _add_start(self, file):
+        """Plan each seed's training of the weights that its models start from."""
         name, config = Path(file).stem, Config.fromfile(file, import_custom_modules=False)
         if name in self.configs:
             raise ValueError(f'"{name}" cannot be compared: {file} is what the others start from')
-        self.start_dir = config.work_dir
-        after, steps = [self.data_steps[-1]], {}
+        if 'work_dir' not in config:
+            raise ValueError(f'{file}: set work_dir, so that other configs can name its checkpoint')
+        self.start_dir = Path(config.work_dir)
         for seed in self.seeds:
             options = self._cfg_options(config, seed, self.data_root)
-            steps[seed] = self._train_step(name, seed, file, config, options, after)
-        return steps
+            self.start_steps[seed] = self._train_step(name, seed, file, config, options, [self.data_steps[-1]])
+
+    def _start_of(self, name, seed):
+        """Step | None: the training whose checkpoint the config of a model loads."""
+        file = self.configs[name].get('load_from')
+        if not file or self.start_dir is None or Path(file).parent.resolve() != self.start_dir.resolve():
+            return None
+        step = self.start_steps[seed]
+        if Path(file).name != step.outputs[0].name:
+            raise ValueError(
+                f'{self.config_files[name]}: load_from={file}, but that training ends with {step.outputs[0].name}'
+            )
+        return step
 
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
         config, work_dir = self.configs[name], self.run_dir(name, seed)
-        after, started = [self.data_steps[-1]], []
+        after, loaded, start = [self.data_steps[-1]], [], self._start_of(name, seed)
         if 'teacher' in config.model:
             after.append(self.runs[seed][self._teacher_of(config)][0])
-        if seed in self.start_steps and f'{self.start_dir}/' in str(config._cfg_dict):
-            start = self.start_steps[seed]
+        if start is not None:
             after.append(start)
-            started = relocate(config._cfg_dict.to_dict(), self.start_dir, start.work_dir.as_posix())
-        options = self._cfg_options(config, seed, self.data_root, started)
+            if Path(config.load_from) != start.outputs[0]:
+                loaded.append(f'load_from={start.outputs[0].as_posix()}')
+        options = self._cfg_options(config, seed, self.data_root, loaded)
         train = self._train_step(name, seed, self.config_files[name], config, options, after)
         evaluate = command_step(
             f'eval_{work_dir.name}',

@@ -13,11 +13,15 @@ class CameraDepth(Base3DDetector):
     """Images of the current frame -> depth bins, no BEV map and no boxes.
 
     Its parameters have the names of :class:`BEVDepth4D`'s, so that ``load_from`` puts them into a student: backbone,
-    neck and depth net then know depth, everything behind them starts as it would without.
+    neck and depth net then know depth, everything behind them starts as it would without. There is nothing to
+    evaluate: give ``tools/train.py`` the flag ``--no-validate``, or ``evaluation`` an interval beyond the last epoch.
 
     Args:
         img_backbone, img_neck, img_view_transformer: those of the student. The view transform's context convolution
             is carried along, untrained.
+
+    Raises:
+        ValueError: there is a train_cfg or a test_cfg, which nothing would read.
     """
 
     def __init__(self, *, img_backbone, img_neck, img_view_transformer, train_cfg=None, test_cfg=None, init_cfg=None):
@@ -45,7 +49,15 @@ class CameraDepth(Base3DDetector):
         return self.forward_train(**batch)
 
     def forward_train(self, **batch):
-        """The depth loss of the current frame, ``loss_depth``, as the student's."""
+        """The depth loss of the current frame, weighted as the student's.
+
+        Args:
+            **batch: collated; ``img`` (B, frames, N, 3, h, w), the camera geometry and ``gt_depth`` (B, N, h / stride,
+                w / stride), metres, 0 where none, are read.
+
+        Returns:
+            dict: ``loss_depth``.
+        """
         images = batch['img'][:, 0]
         feature = self.extract_feat(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         logits = self.img_view_transformer.predict_depth(feature, CameraGeometry.of_frame(batch, 0))
