@@ -57,7 +57,7 @@ TOY = Size(
     data_root=Path('data/quickstart'),
     out_dir=Path('outputs/ablation'),
     evaluate_on=(Path('data/ablation_evaluation'), {**SYNTHETIC, 'seed': 1, 'scenes': 101, 'val-scenes': 100}),
-    start='configs/ablation/depth.py',
+    start='configs/ablation/student.py',
 )
 R50 = 'configs/lidar2camera_bev_distillation'
 FULL = Size(

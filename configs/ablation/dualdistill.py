@@ -1,8 +1,10 @@
-"""Toy experiment: the whole method. The other distilled configs here differ from it by one thing each.
+"""Toy experiment: the whole method, on a trained student. The other distilled configs differ from it by one thing each.
 
-Students start from an image branch that knows depth (depth.py). tools/ablation.py gives each seed its own.
+tools/ablation.py gives each seed a student of its own to start from (student.py).
 """
 
 _base_ = '../quickstart/dualdistill_toy.py'
 
-load_from = 'outputs/ablation/depth/epoch_3.pth'
+load_from = 'outputs/ablation/student/epoch_4.pth'
+model = dict(inherit_head=False)  # the trained student has heads
+optimizer = dict(lr=1e-3)

@@ -76,19 +76,20 @@ def check_agreement(data_sets, detector, view, needs_points):
 
     Args:
         data_sets (dict): see :func:`check_data_sets`.
-        detector (nn.Module): one that detects has ``point_cloud_range`` and ``pts_bbox_head``.
+        detector (nn.Module): with ``point_cloud_range`` and ``pts_bbox_head``.
         view (dict | None): config of a camera detector's view transform.
         needs_points (dict): split -> whether the detector, or its teacher, reads points there.
 
     Raises:
         ConfigProblem: names both sides.
     """
-    head = getattr(detector, 'pts_bbox_head', None)
+    classes = [name for names in detector.pts_bbox_head.class_names for name in names]
     wanted = {} if view is None else _view_settings(view)
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
-        if head is not None:
-            _check_classes(dataset, head, place)
+        ours = list(dataset.get('classes') or classes)
+        if ours != classes:
+            raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
         pipeline = dataset.get('pipeline') or []
         for step in pipeline:
             for (name, key), value in wanted.items():
@@ -96,16 +97,8 @@ def check_agreement(data_sets, detector, view, needs_points):
                     raise ConfigProblem(
                         f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
                     )
-            if head is not None:
-                _check_range(step, detector.point_cloud_range, place)
+            _check_range(step, detector.point_cloud_range, place)
         _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
-
-
-def _check_classes(dataset, head, place):
-    classes = [name for names in head.class_names for name in names]
-    ours = list(dataset.get('classes') or classes)
-    if ours != classes:
-        raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
 
 
 def _view_settings(view):

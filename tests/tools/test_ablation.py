@@ -22,7 +22,7 @@ from workflow.commands import as_flags, command_step  # noqa: E402
 
 DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
 SETTING = {'machine': 'a machine', 'training': DATA, 'evaluation': {**DATA, 'data_root': 'data/y'}}
-STARTED = {**SETTING, 'start': {'config': 'depth.py', 'seconds': 30.0}}
+STARTED = {**SETTING, 'start': {'config': 'start.py', 'seconds': 30.0}}
 
 # In place of the tools: leaves what they leave, with scores out of scores.json by folder, and notes every call.
 STUB = """
@@ -107,7 +107,7 @@ class TestTables:
         assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
         assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report and 'start from' not in report
         started = build_report({'runs': rows, 'summary': summarise(rows), 'setting': STARTED})
-        assert 'start from the weights of `depth.py`' in started and '1 run(s), 1:30 of training' in started
+        assert 'start from the weights of `start.py`' in started and '1 run(s), 1:30 of training' in started
 
     def test_of_several(self):
         table = summary_table(summarise(TestSummary.ROWS))
@@ -179,7 +179,7 @@ class TestConfigs:
             check_start(configs)
 
     @pytest.mark.parametrize('seed', [0, 1])
-    def test_the_toy_students_start_from_the_depth_of_their_seed(self, seed, monkeypatch):
+    def test_the_toy_students_start_from_the_student_of_their_seed(self, seed, monkeypatch):
         monkeypatch.chdir(ROOT)
         check_start(ablation.TOY.configs)
         args = ablation.parse_args(['--seeds', str(seed)])
@@ -272,17 +272,17 @@ class TestRuns:
 
     def test_students_start_from_weights_of_their_seed(self, workplace, configs, tmp_path, monkeypatch):
         base = Path(configs['baseline']).read_text()
-        (tmp_path / 'depth.py').write_text(base + "work_dir = 'toy/depth'\n")
-        monkeypatch.setattr(ablation, 'TOY', dataclasses.replace(ablation.TOY, start=str(tmp_path / 'depth.py')))
+        (tmp_path / 'start.py').write_text(base + "work_dir = 'toy/start'\n")
+        monkeypatch.setattr(ablation, 'TOY', dataclasses.replace(ablation.TOY, start=str(tmp_path / 'start.py')))
         _, results, calls = workplace('--seeds', '0', '--configs', configs['baseline'])
         assert trained(calls) == ['baseline'] and results['setting']['start'] is None
-        Path(configs['baseline']).write_text(base + "load_from = 'toy/depth/epoch_2.pth'\n")
+        Path(configs['baseline']).write_text(base + "load_from = 'toy/start/epoch_2.pth'\n")
         _, results, calls = workplace('--seeds', '0', '--configs', configs['baseline'])
-        assert trained(calls) == ['depth', 'baseline']
-        assert results['setting']['start']['config'] == str(tmp_path / 'depth.py')
+        assert trained(calls) == ['start', 'baseline']
+        assert results['setting']['start']['config'] == str(tmp_path / 'start.py')
         assert results['setting']['start']['seconds'] > 0
         _, results, calls = workplace('--seeds', '1', '--configs', configs['baseline'])
-        assert trained(calls) == ['depth_seed1', 'baseline_seed1'] and keys(results) == [
+        assert trained(calls) == ['start_seed1', 'baseline_seed1'] and keys(results) == [
             ('baseline', 0),
             ('baseline', 1),
         ]

@@ -106,21 +106,18 @@ class LSSViewTransform(BaseModule):
         Raises:
             ValueError: the features are not the size the configured images give.
         """
-        logits = self.predict_depth(feature, cameras)
-        context = self.featnet(feature.flatten(0, 1)).unflatten(0, feature.shape[:2])
-        return self.splat(logits.float().softmax(dim=2), context, cameras), logits
-
-    def predict_depth(self, feature, cameras):
-        """Depth logits (B, N, D, h, w) alone; arguments and errors are those of :meth:`forward`."""
         expected = (self.in_channels, *self.frustum_uv1.shape[:2])
         if tuple(feature.shape[2:]) != expected:
             raise ValueError(
                 f'image features are {tuple(feature.shape[2:])} (C, h, w) but the view transform was built for '
                 f'{expected}: check in_channels, image_size and stride against the image backbone and the pipeline'
             )
-        gated = self.se(feature.flatten(0, 1), cameras.flat_numbers().flatten(0, 1))
+        pixels = feature.flatten(0, 1)
+        gated = self.se(pixels, cameras.flat_numbers().flatten(0, 1))
         logits = self.depthnet(self._deform(self.extra_depthnet(gated)[-1]))
-        return logits.unflatten(0, feature.shape[:2])
+        logits = logits.unflatten(0, feature.shape[:2])
+        context = self.featnet(pixels).unflatten(0, feature.shape[:2])
+        return self.splat(logits.float().softmax(dim=2), context, cameras), logits
 
     def _deform(self, hidden):
         """The depth net's 3x3 convolution; bfloat16 becomes float32, as mmcv's deformable one has no kernel for it."""
