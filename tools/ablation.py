@@ -4,10 +4,9 @@
     python tools/ablation.py --seeds 0,1 --configs baseline dualdistill
     python tools/ablation.py --report-only
 
-For each seed the weights that students start from and a teacher, then every config: training and devkit evaluation,
-on the same data. Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes.
-After every finished run ``results.json``, ``report.md`` and ``scores.png`` are written anew; runs of earlier calls
-stay in them.
+For each seed a teacher, then every config: training and devkit evaluation, on the same data. Finished steps are skipped
+when nothing they depend on has changed; an interrupted training resumes. After every finished run ``results.json``,
+``report.md`` and ``scores.png`` are written anew; runs of earlier calls stay in them.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from data_converter.make_synthetic_nuscenes import settings_of
 from quickstart import SYNTHETIC
-from workflow.ablation_configs import add_config, check_start, choose_configs, with_teacher
+from workflow.ablation_configs import add_config, choose_configs, with_teacher
 from workflow.ablation_report import summary_table, write_files
 from workflow.ablation_runs import TEACHER, finished_rows, has_teacher, read_rows, time_left
 from workflow.ablation_summary import summarise
@@ -36,7 +35,6 @@ class Size:
     """Configs by name, the generator's flags, and where data and results lie unless the user says otherwise.
 
     ``evaluate_on``: data root and flags of a set only to evaluate on, None for the validation split of the data.
-    ``start``: config of the training that students start from, None where they start from weights made elsewhere.
     """
 
     configs: dict
@@ -46,7 +44,6 @@ class Size:
     database: bool = False
     options: tuple = ()
     evaluate_on: tuple = None
-    start: str = None
 
 
 NAMES = ('baseline', 'distillbev', 'dualdistill', 'aoa_off', 'crd_off', 'single_level', 'uniform_weights')
@@ -57,7 +54,6 @@ TOY = Size(
     data_root=Path('data/quickstart'),
     out_dir=Path('outputs/ablation'),
     evaluate_on=(Path('data/ablation_evaluation'), {**SYNTHETIC, 'seed': 1, 'scenes': 101, 'val-scenes': 100}),
-    start='configs/ablation/student.py',
 )
 R50 = 'configs/lidar2camera_bev_distillation'
 FULL = Size(
@@ -84,7 +80,7 @@ FULL = Size(
 def parse_args(argv=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_run_flags(parser, seeds='0,1,2', what='a teacher, a start and every config for each')
+    add_run_flags(parser, seeds='0,1,2', what='a teacher and every config for each')
     parser.add_argument('--configs', nargs='+', help=f'names or config files (default: {",".join(NAMES)})')
     parser.add_argument('--out-dir', type=Path, help=f'default: {TOY.out_dir}, or {FULL.out_dir} with --full-size')
     parser.add_argument('--full-size', action='store_true', help='R50 256x704 and a larger data set; wants a GPU')
@@ -113,13 +109,12 @@ class Ablation:
         configs = dict(wanted)
         for row in self.earlier:
             add_config(configs, row['config'], row['config_file'])
-        check_start(configs)
         seeds = list(dict.fromkeys([*args.seeds, *(row['seed'] for row in self.earlier)]))
         evaluate_on = None if args.data_root else size.evaluate_on
         self.plan = Plan(
             with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=evaluate_on, start=size.start,
+            evaluate_on=evaluate_on,
         )  # fmt: skip
         names = [name for name in wanted if name in self.plan.configs]
         if any(has_teacher(self.plan, name) for name in names):
@@ -131,33 +126,24 @@ class Ablation:
             'training': describe_data(self.plan.data_root, size.synthetic),
             'evaluation': describe_data(self.plan.eval_root, evaluation),
         }
-        self.start = size.start
 
     @property
     def steps(self):
-        """list[Step]: What this call has to do: data, what students start from, then seed by seed."""
+        """list[Step]: What this call has to do, seed by seed."""
         data = [*self.plan.data_steps, *self.plan.eval_data_steps]
-        runs = [step for pair in self.runs.values() for step in pair]
-        return [*data, *self.plan.starts_of(runs), *runs]
+        return [*data, *(step for pair in self.runs.values() for step in pair)]
 
     def update(self):
         """Write the files when another run is finished, and say how many are."""
         rows = finished_rows(self.plan)
         if rows == self.rows:
             return
-        write_files(self.out_dir, rows, {**self.setting, 'start': self._start()})
+        write_files(self.out_dir, rows, self.setting)
         self._tell_who_left(rows)
         self.rows = rows
         left = time_left(list(self.runs.values()), self.jobs)
         eta = f', about {clock(left)} to go' if left else ''
         print(f'{len(rows)} finished run(s) in {self.out_dir / "report.md"}{eta}', flush=True)
-
-    def _start(self):
-        """dict | None: ``config`` and ``seconds`` so far of the trainings that others start from."""
-        steps = self.plan.starts_of(self.plan.steps)
-        if not steps:
-            return None
-        return {'config': self.start, 'seconds': sum(step.read_marker().get('seconds', 0) for step in steps)}
 
     def _tell_who_left(self, rows):
         """Name the earlier runs that do not hold any more and are not made anew, once."""

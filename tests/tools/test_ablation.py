@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import ablation  # noqa: E402
 from data_converter.make_synthetic_nuscenes import settings_of  # noqa: E402
-from workflow.ablation_configs import add_config, check_start, choose_configs, with_teacher  # noqa: E402
+from workflow.ablation_configs import add_config, choose_configs, with_teacher  # noqa: E402
 from workflow.ablation_report import build_report, runs_table, summary_table  # noqa: E402
 from workflow.ablation_runs import read_rows, time_left  # noqa: E402
 from workflow.ablation_summary import sign, spread, summarise  # noqa: E402
@@ -22,7 +22,6 @@ from workflow.commands import as_flags, command_step  # noqa: E402
 
 DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
 SETTING = {'machine': 'a machine', 'training': DATA, 'evaluation': {**DATA, 'data_root': 'data/y'}}
-STARTED = {**SETTING, 'start': {'config': 'start.py', 'seconds': 30.0}}
 
 # In place of the tools: leaves what they leave, with scores out of scores.json by folder, and notes every call.
 STUB = """
@@ -105,9 +104,7 @@ class TestTables:
         report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
         assert '| dualdistill | 4 | 0.250 | 0.500 |  |  | 1:00 |' in report
         assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
-        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report and 'start from' not in report
-        started = build_report({'runs': rows, 'summary': summarise(rows), 'setting': STARTED})
-        assert 'start from the weights of `start.py`' in started and '1 run(s), 1:30 of training' in started
+        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report
 
     def test_of_several(self):
         table = summary_table(summarise(TestSummary.ROWS))
@@ -171,31 +168,10 @@ class TestConfigs:
         with pytest.raises(ValueError, match='different teachers .*other: other_teacher.py'):
             with_teacher({**both, 'other': str(other)})
 
-    def test_configs_that_start_from_different_weights_are_not_compared(self, configs):
-        check_start(configs)
-        with open(configs['distilled'], 'a') as file:
-            file.write("load_from = 'a.pth'\n")
-        with pytest.raises(ValueError, match='different weights .toy_teacher: nothing, distilled: a.pth'):
-            check_start(configs)
-
-    @pytest.mark.parametrize('seed', [0, 1])
-    def test_the_toy_students_start_from_the_student_of_their_seed(self, seed, monkeypatch):
-        monkeypatch.chdir(ROOT)
-        check_start(ablation.TOY.configs)
-        args = ablation.parse_args(['--seeds', str(seed)])
-        plan = ablation.Ablation(args).plan
-        start = plan.start_steps[seed]
-        for name in ablation.NAMES:
-            train = plan.runs[seed][name][0]
-            options = [word for word in train.command if word.startswith('load_from=')]
-            assert start in train.after, name
-            assert options == ([f'load_from={start.outputs[0]}'] if seed else []), name
-            assert seed or plan.configs[name].load_from == str(start.outputs[0]), name
-
     def test_the_toy_configs_are_those_of_the_folder_but_for_those_on_demand(self):
         folder = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / 'ablation').glob('*.py')}
         on_demand = {'configs/ablation/aoa_residual.py'}
-        assert {*ablation.TOY.configs.values(), ablation.TOY.start} == folder - on_demand
+        assert set(ablation.TOY.configs.values()) == folder - on_demand
         assert on_demand <= folder
 
     @pytest.mark.parametrize('size', [ablation.TOY, ablation.FULL], ids=['toy', 'full'])
@@ -269,23 +245,6 @@ class TestRuns:
         assert cv2.imread(str(tmp_path / 'out' / 'scores.png')).shape[2] == 3
         assert not list((tmp_path / 'out').glob('*.tmp'))
         assert '+0.030 ± 0.028' in capsys.readouterr().out
-
-    def test_students_start_from_weights_of_their_seed(self, workplace, configs, tmp_path, monkeypatch):
-        base = Path(configs['baseline']).read_text()
-        (tmp_path / 'start.py').write_text(base + "work_dir = 'toy/start'\n")
-        monkeypatch.setattr(ablation, 'TOY', dataclasses.replace(ablation.TOY, start=str(tmp_path / 'start.py')))
-        _, results, calls = workplace('--seeds', '0', '--configs', configs['baseline'])
-        assert trained(calls) == ['baseline'] and results['setting']['start'] is None
-        Path(configs['baseline']).write_text(base + "load_from = 'toy/start/epoch_2.pth'\n")
-        _, results, calls = workplace('--seeds', '0', '--configs', configs['baseline'])
-        assert trained(calls) == ['start', 'baseline']
-        assert results['setting']['start']['config'] == str(tmp_path / 'start.py')
-        assert results['setting']['start']['seconds'] > 0
-        _, results, calls = workplace('--seeds', '1', '--configs', configs['baseline'])
-        assert trained(calls) == ['start_seed1', 'baseline_seed1'] and keys(results) == [
-            ('baseline', 0),
-            ('baseline', 1),
-        ]
 
     def test_a_broken_run_leaves_a_partial_table_and_is_resumed(self, workplace, configs, tmp_path, capsys):
         words = ['--seeds', '0', '--configs', configs['baseline'], configs['distilled']]

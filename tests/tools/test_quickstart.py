@@ -290,35 +290,6 @@ class TestPlan:
             assert f'model.teacher.checkpoint={tmp_path}/out/{teacher}_seed3/epoch_2.pth' in step.command
             assert runs[teacher][0] in step.after
 
-    def test_models_start_from_the_weights_of_their_seed_when_their_config_names_such(self, configs, tmp_path):
-        start = tmp_path / 'start.py'
-        start.write_text(Path(configs['student']).read_text() + "work_dir = 'outputs/toy/start'\n")
-        for name in ('student', 'dualdistill'):
-            with open(configs[name], 'a') as file:
-                file.write("load_from = 'outputs/toy/start/epoch_2.pth'\n")
-        plan = make_plan(configs, tmp_path, seeds=(0, 3), start=str(start))
-        names = [step.name for step in plan.steps]
-        assert names[3:6] == ['train_start', 'train_start_seed3', 'train_teacher'] and len(set(names)) == len(names)
-        for seed, folder in ((0, 'start'), (3, 'start_seed3')):
-            step = plan.start_steps[seed]
-            assert step.outputs == (tmp_path / 'out' / folder / 'epoch_2.pth',)
-            assert step.command[step.command.index('--seed') + 1] == str(seed)
-            for name in ('student', 'dualdistill'):
-                train = plan.runs[seed][name][0]
-                assert f'load_from={step.outputs[0]}' in train.command and step in train.after
-            teacher = plan.runs[seed]['teacher'][0]
-            assert step not in teacher.after and not any('load_from' in word for word in teacher.command)
-        assert plan.starts_of([plan.runs[3]['student'][0]]) == [plan.start_steps[3]]
-        assert plan.starts_of([plan.runs[3]['teacher'][0]]) == []
-        with pytest.raises(ValueError, match='"start" cannot be compared'):
-            make_plan({**configs, 'start': str(start)}, tmp_path, start=str(start))
-        with pytest.raises(ValueError, match='student.py: set work_dir'):
-            make_plan({'teacher': configs['teacher']}, tmp_path, start=configs['student'])
-        with open(configs['student'], 'a') as file:
-            file.write("load_from = './outputs/toy/start/epoch_9.pth'\n")
-        with pytest.raises(ValueError, match='load_from=./outputs/toy/start/epoch_9.pth, but .* epoch_2.pth'):
-            make_plan(configs, tmp_path, start=str(start))
-
     def test_masks_bring_the_virtual_points(self, configs, tmp_path):
         synthetic = {'version': 'v1.0-mini', 'instance-masks': True, 'scenes': 3}
         plan = make_plan(configs, tmp_path, synthetic=synthetic)

@@ -60,20 +60,3 @@ def with_teacher(configs):
         named = ', '.join(f'{name}: {teacher}' for teacher, name in teachers.items())
         raise ValueError(f'the configs have different teachers ({named}): compare them in --out-dirs of their own')
     return {**dict(zip([TEACHER], teachers)), **configs}
-
-
-def check_start(configs):
-    """Refuse configs that start from different weights: differences would not be due to what they train.
-
-    Args:
-        configs (dict[str, str]): Name -> config file.
-
-    Raises:
-        ValueError: Names one config for each ``load_from``.
-    """
-    loaded = {}
-    for name, file in configs.items():
-        loaded.setdefault(Config.fromfile(file, import_custom_modules=False).get('load_from'), name)
-    if len(loaded) > 1:
-        named = ', '.join(f'{name}: {file or "nothing"}' for file, name in loaded.items())
-        raise ValueError(f'the configs load different weights ({named}): compare them in --out-dirs of their own')

@@ -19,7 +19,7 @@ def write_files(out_dir, rows, setting):
         out_dir (Path): Their folder.
         rows (list[dict]): See :func:`finished_rows`; at least one.
         setting (dict): ``machine`` (str); ``training`` and ``evaluation``, each with ``data_root`` (str) and
-            ``settings`` (of the generator); ``start``, None or ``config`` and ``seconds`` of what others load.
+            ``settings`` (of the generator).
     """
     results = {'runs': rows, 'summary': summarise(rows), 'setting': setting}
     encoded, picture = cv2.imencode('.png', draw_seed_scores(rows, SCORES)[..., ::-1])
@@ -69,9 +69,9 @@ def runs_table(rows):
 def build_report(results):
     """str: Markdown with both tables, the plot and what is needed to judge them."""
     rows, summary, setting = results['runs'], results['summary'], results['setting']
-    training, evaluation, start = setting['training'], setting['evaluation'], setting.get('start')
+    training, evaluation = setting['training'], setting['evaluation']
     teachers = {row['seed']: row['teacher']['seconds'] for row in rows if row['teacher'] is not None}
-    seconds = sum(row['seconds'] for row in rows) + sum(teachers.values()) + (start['seconds'] if start else 0)
+    seconds = sum(row['seconds'] for row in rows) + sum(teachers.values())
     lines = [
         '# Ablation',
         '',
@@ -80,8 +80,7 @@ def build_report(results):
         '',
         f'- trained on {_scenes(training, training["settings"]["scenes"] - training["settings"]["val_scenes"])}',
         f'- evaluated on {_scenes(evaluation, evaluation["settings"]["val_scenes"])}',
-        *([f'- students start from the weights of `{start["config"]}`, trained with their seed'] if start else []),
-        f'- {len(rows)} run(s), {clock(seconds)} of training and evaluation in all, everything included; '
+        f'- {len(rows)} run(s), {clock(seconds)} of training and evaluation in all, the teachers\' included; '
         f'{setting["machine"]} at the last call',
         '',
         '## Over the seeds',

@@ -26,16 +26,11 @@ class Plan:
         options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
         evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
             takes the validation split of the training set.
-        start (str | None): Config of a training that each seed has before the models whose configs ``load_from`` its
-            last checkpoint in its ``work_dir``; they get that of their own seed.
-
-    Raises:
-        ValueError: ``start`` cannot be started from as the configs want it.
     """
 
     def __init__(
         self, configs, synthetic, pictures, out_dir, data_root, seeds, *, own_data_root=None, database=False,
-        options=(), evaluate_on=None, start=None,
+        options=(), evaluate_on=None,
     ):  # fmt: skip
         self.config_files, self.pictures, self.options = configs, pictures, options
         self.out_dir, self.seeds = out_dir, seeds
@@ -47,9 +42,6 @@ class Plan:
         if evaluate_on is not None:
             self.eval_root, flags = evaluate_on
             self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
-        self.start_dir, self.start_steps = None, {}
-        if start is not None:
-            self._add_start(start)
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
@@ -60,11 +52,7 @@ class Plan:
     def steps(self):
         """list[Step]: Every step in running order."""
         runs = [step for models in self.runs.values() for pair in models.values() for step in pair]
-        return [*self.data_steps, *self.eval_data_steps, *self.starts_of(runs), *runs, *self.picture_steps]
-
-    def starts_of(self, steps):
-        """list[Step]: The trainings that these steps start from."""
-        return [start for start in self.start_steps.values() if any(start in step.after for step in steps)]
+        return [*self.data_steps, *self.eval_data_steps, *runs, *self.picture_steps]
 
     def run_dir(self, name, seed):
         """Path: work folder of one training."""
@@ -78,82 +66,52 @@ class Plan:
         """Path: detections of one model in nuScenes format."""
         return self.run_dir(name, seed) / 'eval' / 'results_nusc.json'
 
-    def _teacher_of(self, config):
-        """str: Name of the model that teaches a distilled one, the one whose config its config names."""
-        wanted = config.model.teacher.config
+    def _teacher_of(self, name):
+        """str: Name of the model that teaches ``name``, the one trained from the config that its config names."""
+        wanted = self.configs[name].model.teacher.config
         return next(other for other, file in self.config_files.items() if file == wanted)
-
-    def _add_start(self, file):
-        """Plan each seed's training of the weights that its models start from."""
-        name, config = Path(file).stem, Config.fromfile(file, import_custom_modules=False)
-        if name in self.configs:
-            raise ValueError(f'"{name}" cannot be compared: {file} is what the others start from')
-        if 'work_dir' not in config:
-            raise ValueError(f'{file}: set work_dir, so that other configs can name its checkpoint')
-        self.start_dir = Path(config.work_dir)
-        for seed in self.seeds:
-            options = self._cfg_options(config, seed, self.data_root)
-            self.start_steps[seed] = self._train_step(name, seed, file, config, options, [self.data_steps[-1]])
-
-    def _start_of(self, name, seed):
-        """Step | None: the training whose checkpoint the config of a model loads."""
-        file = self.configs[name].get('load_from')
-        if not file or self.start_dir is None or Path(file).parent.resolve() != self.start_dir.resolve():
-            return None
-        step = self.start_steps[seed]
-        if Path(file).name != step.outputs[0].name:
-            raise ValueError(
-                f'{self.config_files[name]}: load_from={file}, but that training ends with {step.outputs[0].name}'
-            )
-        return step
 
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
         config, work_dir = self.configs[name], self.run_dir(name, seed)
-        after, loaded, start = [self.data_steps[-1]], [], self._start_of(name, seed)
+        settings = json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str)
+        after = [self.data_steps[-1]]
         if 'teacher' in config.model:
-            after.append(self.runs[seed][self._teacher_of(config)][0])
-        if start is not None:
-            after.append(start)
-            if Path(config.load_from) != start.outputs[0]:
-                loaded.append(f'load_from={start.outputs[0].as_posix()}')
-        options = self._cfg_options(config, seed, self.data_root, loaded)
-        train = self._train_step(name, seed, self.config_files[name], config, options, after)
+            after.append(self.runs[seed][self._teacher_of(name)][0])
+        suffix = work_dir.name
+        train = command_step(
+            f'train_{suffix}',
+            f'train {suffix}',
+            ['tools/train.py', self.config_files[name], '--work-dir', work_dir, '--seed', seed,
+             *self._cfg_options(name, seed, self.data_root)],
+            self.out_dir,
+            outputs=(self.checkpoint(name, seed),),
+            settings=settings,
+            after=tuple(after),
+            work_dir=work_dir,
+            resume_flag='--auto-resume',
+            max_epochs=config.runner.max_epochs,
+        )  # fmt: skip
         evaluate = command_step(
-            f'eval_{work_dir.name}',
-            f'evaluate {work_dir.name}',
+            f'eval_{suffix}',
+            f'evaluate {suffix}',
             ['tools/test.py', self.config_files[name], self.checkpoint(name, seed), '--work-dir', work_dir / 'eval',
              '--out', work_dir / 'results.pkl', '--eval', 'bbox',
              '--eval-options', f'jsonfile_prefix={work_dir / "eval"}',
-             *self._cfg_options(config, seed, self.eval_root)],
+             *self._cfg_options(name, seed, self.eval_root)],
             self.out_dir,
             outputs=(self.predictions(name, seed),),
             after=(train, *self.eval_data_steps[-1:]),
         )  # fmt: skip
         return train, evaluate
 
-    def _train_step(self, name, seed, file, config, options, after):
-        """Training of one config, resumable."""
-        work_dir = self.run_dir(name, seed)
-        return command_step(
-            f'train_{work_dir.name}',
-            f'train {work_dir.name}',
-            ['tools/train.py', file, '--work-dir', work_dir, '--seed', seed, *options],
-            self.out_dir,
-            outputs=(work_dir / f'epoch_{config.runner.max_epochs}.pth',),
-            settings=json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str),
-            after=tuple(after),
-            work_dir=work_dir,
-            resume_flag='--auto-resume',
-            max_epochs=config.runner.max_epochs,
-        )
-
-    def _cfg_options(self, config, seed, root, more=()):
-        """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, ``more``, the user's."""
+    def _cfg_options(self, name, seed, root):
+        """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, the user's options."""
+        config = self.configs[name]
         options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, root.as_posix())
-        options += [*more, *self.options]
+        options += self.options
         if 'teacher' in config.model:
-            options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(config), seed)}')
+            options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(name), seed)}')
         return ['--cfg-options', *options] if options else []
 
     def _picture_steps(self):
