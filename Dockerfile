@@ -75,6 +75,7 @@ EOF
 COPY <<"EOF" /opt/requirements/tests.txt
 pytest==9.2.0; python_version >= "3.11"
 pytest==8.4.2; python_version < "3.11"
+pytest-xdist==3.8.0
 ruff==0.17.6
 EOF
 
@@ -86,6 +87,7 @@ cloudpickle==3.1.2; python_version >= "3.11"
 contourpy==1.3.3; python_version >= "3.11"
 cycler==0.12.1; python_version >= "3.11"
 descartes==1.1.0; python_version >= "3.11"
+execnet==2.1.2; python_version >= "3.11"
 fonttools==4.68.0; python_version >= "3.11"
 grpcio==1.85.1; python_version >= "3.11"
 ImageIO==2.38.1; python_version >= "3.11"

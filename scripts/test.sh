@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Set-up if needed, then the test suite. Arguments go to pytest: bash scripts/test.sh tests/engine -k resume
+# Set-up if needed, then the test suite, two files of tests at a time. Arguments go to pytest, later ones win:
+# bash scripts/test.sh tests/engine -k resume -n 0
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup.sh
-exec .venv/bin/python -m pytest "$@"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # a core each
+exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
