@@ -5,10 +5,10 @@ import sys
 
 import pytest
 import torch
+from helpers.bev import level
 from mmcv import Config
 
 from mmdet3d_plugin.distill.aligners import ALIGNERS, build_aligner
-from mmdet3d_plugin.models.bev_features import BEVLevel
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def test_aligner_and_config_examples(examples, repo_root, tmp_path, monkeypatch)
     try:
         cfg = Config.fromfile(str(config_file)).model.levels['backbone1'].aligner
         assert cfg == dict(type='BottleneckAligner', width=96)
-        aligner = build_aligner(cfg, student=BEVLevel(8, 4, 4), teacher=BEVLevel(6, 16, 16))
+        aligner = build_aligner(cfg, student=level(8, 4, 4), teacher=level(6, 16, 16))
         assert aligner(torch.zeros(2, 8, 4, 4)).shape == (2, 6, 16, 16)
         assert aligner.layers[0].out_channels == 96
         with pytest.raises(TypeError, match='depth'):
-            build_aligner(dict(cfg, depth=3), student=BEVLevel(8, 4, 4), teacher=BEVLevel(6, 16, 16))
+            build_aligner(dict(cfg, depth=3), student=level(8, 4, 4), teacher=level(6, 16, 16))
     finally:
         ALIGNERS.module_dict.pop('BottleneckAligner', None)
         sys.modules.pop('my_aligners', None)

@@ -115,6 +115,7 @@ def _check_agreement(model_cfg, model, data_sets):
     distilled = 'teacher' in model_cfg
     detector = model.student if distilled else model
     view = student_model_cfg(model_cfg).get('img_view_transformer')
-    camera = view is not None
-    needs_points = dict(train=distilled or not camera, val=not camera, test=not camera)
+    of_teacher = model.teacher.inputs if distilled else frozenset()
+    needs_points = dict.fromkeys(('val', 'test'), 'points' in detector.inputs)
+    needs_points['train'] = needs_points['val'] or 'points' in of_teacher
     check_agreement(data_sets, detector, view, needs_points)

@@ -7,6 +7,7 @@ from mmdet.datasets import build_dataloader
 from mmdet3d.datasets.builder import PIPELINES
 from torch.utils.data import DataLoader
 
+from ..structures import BEVGrid
 from .keywords import check_known, find_class, named_keywords
 from .problems import ConfigProblem, blame
 
@@ -76,14 +77,14 @@ def check_agreement(data_sets, detector, view, needs_points):
 
     Args:
         data_sets (dict): see :func:`check_data_sets`.
-        detector (nn.Module): with ``point_cloud_range`` and ``pts_bbox_head``.
+        detector (BEVDetector): the one that is trained.
         view (dict | None): config of a camera detector's view transform.
         needs_points (dict): split -> whether the detector, or its teacher, reads points there.
 
     Raises:
         ConfigProblem: names both sides.
     """
-    classes = [name for names in detector.pts_bbox_head.class_names for name in names]
+    classes, grid = detector.head.classes, next(iter(detector.bev_levels().values())).grid
     wanted = {} if view is None else _view_settings(view)
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
@@ -97,7 +98,7 @@ def check_agreement(data_sets, detector, view, needs_points):
                     raise ConfigProblem(
                         f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
                     )
-            _check_range(step, detector.point_cloud_range, place)
+            _check_range(step, grid, place)
         _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
 
 
@@ -115,13 +116,13 @@ def tuple_of(value):
     return tuple(float(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
-def _check_range(step, point_cloud_range, place):
+def _check_range(step, grid, place):
     if step['type'] not in ('PointsRangeFilter', 'ObjectRangeFilter'):
         return
     ours = tuple_of(step['point_cloud_range'])
-    if any(abs(ours[i] - point_cloud_range[i]) > 1e-4 for i in (0, 1, 3, 4)):
+    if not grid.covers_same(BEVGrid.from_range(ours, *grid.size)):
         raise ConfigProblem(
-            f'{place}: {step["type"]} keeps {ours}, the detector covers {tuple(point_cloud_range)}: '
+            f'{place}: {step["type"]} keeps {ours}, the detector covers {grid.extent} (x, y, x, y): '
             f'make x and y the same'
         )
 

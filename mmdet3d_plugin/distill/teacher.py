@@ -4,6 +4,7 @@ import contextlib
 import copy
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
@@ -11,10 +12,11 @@ import torch
 from mmcv import Config
 from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
+from torch import Tensor
 
-from ..audit.teacher_check import checkpoint_findings
 from ..audit.teacher_record import read_record
 from ..checkpoint import file_sha256, load_strictly, read_checkpoint
+from ..models.heads.base import Predictions
 
 # Findings that make a teacher useless for certain; the others are reported and left to the user.
 _FATAL = ('weights', 'classes', 'boxes by version')
@@ -66,6 +68,7 @@ class FrozenTeacher:
     Args:
         config (str): config file of the teacher, relative to the working directory.
         checkpoint (str | None): its weights.
+        cfg_options (dict | None): overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
         allow_random_weights (bool): must be True to go without a checkpoint, or with one of untrained weights.
 
     Raises:
@@ -74,10 +77,12 @@ class FrozenTeacher:
             weights, another class order, boxes of mmdet3d before 1.0.
     """
 
-    def __init__(self, *, config, checkpoint=None, allow_random_weights=False):
+    def __init__(self, *, config, checkpoint=None, cfg_options=None, allow_random_weights=False):
         if not os.path.isfile(config):
             raise FileNotFoundError(f'teacher config {config!r} not found: give it relative to where you run from')
         cfg = Config.fromfile(config)
+        if cfg_options:
+            cfg.merge_from_dict(dict(cfg_options))
         if not checkpoint and not allow_random_weights:
             raise ValueError(
                 f'teacher {config!r} has no checkpoint: set model.teacher.checkpoint to its weights, or, to distill '
@@ -96,7 +101,7 @@ class FrozenTeacher:
     def _load(self, config, checkpoint, allow_random_weights):
         state, meta = read_checkpoint(checkpoint)
         load_strictly(self.module, state, checkpoint, config)
-        findings = checkpoint_findings(self.module, state, meta)
+        findings = self.module.checkpoint_findings(state, meta)
         self._judge(findings, checkpoint, allow_random_weights)
         sha256 = file_sha256(checkpoint)
         best = (meta.get('hook_msgs') or {}).get('best_score')
@@ -125,17 +130,17 @@ class FrozenTeacher:
                 raise ValueError(text)
 
     @property
-    def pts_bbox_head(self):
+    def head(self):
         """The detection head; its parameters are frozen too."""
-        return self.module.pts_bbox_head
+        return self.module.head
 
     @property
-    def point_cloud_range(self):
-        """(x_min, y_min, z_min, x_max, y_max, z_max), metres."""
-        return self.module.point_cloud_range
+    def inputs(self):
+        """Keys of the batch that it reads."""
+        return self.module.inputs
 
     def bev_levels(self):
-        """Sizes of the BEV maps by level name."""
+        """Sizes and places of the BEV maps by level name."""
         return self.module.bev_levels()
 
     def apply_to_tensors(self, fn):
@@ -154,16 +159,12 @@ class FrozenTeacher:
         with torch.no_grad(), self._inference():
             return self.module.extract_bev(batch)
 
-    def respond(self, neck):
-        """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map.
-
-        Returns:
-            tuple: per task a list with one dict of maps.
-        """
+    def respond(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+        """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map."""
         with self._inference():
-            return self.module.pts_bbox_head([neck.float()])
+            return self.module.head.predict(bev_map.float(), metas)
 
-    def respond_lazily(self, neck):
-        """:meth:`respond`, regression computed when and where it is read: a loss on boxes reads a few cells."""
+    def respond_lazily(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+        """:meth:`respond` for a loss that reads little of it: a loss on boxes reads a few cells."""
         with self._inference():
-            return self.module.pts_bbox_head.forward_lazily(neck.float())
+            return self.module.head.predict_lazily(bev_map.float(), metas)

@@ -176,14 +176,14 @@ def test_loss_gradients_equal_mmdet3d():
     boxes, labels = batch_of((9, 3))
     feats = torch.randn(2, 8, 16, 16)
     for head in (ours, theirs):
-        sum(head.loss(boxes, labels, head([feats])).values()).backward()
+        sum(head.loss(head([feats]), boxes, labels).values()).backward()
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_loss_without_objects_is_finite_and_trains():
     head, _ = both_heads()
-    losses = head.loss([empty_boxes()], [torch.zeros(0, dtype=torch.long)], head([torch.randn(1, 8, 16, 16)]))
+    losses = head.loss(head([torch.randn(1, 8, 16, 16)]), [empty_boxes()], [torch.zeros(0, dtype=torch.long)])
     sum(losses.values()).backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert all(losses[f'task{i}.loss_bbox'] == 0 for i in range(6))
@@ -197,7 +197,7 @@ def test_loss_is_computed_in_float32():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         predictions = head([feats])
         assert predictions[0][0]['heatmap'].dtype == torch.bfloat16
-        losses = head.loss(boxes, labels, predictions)
+        losses = head.loss(predictions, boxes, labels)
     assert all(value.dtype == torch.float32 for value in losses.values())
 
 
@@ -208,9 +208,9 @@ def test_unlabelled_velocity_is_left_out():
     predictions = head([torch.randn(1, 8, 16, 16)])
     without = copy.deepcopy(boxes)
     boxes[0].tensor[:, 7:] = math.nan
-    losses = head.loss(boxes, labels, predictions)
+    losses = head.loss(predictions, boxes, labels)
     head.train_cfg['code_weights'] = [1.0] * 8 + [0.0] * 2
-    expected = head.loss(without, labels, predictions)
+    expected = head.loss(predictions, without, labels)
     for key, value in expected.items():
         torch.testing.assert_close(losses[key], value)
 
@@ -270,7 +270,7 @@ def test_displacement_needs_frame_times(img_metas):
     head = HEADS.build(toy_head_cfg(8, velocity_mode='displacement'))
     boxes, labels = batch_of((3,))
     with pytest.raises(ValueError, match='frame_dt'):
-        head.loss(boxes, labels, head([torch.randn(1, 8, 16, 16)]), img_metas=img_metas)
+        head.loss(head([torch.randn(1, 8, 16, 16)]), boxes, labels, img_metas)
 
 
 def test_temperature_sharpens_scores():
@@ -484,6 +484,6 @@ def test_head_without_settings_says_so():
     head = HEADS.build(toy_head_cfg(8, train_cfg=None, test_cfg=None))
     predictions = head([torch.randn(1, 8, 16, 16)])
     with pytest.raises(ValueError, match='train_cfg'):
-        head.loss(*batch_of((2,)), predictions)
+        head.loss(predictions, *batch_of((2,)))
     with pytest.raises(ValueError, match='test_cfg'):
         head.decode(predictions, metas(1))

@@ -89,9 +89,9 @@ def test_autocast_keeps_no_weights_of_the_previous_frame():
 
 def test_the_previous_frame_is_read():
     model, batch = _build().eval(), _batch()
-    neck = model.extract_bev(batch).neck
+    neck = model.extract_bev(batch).head_map
     batch['img'][:, 1] += 1.0
-    assert (model.extract_bev(batch).neck - neck).abs().max() > 1e-6
+    assert (model.extract_bev(batch).head_map - neck).abs().max() > 1e-6
 
 
 def test_both_frames_feed_batch_norm_in_training():

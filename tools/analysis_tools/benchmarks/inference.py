@@ -58,7 +58,7 @@ def _answer(model, batch, device, dtype, decode):
         if decode:
             model(return_loss=False, **batch)
         else:
-            model.pts_bbox_head([model.extract_bev(batch).neck])
+            model.head.predict(model.extract_bev(batch).head_map, batch['img_metas'])
 
 
 def _cells(found, weights):
