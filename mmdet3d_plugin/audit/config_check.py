@@ -4,11 +4,13 @@ import contextlib
 import logging
 import os.path as osp
 import warnings
+from dataclasses import fields
 
 from mmcv import Config
 from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
+from ..distill.regions import RegionRules
 from ..engine.config import load_config
 from .config_names import check_names, check_option_roots
 from .data_check import check_agreement, check_data_sets
@@ -40,7 +42,7 @@ def check_config(path, cfg_options=None):
     for key in ('model', 'data'):
         if key not in cfg:
             raise ConfigProblem(f'{key}: missing')
-        check_keywords(cfg[key], key)
+        check_keywords(_with_rules_apart(cfg[key]), key)
     notes += _check_teacher(cfg.model)
     model, built = build_quietly(cfg)
     notes += built
@@ -49,6 +51,19 @@ def check_config(path, cfg_options=None):
         _check_agreement(cfg.model, model, data_sets)
     check_schedule(cfg, model, data_sets['val'][0])
     return wiring_table(model, cfg.model), notes
+
+
+def _with_rules_apart(section):
+    """A distiller's config with the rules of its regions out of the losses, where older configs have them."""
+    levels = section.get('levels')
+    if not isinstance(levels, dict):
+        return section
+    rules = {field.name for field in fields(RegionRules)}
+    apart = {}
+    for name, entry in levels.items():
+        loss = (entry or {}).get('loss')
+        apart[name] = dict(entry, loss={k: v for k, v in loss.items() if k not in rules}) if loss else entry
+    return dict(section, levels=apart)
 
 
 def _check_teacher(model_cfg):

@@ -68,11 +68,23 @@ def _option_lines(model, model_cfg):
     for name, entry in model.entries.items():
         if entry.loss:
             lines.append((name, _call(entry.loss, [key for key in entry.loss if key.endswith('_weight')])))
-            lines.append(('', str(entry.regions)))
+    lines += _region_lines(model.entries)
     if model_cfg.get('response') is not None:
         lines.append(('response', _call(model_cfg['response'], ['loss_weight', 'level'])))
     lines.append(('inherit_head', str(model_cfg.get('inherit_head', True))))
     return columns(lines)
+
+
+def _region_lines(entries):
+    """How the cells of each level are divided, entries with the same rules on one line."""
+    shared = {}
+    for name, entry in entries.items():
+        if entry.loss:
+            shared.setdefault(entry.regions, []).append(name)
+    return [
+        ('regions', f'cell_anchor={rules.cell_anchor!r}, fp_threshold={rules.fp_threshold:g} ({", ".join(names)})')
+        for rules, names in shared.items()
+    ]
 
 
 def _counts(module):

@@ -95,16 +95,19 @@ def pair_levels(
                     f'levels: {wanted!r} is not a level of the {side}, which has {", ".join(levels)}: name one of '
                     f'them as {side}= of entry {name!r}'
                 )
-    pairs = {
-        name: (sides['student'][entry.student], sides['teacher'][entry.teacher]) for name, entry in entries.items()
-    }
-    for name, (ours, theirs) in pairs.items():
-        if not ours.grid.covers_same(theirs.grid):
-            raise ValueError(
-                f'level {name!r}: the student covers {ours.grid}, the teacher {theirs.grid}: x and y must be the '
-                f'same, change the student config or take another teacher'
-            )
-    return pairs
+    return {name: (sides['student'][entry.student], sides['teacher'][entry.teacher]) for name, entry in entries.items()}
+
+
+def check_same_extent(student: Side, teacher: Side) -> None:
+    """All BEV maps of both sides must cover the same metres."""
+    first = next(iter(student.bev_levels().values())).grid
+    for side in (student, teacher):
+        for level in side.bev_levels().values():
+            if not level.grid.covers_same(first):
+                raise ValueError(
+                    f'student covers {first}, teacher {level.grid}: x and y must be the same, change the student '
+                    f'config or take another teacher'
+                )
 
 
 def check_heads(student: BEVHead, teacher: BEVHead) -> None:

@@ -17,7 +17,7 @@ from ..models.detectors.base import BEVDetector
 from ..models.heads.base import Predictions
 from ..structures import BEVFeatures
 from .aligners.base import build_aligner
-from .compatibility import check_false_positive_level, check_heads, level_entries, pair_levels
+from .compatibility import check_false_positive_level, check_heads, check_same_extent, level_entries, pair_levels
 from .loss_groups import loss_groups, scale_distillation, warmup_factor
 from .losses.base import FeatureLoss, ResponseLoss
 from .regions import Regions, build_regions
@@ -106,6 +106,7 @@ class DualDistill(Base3DDetector):
         for side, model in (('student', self.student), ('teacher', self.teacher.module)):
             if not isinstance(model, BEVDetector):
                 raise ValueError(f'{side} {type(model).__name__} is no BEVDetector: derive it from that class')
+        check_same_extent(self.student, self.teacher)
         check_heads(self.student.head, self.teacher.head)
         self.entries = level_entries(levels)
         self._build_levels()

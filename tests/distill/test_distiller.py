@@ -276,7 +276,7 @@ WIRING_ERRORS = {
     ),
     'other range': (
         dict(student=dict(student_cfg(), point_cloud_range=(-25.6, -25.6, -5.0, 25.6, 25.6, 3.0))),
-        r'student covers .*x -25.6.*the teacher .*x -12.8.*x and y must be the same',
+        r'student covers .*x -25.6.*teacher .*x -12.8.*x and y must be the same',
     ),
     'other class order': (
         dict(student=student_cfg(tasks=[dict(class_names=['truck'])] + [dict(class_names=['car', 'bus'])] * 5)),

@@ -160,7 +160,7 @@ def test_loss_equals_mmdet3d_and_changes_nothing():
     feats = torch.randn(2, 8, 16, 16)
     predictions = ours([feats])
     kept = copy.deepcopy([[{k: v.detach() for k, v in task[0].items()}] for task in predictions])
-    mine = ours.loss(boxes, labels, predictions)
+    mine = ours.loss(predictions, boxes, labels)
     for task, before in zip(predictions, kept):
         assert set(task[0]) == set(before[0])
         for key, value in before[0].items():
@@ -175,8 +175,8 @@ def test_loss_gradients_equal_mmdet3d():
     ours, theirs = both_heads()
     boxes, labels = batch_of((9, 3))
     feats = torch.randn(2, 8, 16, 16)
-    for head in (ours, theirs):
-        sum(head.loss(head([feats]), boxes, labels).values()).backward()
+    sum(ours.loss(ours([feats]), boxes, labels).values()).backward()
+    sum(theirs.loss(boxes, labels, theirs([feats])).values()).backward()
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5, msg=name)
 
@@ -220,7 +220,7 @@ def test_loss_weight_scales_the_box_loss():
     small, _ = both_heads()
     double, _ = both_heads(loss_bbox=dict(type='L1Loss', reduction='mean', loss_weight=0.5))
     predictions = small([torch.randn(1, 8, 16, 16)])
-    a, b = small.loss(boxes, labels, predictions), double.loss(boxes, labels, predictions)
+    a, b = small.loss(predictions, boxes, labels), double.loss(predictions, boxes, labels)
     for task in range(6):
         torch.testing.assert_close(2 * a[f'task{task}.loss_bbox'], b[f'task{task}.loss_bbox'])
         torch.testing.assert_close(a[f'task{task}.loss_heatmap'], b[f'task{task}.loss_heatmap'])

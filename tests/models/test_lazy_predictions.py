@@ -7,9 +7,10 @@ import torch
 from helpers.toy_models import toy_head_cfg
 from mmcv.cnn import ConvModule
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
-from mmdet3d.models.builder import HEADS, build_loss
+from mmdet3d.models.builder import HEADS
 from torch import nn
 
+from mmdet3d_plugin.distill import DISTILL
 from mmdet3d_plugin.models.heads.lazy_predictions import LazyPredictions, _patches, can_be_lazy, read_cells
 
 CHANNELS, SIZE = 8, 16
@@ -194,7 +195,7 @@ def test_decoding_and_the_dense_response_loss_are_the_same():
         assert len(theirs[1]) > 0
         torch.testing.assert_close(ours[0].tensor, theirs[0].tensor)
         torch.testing.assert_close(ours[1:], theirs[1:])
-    loss = build_loss(dict(type='CrossHeadDenseLoss', temperature=1.0))
+    loss = DISTILL.build(dict(type='CrossHeadDenseLoss', temperature=1.0))
     teacher = head([feature.detach().roll(1, 3)])
     ours, theirs = (loss(head, preds, teacher, metas) for preds in (lazy, dense))
     assert theirs['raw_bbox'] > 0

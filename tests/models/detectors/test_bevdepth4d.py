@@ -42,7 +42,7 @@ def test_planned_levels_are_the_real_shapes(num_frames, y_range):
     assert list(levels) == ['backbone0', 'backbone1', 'backbone2', 'head']
     for name, level in levels.items():
         assert tuple(bev.level(name).shape) == (2, *level.shape), name
-    assert bev.depth_logits.shape == (2, 2, 16, 2, 4)
+    assert bev.private['depth_logits'].shape == (2, 2, 16, 2, 4)
     assert model.point_cloud_range == (-12.8, -y_range, -5.0, 12.8, y_range, 3.0)
 
 
