@@ -42,7 +42,7 @@ def check_config(path, cfg_options=None):
     for key in ('model', 'data'):
         if key not in cfg:
             raise ConfigProblem(f'{key}: missing')
-        check_keywords(_with_rules_apart(cfg[key]), key)
+        check_keywords(_without_wiring(cfg[key]), key)
     notes += _check_teacher(cfg.model)
     model, built = build_quietly(cfg)
     notes += built
@@ -53,17 +53,21 @@ def check_config(path, cfg_options=None):
     return wiring_table(model, cfg.model), notes
 
 
-def _with_rules_apart(section):
-    """A distiller's config with the rules of its regions out of the losses, where older configs have them."""
+def _without_wiring(section):
+    """A distiller's config with that left out of the losses which is the distiller's to read.
+
+    The rules of the regions, where older configs have them, and the level of the response.
+    """
     levels = section.get('levels')
     if not isinstance(levels, dict):
         return section
     rules = {field.name for field in fields(RegionRules)}
-    apart = {}
-    for name, entry in levels.items():
-        loss = (entry or {}).get('loss')
-        apart[name] = dict(entry, loss={k: v for k, v in loss.items() if k not in rules}) if loss else entry
-    return dict(section, levels=apart)
+
+    def without(part, keys):
+        return part and {key: value for key, value in part.items() if key not in keys}
+
+    bare = {name: entry and dict(entry, loss=without(entry.get('loss'), rules)) for name, entry in levels.items()}
+    return dict(section, levels=bare, response=without(section.get('response'), {'level'}))
 
 
 def _check_teacher(model_cfg):

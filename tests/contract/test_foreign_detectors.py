@@ -134,7 +134,7 @@ def test_check_config_knows_it_by_its_members(files, repo_root, monkeypatch):
     monkeypatch.chdir(repo_root)
     folder, words = files
     table, notes = check_config(str(folder / 'distiller.py'))
-    rows = {line.split()[0]: re.split(r'  +', line)[1:] for line in table.splitlines() if line}
+    rows = {line.split()[0]: re.split(r'  +', line)[1:] for line in table.split('\n\n')[0].splitlines()}
     assert rows['small'][:3] == ['coarse 4@6x6', 'AOAAligner(num_heads=2)', 'counts 6@24x24']
     assert rows['bev'][0] == 'bird 8@12x12' and rows['response'][0] == 'aligned bev'
     assert 'CrossHeadBoxLoss' in table and notes == []
@@ -145,7 +145,7 @@ def test_check_config_knows_it_by_its_members(files, repo_root, monkeypatch):
         )
 
 
-def test_the_teacher_takes_overrides(foreign, cfg):
+def test_the_teacher_takes_overrides(cfg):
     cfg.merge_from_dict({'model.teacher.cfg_options': {'model.head.num_queries': 5}, 'model.teacher.checkpoint': None})
     cfg.merge_from_dict({'model.teacher.allow_random_weights': True, 'model.inherit_head': False})
     assert build_model(cfg.model).teacher.head.num_queries == 5
