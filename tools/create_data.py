@@ -12,6 +12,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from mmdet3d_plugin.datasets.gt_database.build import build_database
 from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
 from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
@@ -89,6 +91,12 @@ def report(split, path, scenes, result):
     if result.absent_scenes:
         names = ', '.join(result.absent_scenes[:10])
         print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
+    flags = np.concatenate([info['valid_flag'] for info in result.infos])
+    if len(flags) and not flags.any():
+        print(
+            f'{split}: warning: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
+            f'num_lidar_pts in sample_annotation.json'
+        )
 
 
 def make_databases(info_path, args):

@@ -152,6 +152,9 @@ def test_broken_tables_are_one_line(tmp_path):
     with pytest.raises(ValueError, match='v1.0-mini: map mask .*map.png does not exist.*own_data.md'):
         evaluate_results_file('unused.json', {}, 'v1.0-mini', str(root), None)
     (root / 'maps' / 'map.png').touch()
+    (root / 'v1.0-mini' / 'instance.json').write_text('[{"token": ')
+    with pytest.raises(ValueError, match='instance.json is damaged'):
+        evaluate_results_file('unused.json', {}, 'v1.0-mini', str(root), None)
     (root / 'v1.0-mini' / 'instance.json').write_text('[]')
     with pytest.raises(ValueError, match="do not fit each other.*'scene-0103-instance0'"):
         evaluate_results_file('unused.json', {}, 'v1.0-mini', str(root), None)

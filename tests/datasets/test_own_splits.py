@@ -75,9 +75,11 @@ def test_wrong_split_files_are_named(own, tmp_path, content, said):
         scenes_by_split(own, path)
 
 
-def test_a_missing_split_file_is_named(own, tmp_path):
-    with pytest.raises(ValueError, match='no split file .*none.json'):
-        scenes_by_split(own, tmp_path / 'none.json')
+@pytest.mark.parametrize('name, said', [('none.json', 'No such file'), ('', 'Is a directory')])
+def test_a_split_file_that_cannot_be_read_is_named(own, tmp_path, name, said):
+    path = tmp_path / name
+    with pytest.raises(ValueError, match=f'{path}: cannot read this split file .{said}'):
+        scenes_by_split(own, path)
 
 
 def test_version_folders_of_any_name(tmp_path):

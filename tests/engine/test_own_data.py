@@ -79,6 +79,26 @@ def test_the_page_s_way_from_tables_to_scores(page, commands, run, tmp_path):
     assert commands == {}  # every command of the page was run
 
 
+def test_boxes_whose_points_nobody_counted_are_said(run, tmp_path):
+    table = tmp_path / 'data' / 'my_set' / VERSION / 'sample_annotation.json'
+    table.write_text(re.sub(r'"num_lidar_pts": \d+', '"num_lidar_pts": 0', table.read_text()))
+    printed, error = run(['tools/create_data.py', 'nuscenes', '--root-path', 'data/my_set', '--cameras', 'CAM_LEFT'])
+    assert error is None
+    for split in ('train', 'val'):
+        assert f'{split}: warning: no box holds a LiDAR or radar point' in printed
+
+
+def test_scenes_in_no_split_end_with_the_way_out(run, tmp_path):
+    words = ['tools/create_data.py', 'nuscenes', '--root-path', 'data/my_set', '--cameras', *FIVE]
+    (tmp_path / 'data' / 'my_set' / VERSION).rename(tmp_path / 'data' / 'my_set' / 'v1.0-trainval')
+    (tmp_path / 'data' / 'my_set' / 'v1.0-trainval' / 'splits.json').unlink()
+    printed, error = run(words)
+    assert 'splits: official' in printed and '3 scene(s) are in no split' in printed
+    assert error.startswith('error: ') and '--split-file' in error
+    _, error = run(words[:4])
+    assert error.startswith('error: ') and 'no camera CAM_BACK. ' in error and '\n' not in error
+
+
 def test_seven_cameras_train_and_are_tested_with_a_config_for_any(run, tmp_path):
     data = ['--root-path', 'data/my_set']
     cameras = ['--cameras', *SEVEN]

@@ -115,8 +115,8 @@ def _content(path):
     """dict: What a split file holds; ValueError unless it maps names to lists of names."""
     try:
         content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise ValueError(f'no split file {path}') from error
+    except OSError as error:
+        raise ValueError(f'{path}: cannot read this split file ({error.strerror})') from error
     except ValueError as error:
         raise ValueError(f'{path}: not a json file ({error})') from error
     lists = content.values() if isinstance(content, dict) else [None]
