@@ -28,7 +28,7 @@ from mmdet3d_plugin.checkpoint import add_trust_flag, load_strictly, read_checkp
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
-from mmdet3d_plugin.engine.preflight import check_annotated
+from mmdet3d_plugin.engine.preflight import check_annotated, check_classes
 from mmdet3d_plugin.engine.test import build_test_loader
 
 
@@ -112,6 +112,7 @@ def main(argv=None):
     with trust_checkpoints(args.trust_checkpoint):
         model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
+    check_classes(model, dataset)
     if args.eval:
         check_annotated(dataset)
     predictions = run_inference(model, loader, distributed, cfg.work_dir)

@@ -14,7 +14,7 @@ from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
 
 from .distributed import pick_device, wrap_model
-from .preflight import check_data
+from .preflight import check_classes, check_data
 from .resume import start_from
 from .test import build_test_loader
 
@@ -32,7 +32,8 @@ def _optimizer_hook(cfg, distributed):
 
 
 def _register_evaluation(runner, cfg, distributed):
-    _, loader = build_test_loader(cfg, distributed, split='val')
+    dataset, loader = build_test_loader(cfg, distributed, split='val')
+    check_classes(runner.model.module, dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
     hook = DistEvalHook if distributed else EvalHook
     runner.register_hook(hook(loader, **options), priority='LOW')
@@ -58,8 +59,10 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.
+        ValueError: The data sets have other classes than the detector.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
+    check_classes(model, dataset)
     check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
