@@ -177,7 +177,7 @@ def test_float32_under_autocast(files):
 
 def test_verdicts_and_measured_scores_are_in_the_summary_and_the_meta(files):
     info = FrozenTeacher(**files).info
-    assert info.verdicts['weights'] == 'ok' and info.verdicts['voxels'] == 'unknown'
+    assert info.verdicts['weights'] == 'ok' and info.verdicts['range'] == 'unknown'
     assert 'weights ok, classes unknown' in str(info)
     record = record_path(files['checkpoint'])
     write_record(files['checkpoint'], info.sha256, dict(mAP=0.25, NDS=0.375), samples=8)
