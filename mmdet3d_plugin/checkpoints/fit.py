@@ -85,5 +85,5 @@ def count_by_module(names: Iterable) -> str:
 
 def nothing_fits(fit: KeyFit) -> str:
     """The message for a file of which no entry has a place in the model."""
-    theirs = count_by_module([*fit.unexpected, *fit.misshaped, *fit.aside])
+    theirs = count_by_module([*fit.unexpected, *fit.misshaped, *fit.aside]) or 'none'
     return f'none of its weights fits: it has {theirs}, the model has {count_by_module([*fit.missing, *fit.misshaped])}'

@@ -53,7 +53,7 @@ def stored_facts(meta: dict) -> dict:
         meta: of the file; its ``detector``, else the text of its config is read.
     """
     if isinstance(meta.get(ENTRY), dict):
-        return dict(meta[ENTRY])
+        return {name: value for name, value in meta[ENTRY].items() if _is_fact(name, value)}
     model = look_up(read_literals(str(meta.get('config') or '')), 'model')
     model = look_up(model, 'student') or model
     head, transform = look_up(model, 'pts_bbox_head'), look_up(model, 'img_view_transformer')
@@ -67,7 +67,18 @@ def stored_facts(meta: dict) -> dict:
         depth_bound=look_up(transform, 'depth_bound'),
         frustum_anchor=_with_default(transform, 'LSSViewTransform', 'frustum_anchor', 'center'),
     )
-    return {name: value for name, value in facts.items() if value is not None}
+    return {name: value for name, value in facts.items() if _is_fact(name, value)}
+
+
+def _is_fact(name, value):
+    """Whether a value that a file gives is of the kind that belongs to the name: files may hold anything."""
+    if name == 'tasks':
+        return isinstance(value, list) and all(
+            isinstance(task, list) and all(isinstance(word, str) for word in task) for task in value
+        )
+    if name in ('velocity_mode', 'frustum_anchor'):
+        return isinstance(value, str)
+    return isinstance(value, list) and all(isinstance(number, (int, float)) for number in value)
 
 
 def _nested(names):

@@ -1,5 +1,6 @@
 """The weights a run or a test starts from: taken over where they fit and mean the same, and said in one line."""
 
+import functools
 import logging
 
 from mmcv.parallel import is_module_wrapper
@@ -58,17 +59,33 @@ def load_to_start(model, path, logger):
     """
     model = model.module if is_module_wrapper(model) else model
     state, meta = read_checkpoint(path)
+    load_fitting(model, state, f'load_from={path!r}', logger, functools.partial(_taken_over, model, meta))
+
+
+def load_fitting(model, state, what, logger, choose=lambda fit, what, logger: set(fit.found)):
+    """Give a model the weights of a state dict that fit, and say in one line what became of all others.
+
+    Args:
+        model (nn.Module): model, not wrapped.
+        state (dict): bare name -> tensor.
+        what (str): where they come from, first words of the line.
+        logger (logging.Logger): gets the line.
+        choose (Callable): (KeyFit, what, logger) -> set of the fitting names to load.
+
+    Raises:
+        ValueError: nothing fits.
+    """
     fit = compare_keys(model, state)
     if not fit.found:
-        raise ValueError(f'load_from={path!r}: {nothing_fits(fit)}')
-    taken = _taken_over(model, fit, meta, f'load_from={path!r}', logger)
+        raise ValueError(f'{what}: {nothing_fits(fit)}')
+    taken = choose(fit, what, logger)
     kept = {name: value for name, value in state.items() if name in taken or name.endswith(TRACKED)}
     own = model.state_dict()
     model.load_state_dict({name: value for name, value in kept.items() if name in own}, strict=False)
-    _report(fit, taken, f'load_from={path!r}', logger)
+    _report(fit, taken, what, logger)
 
 
-def _taken_over(model, fit, meta, what, logger):
+def _taken_over(model, meta, fit, what, logger):
     """Names of the weights that fit and mean the same."""
     taken = set(fit.found)
     if not any(name.startswith(_TASKS) for name in taken):
@@ -85,7 +102,7 @@ def _taken_over(model, fit, meta, what, logger):
 
 
 def _report(fit, taken, what, logger):
-    """One line on what became of every weight of model and file; a warning where more than distillation is missing."""
+    """One line on what became of every weight of model and file; a warning where more than distillation is left."""
     left = [name for name in (*fit.missing, *fit.found) if name not in taken]
     total = len(fit.found) + len(fit.missing) + len(fit.misshaped)
     parts = [f'{len(taken)} of {total} weights of the model taken over']
@@ -95,7 +112,7 @@ def _report(fit, taken, what, logger):
         ('in the file alone', [*fit.unexpected, *fit.aside]),
     ):
         parts += [f'{words}: {count_by_module(names)}'] if names else []
-    odd = fit.misshaped or fit.unexpected or any(not name.startswith(DISTILL) for name in left)
+    odd = fit.misshaped or any(not name.startswith(DISTILL) for name in left)
     logger.log(logging.WARNING if odd else logging.INFO, f'{what}: {"; ".join(parts)}')
 
 

@@ -64,7 +64,18 @@ def test_an_older_teacher_file_tells_the_same_by_its_config_text(lidar):
     assert stored.pop('voxel_size') == pytest.approx(facts.pop('voxel_size')) and stored == facts
 
 
-@pytest.mark.parametrize('meta', [{}, dict(config=''), dict(config='model = open("x")'), dict(config=None)])
+@pytest.mark.parametrize(
+    'meta',
+    [
+        {},
+        dict(config=''),
+        dict(config='model = open("x")'),
+        dict(config=None),
+        dict(config=3),
+        dict(detector=3),
+        dict(detector=dict(tasks='car', point_cloud_range=[None], velocity_mode=3)),
+    ],
+)
 def test_a_file_that_tells_nothing_claims_nothing(meta):
     assert stored_facts(meta) == {}
 
