@@ -71,6 +71,8 @@ def load_content(path, map_location='cpu'):
         ValueError: the file needs Python objects other than tensors, plain values and numpy numbers, or is damaged.
     """
     path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise FileNotFoundError(f'checkpoint {path!r} is a folder: name the file in it')
     if not os.path.isfile(path):
         raise FileNotFoundError(f"checkpoint {path!r} not found (a teacher's is set by model.teacher.checkpoint)")
     with _refusals_explained(path):

@@ -22,10 +22,11 @@ def class_finding(meta, tasks):
     theirs = stored_facts(meta).get('tasks')
     if theirs is not None and [list(names) for names in theirs] != ours:
         return _other_order(f'trained with tasks {theirs}', ours)
-    if theirs is None and meta.get('CLASSES') is None:
+    listed = _listed_classes(meta)
+    if theirs is None and listed is None:
         return Finding('classes', 'unknown', 'the file names none: run with --data to see what the outputs stand for')
-    if meta.get('CLASSES') is not None and list(meta['CLASSES']) != flat:
-        return _other_order(f'trained with classes {list(meta["CLASSES"])}', flat)
+    if listed is not None and listed != flat:
+        return _other_order(f'trained with classes {listed}', flat)
     return Finding('classes', 'ok', f'{len(flat)} in the order of the config, by the meta')
 
 
@@ -34,7 +35,13 @@ def trained_classes(meta):
     tasks = stored_facts(meta).get('tasks')
     if tasks is not None:
         return [name for names in tasks for name in names]
-    return None if meta.get('CLASSES') is None else list(meta['CLASSES'])
+    return _listed_classes(meta)
+
+
+def _listed_classes(meta):
+    """What mmcv stores of the data set's classes; None for anything but a list of them."""
+    classes = meta.get('CLASSES')
+    return list(classes) if isinstance(classes, (list, tuple)) else None
 
 
 def _other_order(theirs, ours):

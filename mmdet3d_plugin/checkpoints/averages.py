@@ -83,7 +83,7 @@ def _place(meta):
     """(where the averages are, how that is known)."""
     if meta.get(MARK) in (OWN, ASIDE):
         return meta[MARK], 'by its meta'
-    config = read_literals(meta.get('config') or '')
+    config = read_literals(str(meta.get('config') or ''))
     hooks = config.get('custom_hooks')
     hooks = [hook for hook in hooks if isinstance(hook, dict)] if isinstance(hooks, list) else []
     priority = next((_priority(hook) for hook in hooks if str(hook.get('type')).endswith('EMAHook')), None)
@@ -107,6 +107,7 @@ def _priority(hook):
 
 def _by_evaluation(meta):
     """Whether the evaluation saved the file: it notes the name, which ends in the epoch, before it saves."""
-    best = (meta.get('hook_msgs') or {}).get('best_ckpt')
+    messages = meta.get('hook_msgs')
+    best = messages.get('best_ckpt') if isinstance(messages, dict) else None
     found = re.search(r'_epoch_(\d+)\.pth$', str(best))
     return bool(found) and int(found[1]) == meta.get('epoch')

@@ -41,7 +41,11 @@ def find_weights(content: Any, path: str) -> dict:
 
 
 def _is_state(value):
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(item, Tensor) for item in value.values())
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(name, str) and isinstance(item, Tensor) for name, item in value.items())
+    )
 
 
 def bare_names(state: dict, path: str) -> dict:

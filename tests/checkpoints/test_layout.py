@@ -40,6 +40,17 @@ def test_a_file_without_weights_says_what_it_holds(tmp_path):
         read_checkpoint(saved(tmp_path, dict(epoch=3, best=0.5)))
 
 
+@pytest.mark.parametrize('content', [{1: torch.ones(1)}, dict(state_dict=dict(a=1)), [torch.ones(1)]])
+def test_anything_else_is_no_state_dict(tmp_path, content):
+    with pytest.raises(ValueError, match='file.pth.*holds no state_dict of tensors'):
+        read_checkpoint(saved(tmp_path, content))
+
+
+def test_a_folder_is_called_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match='is a folder: name the file in it'):
+        read_checkpoint(str(tmp_path))
+
+
 def test_half_precision_weights_are_those_of_the_model(tmp_path):
     model = nn.Linear(2, 1)
     state = {name: torch.full_like(value, 0.3).half() for name, value in model.state_dict().items()}

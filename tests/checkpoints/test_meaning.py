@@ -8,7 +8,8 @@ from helpers.distill_fakes import build
 from helpers.toy_models import TASKS, TOY_RANGE, toy_bevdepth_cfg, toy_centerpoint_cfg
 from mmcv import Config
 
-from mmdet3d_plugin.audit.meta_evidence import version_finding
+from mmdet3d_plugin.audit.meta_evidence import class_finding, trained_classes, version_finding
+from mmdet3d_plugin.checkpoints.averages import split_averages
 from mmdet3d_plugin.checkpoints.identity import checkpoint_meta, detector_facts, stored_facts
 
 NAMES = [task['class_names'] for task in TASKS]
@@ -72,12 +73,14 @@ def test_an_older_teacher_file_tells_the_same_by_its_config_text(lidar):
         dict(config='model = open("x")'),
         dict(config=None),
         dict(config=3),
-        dict(detector=3),
+        dict(detector=3, CLASSES='car', hook_msgs='none'),
         dict(detector=dict(tasks='car', point_cloud_range=[None], velocity_mode=3)),
     ],
 )
 def test_a_file_that_tells_nothing_claims_nothing(meta):
     assert stored_facts(meta) == {}
+    assert class_finding(meta, NAMES).verdict == 'unknown' and trained_classes(meta) is None
+    assert split_averages({'a': torch.ones(1), 'ema_a': torch.ones(1)}, meta).evidence is None
 
 
 def other_tasks(order):
