@@ -8,7 +8,7 @@ evaluation that saves the best checkpoint, save averages under the weights' own 
 
 import re
 from dataclasses import dataclass
-from typing import Optional
+from typing import Callable, Optional
 
 from mmcv.runner import get_priority
 
@@ -63,7 +63,7 @@ def split_averages(state: dict, meta: dict) -> Optional[Averages]:
     return Averages(*((own, other) if place == ASIDE else (other, own)), place, evidence)
 
 
-def use_averages(state: dict, meta: dict, path: str, log) -> tuple:
+def use_averages(state: dict, meta: dict, path: str, log: Callable) -> tuple:
     """State dict and meta of the averaged weights; those of a file with one set as they are.
 
     Args:

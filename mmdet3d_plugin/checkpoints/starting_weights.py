@@ -2,8 +2,11 @@
 
 import functools
 import logging
+from typing import Callable
 
 from mmcv.parallel import is_module_wrapper
+from mmcv.runner import BaseRunner
+from torch import nn
 
 from ..audit.checkpoint_check import MEANING, checkpoint_findings, judge, meaning_findings, tell_unchecked
 from ..audit.meta_evidence import trained_classes
@@ -17,7 +20,7 @@ from .layout import DISTILL
 _TASKS = 'pts_bbox_head.task_heads.'
 
 
-def load_to_test(model, path, config, logger):
+def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:
     """Give a detector the weights of its checkpoint, or refuse.
 
     Args:
@@ -43,7 +46,7 @@ def load_to_test(model, path, config, logger):
     return meta
 
 
-def load_to_start(model, path, logger):
+def load_to_start(model: nn.Module, path: str, logger: logging.Logger) -> None:
     """``load_from``: give a model every weight of a checkpoint that fits; the rest stays as initialised and is counted.
 
     Task heads of other classes are left out. A checkpoint of the same classes in another order is refused, and so is
@@ -62,7 +65,13 @@ def load_to_start(model, path, logger):
     load_fitting(model, state, f'load_from={path!r}', logger, functools.partial(_taken_over, model, meta))
 
 
-def load_fitting(model, state, what, logger, choose=lambda fit, what, logger: set(fit.found)):
+def load_fitting(
+    model: nn.Module,
+    state: dict,
+    what: str,
+    logger: logging.Logger,
+    choose: Callable = lambda fit, what, logger: set(fit.found),
+) -> None:
     """Give a model the weights of a state dict that fit, and say in one line what became of all others.
 
     Args:
@@ -116,7 +125,7 @@ def _report(fit, taken, what, logger):
     logger.log(logging.WARNING if odd else logging.INFO, f'{what}: {"; ".join(parts)}')
 
 
-def load_to_resume(runner, path):
+def load_to_resume(runner: BaseRunner, path: str) -> dict:
     """Give a run the weights it had when it wrote a checkpoint, averages of an EMA hook included.
 
     Args:

@@ -5,6 +5,7 @@ import functools
 import http.server
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from helpers.toy_models import TASKS
 from mmcv.parallel import MMDataParallel
 from mmcv.runner import save_checkpoint
 
-from mmdet3d_plugin.checkpoints.starting_weights import load_to_start
+from mmdet3d_plugin.checkpoints.starting_weights import load_to_resume, load_to_start
 
 NAMES = [task['class_names'] for task in TASKS]
 
@@ -158,6 +159,13 @@ def test_old_boxes_are_refused_for_a_head_and_another_range_is_said(lines, tmp_p
     wider = dict(detector=dict(point_cloud_range=[-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]))
     level, line = lines(student(), saved(student(), tmp_path / 's.pth', wider))[0]
     assert level == 'WARNING' and 'range: trained with point_cloud_range [-51.2' in line
+
+
+def test_a_run_of_another_class_order_is_not_resumed(tmp_path):
+    meta = dict(detector=dict(tasks=[NAMES[3], *NAMES[1:3], NAMES[0], *NAMES[4:]]))
+    runner = SimpleNamespace(model=student(), hooks=[], logger=logging.getLogger('start'))
+    with pytest.raises(ValueError, match=r"cannot resume from .*s.pth: classes: trained with tasks \[\['barrier'\]"):
+        load_to_resume(runner, str(saved(student(), tmp_path / 's.pth', meta)))
 
 
 @pytest.fixture

@@ -210,6 +210,7 @@ def test_untrained_weights_need_permission(files, tmp_path):
     'meta, words',
     [
         (dict(mmdet3d_version='0.17.2'), 'boxes by version: mmdet3d 0.17.2 wrote w, l, h'),
+        (dict(detector=dict(point_cloud_range=[-51.2, -51.2, -5.0, 51.2, 51.2, 3.0])), 'range: trained with point_cl'),
         (dict(CLASSES=['truck', 'car']), r"classes: trained with classes \['truck', 'car'\]"),
     ],
 )
