@@ -22,9 +22,10 @@ from mmcv.runner import wrap_fp16_model
 from mmdet.apis import set_random_seed
 from mmdet.utils import compat_cfg
 from mmdet3d.models import build_model
-from mmdet3d.utils import setup_multi_processes
+from mmdet3d.utils import get_root_logger, setup_multi_processes
 
-from mmdet3d_plugin.checkpoint import add_trust_flag, load_strictly, read_checkpoint, trust_checkpoints
+from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
+from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
@@ -76,8 +77,7 @@ def build_tested_model(cfg, config, checkpoint, fuse=False):
     model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
     if cfg.get('fp16') is not None:
         wrap_fp16_model(model)
-    state, meta = read_checkpoint(checkpoint)
-    load_strictly(model, state, checkpoint, config)
+    meta = load_to_test(model, checkpoint, config, get_root_logger())
     if fuse:
         model = fuse_conv_bn(model)
     model.CLASSES = meta.get('CLASSES', cfg.get('class_names'))

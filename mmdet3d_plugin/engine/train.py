@@ -13,6 +13,7 @@ from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
 
+from ..checkpoints.identity import checkpoint_meta
 from .distributed import pick_device, wrap_model
 from .preflight import check_classes, check_data
 from .resume import start_from
@@ -51,8 +52,8 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
         timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added, and what the detector's ``checkpoint_meta()``
-            returns, when it has one.
+        meta (dict, optional): Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
+            ``checkpoint_meta()`` returns, when it has one.
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
@@ -67,8 +68,7 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)
-    of_model = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
-    meta = dict(meta or {}, seed=cfg.seed, **of_model)
+    meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
     options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
     runner = build_runner(cfg.runner, default_args=options)
     runner.timestamp = timestamp
