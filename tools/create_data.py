@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nuscenes import NuScenes
 
+from mmdet3d_plugin.atomic_file import remove_leftovers
 from mmdet3d_plugin.datasets.gt_database.build import build_database
 from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
 from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
@@ -80,6 +81,8 @@ def make_databases(info_path, args):
 
 def main():
     args = parse_args()
+    for line in remove_leftovers(args.out_dir or args.root_path).lines():
+        print(line)
     try:
         written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
     except (FileNotFoundError, ValueError) as error:

@@ -10,6 +10,7 @@ from mmcv.utils import print_log
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 
+from ..atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
 from .evaluation import evaluate_results_file, metrics_table, write_results_file
@@ -209,7 +210,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         unknown = {metric} - set(METRICS) if isinstance(metric, str) else set(metric) - set(METRICS)
         if unknown:
             raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(METRICS)}')
-        with tempfile.TemporaryDirectory() as temporary:
+        with scratch_folder(tempfile.gettempdir(), 'nuscenes_evaluation') as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
             tokens = [self.data_infos[index]['token'] for index in range(len(self))]
             scores = evaluate_results_file(path, tokens, self.version, self.data_root, self.eval_detection_configs)

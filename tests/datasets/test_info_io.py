@@ -7,7 +7,6 @@ from mmdet3d_plugin.datasets.infos.info_io import (
     command_for,
     info_filename,
     load_infos,
-    replace_when_done,
     save_infos,
 )
 
@@ -118,16 +117,6 @@ def test_broken_pickle_is_refused(tmp_path, content):
     path = tmp_path / 'x.pkl'
     path.write_bytes(content)
     assert 'cannot be unpickled' in refusal(path)
-
-
-def test_interrupted_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / 'x.json'
-    path.write_text('old')
-    with pytest.raises(RuntimeError), replace_when_done(path) as temporary:
-        temporary.write_text('half')
-        raise RuntimeError
-    assert path.read_text() == 'old'
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_file_names():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nuscenes import NuScenes
 
+from mmdet3d_plugin.atomic_file import remove_leftovers
 from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 
@@ -70,8 +71,11 @@ def convert(folder, args):
 
 def main():
     args = parse_args()
+    folder = Path(args.out_dir or args.root_path)
+    for line in remove_leftovers(folder).lines():
+        print(line)
     try:
-        convert(Path(args.out_dir or args.root_path), args)
+        convert(folder, args)
     except (FileNotFoundError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
         sys.exit(f'error: {error}')
 

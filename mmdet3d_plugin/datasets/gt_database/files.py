@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for, replace_when_done
+from ...atomic_file import replace_when_done
+from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for
 from ..virtual_points.point_layout import FILE_COLUMNS, POINT_COLUMNS
 
 SCHEMA = 'dualdistill-gt-database/1'
