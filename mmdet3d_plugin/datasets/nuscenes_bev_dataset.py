@@ -16,7 +16,8 @@ from .detection_classes import DETECTION_CLASSES
 from .evaluation import evaluate_results_file, metrics_table, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
-from .sample_files import check_files, file_records, report_virtual_files
+from .lidar_file import check_lidar_files
+from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
 
 METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
 
@@ -170,11 +171,14 @@ class NuScenesBEVDataset(NuScenesDataset):
         """Preflight: stop with one clear error if files of the samples are missing.
 
         ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one. For a
-        pipeline that reads virtual points, all sweeps without them are counted and the count is logged.
+        pipeline that reads points, the LiDAR files of these keyframes are read. For a pipeline that reads virtual
+        points, all sweeps without them are counted and the count is logged.
         """
         use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
         steps = self.pipeline.transforms if hasattr(self, 'pipeline') else []
+        if any(getattr(step, 'reads_lidar', False) for step in steps):
+            check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ...atomic_file import replace_when_done
 from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for
-from ..virtual_points.point_layout import FILE_COLUMNS, POINT_COLUMNS
+from ..lidar_file import NUMBERS_PER_POINT
+from ..virtual_points.point_layout import POINT_COLUMNS
 
 SCHEMA = 'dualdistill-gt-database/1'
 NUM_SWEEPS = 10  # of the published teachers, the keyframe included
@@ -37,7 +38,7 @@ class ObjectClass:
 
 def columns_of(virtual_points):
     """Numbers per point: x, y, z, reflectance, dt, or the layout of ``virtual_points/point_layout.py``."""
-    return POINT_COLUMNS if virtual_points else FILE_COLUMNS
+    return POINT_COLUMNS if virtual_points else NUMBERS_PER_POINT
 
 
 def database_filenames(tag, split, virtual_points=False):
