@@ -66,6 +66,9 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
 
     Args:
         path (str | Path): File to write; missing folders are made.
+
+    Raises:
+        OSError: It cannot be written, as when the disk is full; names the file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +78,10 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk, for example, is reported without the file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
         os.close(lock)

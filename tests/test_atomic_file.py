@@ -1,5 +1,6 @@
 """Files that appear when complete, and what a run leaves that is killed while it writes one."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -62,6 +63,15 @@ def test_interrupted_write_leaves_the_old_file(tmp_path):
         raise RuntimeError
     assert path.read_text() == 'old'
     assert names(tmp_path) == ['x.json']
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / 'x.json'
+    path.write_text('old')
+    with pytest.raises(OSError, match=r"No space left on device: '.*/x\.json'"), replace_when_done(path) as temporary:
+        temporary.write_text('half')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert path.read_text() == 'old' and names(tmp_path) == ['x.json']
 
 
 def test_files_get_the_permissions_of_ordinary_ones(tmp_path):

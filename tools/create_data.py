@@ -85,7 +85,7 @@ def main():
         print(line)
     try:
         written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     if not written:
         sys.exit(f'error: {args.root_path}: none of its scenes is in a split of its version, nothing was written')

@@ -112,7 +112,10 @@ def test_wrong_kind_is_refused_with_the_command_that_makes_the_right_one(tmp_pat
     assert 'create_data.py' in refusal(sequential, kind='base')
 
 
-@pytest.mark.parametrize('content', [b'', b'not a pickle', pickle.dumps(INFOS)[:-3], b'cno_such_module\nThing\n.'])
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'not a pickle', pickle.dumps(INFOS)[:-3], b'cno_such_module\nThing\n.', b'\x8c\x02\xff\xff.', b'I1x\n.'],
+)
 def test_broken_pickle_is_refused(tmp_path, content):
     path = tmp_path / 'x.pkl'
     path.write_bytes(content)

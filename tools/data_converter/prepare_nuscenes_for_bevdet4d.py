@@ -76,7 +76,7 @@ def main():
         print(line)
     try:
         convert(folder, args)
-    except (FileNotFoundError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
+    except (OSError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
         sys.exit(f'error: {error}')
 
 

@@ -95,9 +95,10 @@ def load_database_infos(path, num_sweeps, virtual_points):
             f'no ground-truth database {path}. {way_out} (or train without ground-truth sampling: a child config that '
             f'calls lidar_pipelines without gt_sampling)'
         )
+    data = path.read_bytes()
     try:
-        content = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        content = pickle.loads(data)
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {way_out}') from error
     metadata = content.get('metadata') if isinstance(content, dict) else None
     if not isinstance(metadata, dict) or 'objects' not in content:

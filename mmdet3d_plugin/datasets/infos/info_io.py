@@ -88,7 +88,9 @@ def load_infos(path, kind=None):
     try:
         with open(path, 'rb') as stream:
             data = pickle.load(stream)
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {_make_it_with(path, kind)}') from error
     problem = _problem_with(data, kind)
     if problem:
