@@ -4,6 +4,7 @@ A training set skips samples without objects. When no sample keeps one, because 
 another car's, it would skip for ever.
 """
 
+import re
 from dataclasses import dataclass
 
 from mmdet3d.datasets.pipelines import ObjectNameFilter, ObjectRangeFilter
@@ -71,7 +72,12 @@ def _filters(dataset):
 def _new_counts(dataset):
     seen = 'LiDAR or radar' if dataset.use_valid_flag else 'LiDAR'
     steps = ['in the info file', f'with a {seen} point', f'of the classes {", ".join(dataset.CLASSES)}']
-    return [_Count(step) for step in [*steps, *(f'after {step!r}' for step in _filters(dataset))]]
+    return [_Count(step) for step in [*steps, *(f'after {_shown(step)}' for step in _filters(dataset))]]
+
+
+def _shown(step):
+    """A step with its arguments, whose float32 numbers are rounded as their author wrote them: -51.2."""
+    return re.sub(r'-?\d+\.\d{7,}', lambda number: f'{float(number[0]):g}', repr(step))
 
 
 def _count_sample(dataset, index, counts):

@@ -5,12 +5,14 @@ import re
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import ConcatDataset, RepeatDataset
 from mmdet3d.datasets import Custom3DDataset
 from torch.utils.data import DataLoader
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset, SeededCBGSDataset, nuscenes_bev_dataset
 from mmdet3d_plugin.datasets.infos.info_io import save_infos
 from mmdet3d_plugin.datasets.training_objects import NoObjectsError
+from mmdet3d_plugin.engine.preflight import check_data
 
 RANGE = [-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]
 CLASSES = NuScenesBEVDataset.CLASSES
@@ -100,7 +102,7 @@ def test_the_error_counts_what_each_step_leaves(build, base_infos):
         'after ObjectRangeFilter',
         'after ObjectNameFilter',
     ]
-    assert '(point_cloud_range=[-51.2' in rows[3][2]
+    assert '(point_cloud_range=[-51.2, -51.2, -5.0, 51.2, 51.2, 3.0])' in rows[3][2]
     first = dataset.data_infos[0]
     row = np.flatnonzero((first['num_lidar_pts'] > 0) & np.isin(first['gt_names'], CLASSES))[0]
     x, y, z, length, width, height = first['gt_boxes'][row, :6]
@@ -177,6 +179,13 @@ def test_sets_that_keep_empty_samples_are_looked_at_before_a_run(build):
     with pytest.raises(NoObjectsError):
         dataset.check_files()
     build(in_millimetres, test_mode=True).check_files()
+
+
+@pytest.mark.parametrize('wrap', [lambda dataset: RepeatDataset(dataset, 2), lambda dataset: ConcatDataset([dataset])])
+def test_wrapped_sets_are_looked_at_too(build, wrap):
+    check_data(wrap(build()))
+    with pytest.raises(NoObjectsError):
+        check_data(wrap(build(in_millimetres)))
 
 
 def test_a_set_without_objects_of_the_classes_tells_what_it_has(tmp_path, base_infos, tables_root):
