@@ -14,7 +14,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -56,7 +55,7 @@ class Leftovers:
         return lines
 
 
-@contextmanager
+@contextlib.contextmanager
 def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
 
@@ -72,7 +71,7 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clean_once(path.parent)
+    _clean_once(path.parent.absolute())
     temporary = path.with_name(f'{_prefix(path.name)}{os.getpid()}.tmp')
     lock = _create_locked(temporary)
     try:
@@ -87,7 +86,7 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
         os.close(lock)
 
 
-@contextmanager
+@contextlib.contextmanager
 def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
     """Yield a new empty folder in ``parent`` and delete it in the end; the next run removes what a killed one left.
 
@@ -95,7 +94,7 @@ def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
         parent (str | Path): An existing folder.
         name (str): What the files in it are for; part of the new folder's name.
     """
-    _clean_once(Path(parent))
+    _clean_once(Path(parent).absolute())
     folder = tempfile.mkdtemp(prefix=_prefix(name), suffix='.tmp', dir=parent)
     lock = os.open(folder, os.O_RDONLY)
     try:

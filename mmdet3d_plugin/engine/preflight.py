@@ -5,8 +5,8 @@ def check_data(dataset):
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
-        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps, as
-            mmdet's RepeatDataset and ConcatDataset do.
+        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
+            as mmdet's RepeatDataset and ConcatDataset do.
 
     Raises:
         FileNotFoundError: Naming the missing files.
