@@ -12,12 +12,10 @@ from mmdet3d.datasets.builder import DATASETS
 
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
-from .evaluation import evaluate_results_file, metrics_table, write_results_file
+from .evaluation import SCORES, check_devkit_files, evaluate_results_file, metrics_table, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .sample_files import check_files, file_records, report_virtual_files
-
-METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
 
 
 @DATASETS.register_module()
@@ -49,6 +47,8 @@ class NuScenesBEVDataset(NuScenesDataset):
     """
 
     CLASSES = DETECTION_CLASSES
+    METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
+    SCORES = SCORES
 
     def __init__(
         self,
@@ -177,6 +177,11 @@ class NuScenesBEVDataset(NuScenesDataset):
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
 
+    def check_evaluation(self):
+        """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""
+        tokens = [self.data_infos[index]['token'] for index in range(len(self))]
+        check_devkit_files(self.data_root, self.version, tokens, self.ann_file)
+
     def format_results(self, results, jsonfile_prefix='outputs/results'):
         """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.
 
@@ -206,9 +211,9 @@ class NuScenesBEVDataset(NuScenesDataset):
         Returns:
             dict[str, float]: See :func:`evaluation.evaluate_results_file`.
         """
-        unknown = {metric} - set(METRICS) if isinstance(metric, str) else set(metric) - set(METRICS)
+        unknown = {metric} - set(self.METRICS) if isinstance(metric, str) else set(metric) - set(self.METRICS)
         if unknown:
-            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(METRICS)}')
+            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
         with tempfile.TemporaryDirectory() as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
             tokens = [self.data_infos[index]['token'] for index in range(len(self))]
