@@ -10,13 +10,14 @@ from .problems import ConfigProblem, blame
 from .unread import unread_keys
 
 
-def load_checked(path: str, cfg_options=None, work_dir=None):
+def load_checked(path: str, cfg_options=None, work_dir=None, *, also_read=frozenset()):
     """Read a config file as :func:`engine.load_config` does, and refuse overrides that change nothing.
 
     Args:
         path: config file.
         cfg_options (dict, optional): overrides with dotted keys.
         work_dir (str, optional): see :func:`engine.load_config`.
+        also_read (set): variables of the file that the caller reads itself.
 
     Returns:
         tuple[mmcv.Config, list[str]]: the merged config, and one line for each key of the *file* that nothing reads.
@@ -28,7 +29,7 @@ def load_checked(path: str, cfg_options=None, work_dir=None):
     options = cfg_options or {}
     if options:
         base = Config.fromfile(path)._cfg_dict
-        for option in options:
+        for option in [option for option in options if option not in also_read]:
             _check_path(option, base, path)
     with blame('--cfg-options') if options else nullcontext():
         cfg = load_config(path, cfg_options, work_dir)

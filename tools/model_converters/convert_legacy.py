@@ -19,6 +19,7 @@ import mmdet3d_plugin  # first: it prepares the libraries imported below
 from mmcv import DictAction
 from mmdet3d.models import build_model
 
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.checkpoint import (
     add_trust_flag,
     file_sha256,
@@ -28,7 +29,6 @@ from mmdet3d_plugin.checkpoint import (
     write_checkpoint,
 )
 from mmdet3d_plugin.conversion import check_geometry, plan_conversion
-from mmdet3d_plugin.engine import load_config
 
 
 def parse_args(argv=None):
@@ -66,7 +66,7 @@ def check_origin(meta, model, path):
 def main(argv=None):
     """Convert, or tell what converting would do."""
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)
     detector = getattr(model, 'student', model)
     with trust_checkpoints(args.trust_checkpoint):
