@@ -14,7 +14,7 @@ from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
 from .overrides import load_checked
 from .problems import ConfigProblem, blame
-from .run_values import schedule_notes
+from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
 from .wiring_table import wiring_table
 
@@ -37,9 +37,7 @@ def check_config(path, cfg_options=None):
     with blame('config file'):
         check_names(path)
         cfg, unread = load_checked(path, cfg_options)
-    for key in ('model', 'data'):
-        if key not in cfg:
-            raise ConfigProblem(f'{key}: missing')
+    check_groups(cfg, 'model', 'data')
     for text in unread:
         raise ConfigProblem(text)
     notes = _check_teacher(cfg.model)

@@ -80,7 +80,8 @@ def nearest(path: tuple, node, roots) -> str:
         except KeyError:
             continue
         rest = '.'.join(path[depth:])
-        known = [inner for inner, _ in walk(below) if (depth or inner[0] in roots) and path[: len(inner)] != inner]
+        known = [inner for inner, _ in walk(below) if depth or inner[0] in roots]
+        known = [inner for inner in known if path[depth:][: len(inner)] != inner]  # not itself, nor what it is in
         same = ['.'.join(inner) for inner in known if inner[-1] == path[-1]]
         found = difflib.get_close_matches(rest, same, n=1, cutoff=0.3) or (same if len(same) == 1 else [])
         found = found or difflib.get_close_matches(rest, ['.'.join(inner) for inner in known], n=1, cutoff=0.75)

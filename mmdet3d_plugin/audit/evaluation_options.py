@@ -5,6 +5,7 @@ import inspect
 
 from .keywords import named_keywords, unknown_keys
 from .problems import ConfigProblem
+from .run_values import check_groups
 from .unread import innermost_class
 
 FOLDER = 'jsonfile_prefix'
@@ -62,7 +63,8 @@ def check_evaluation(cfg) -> dict:
     Raises:
         ConfigProblem: names the setting.
     """
-    options, val = cfg.get('evaluation') or {}, cfg.data.get('val')
+    check_groups(cfg, 'data.val', *(['evaluation'] if 'evaluation' in cfg else []))
+    options, val = cfg.get('evaluation', {}), cfg.data.val
     if isinstance(val, dict) and 'dataset' in val:
         raise ConfigProblem(
             f'data.val: {val.get("type")} repeats samples and has no evaluation: put its dataset there itself'

@@ -6,7 +6,7 @@ from .config_names import unread_names
 from .evaluation_options import check_evaluation, check_report_options
 from .overrides import load_checked
 from .problems import ConfigProblem
-from .run_values import check_loaders, check_values, schedule_notes
+from .run_values import TRAINED, check_groups, check_loaders, check_values, schedule_notes
 
 
 def load_for_training(path: str, cfg_options=None, work_dir=None, validate: bool = True):
@@ -26,6 +26,7 @@ def load_for_training(path: str, cfg_options=None, work_dir=None, validate: bool
         ConfigProblem: one line on the first override that changes nothing, or value that no run can use.
     """
     cfg, notes = load_checked(path, cfg_options, work_dir)
+    check_groups(cfg, *TRAINED)
     check_values(cfg)
     folders = check_evaluation(cfg) if validate else {}
     saving = cfg.get('checkpoint_config') or {}
@@ -53,6 +54,7 @@ def load_for_test(path: str, cfg_options=None, work_dir=None, *, evaluate, forma
         ConfigProblem: one line on the first option that nothing reads or that has a wrong value.
     """
     cfg, _ = load_checked(path, cfg_options, work_dir)
+    check_groups(cfg, 'model', 'data', 'data.test')
     check_loaders(cfg)
     folders = check_report_options(cfg.data.test, eval_options, evaluate, format_only)
     if out:

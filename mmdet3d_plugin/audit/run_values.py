@@ -5,6 +5,8 @@ import numbers
 from .keywords import spell
 from .problems import ConfigProblem
 
+# parts of a config without which nothing is trained
+TRAINED = ('model', 'data', 'data.train', 'optimizer', 'optimizer_config', 'runner')
 # whole numbers a run counts with, and the smallest that makes sense
 _WHOLE = {
     ('data', 'samples_per_gpu'): 1,
@@ -20,14 +22,41 @@ _WHOLE = {
     ('checkpoint_config', 'interval'): -1,
     ('seed',): None,
 }
+_WITHOUT = {
+    'optimizer_config': ': without it no weight ever changes; dict() trains without clipping gradients',
+    'evaluation': ': --no-validate trains without it',
+}
 _MAY_BE_NONE = {('seed',), ('evaluation', 'start'), ('runner', 'max_epochs'), ('runner', 'max_iters')}
 
 
+def check_groups(cfg, *keys: str) -> None:
+    """Raise unless each of these parts of a config is a group of settings.
+
+    Args:
+        cfg (mmcv.Config): whole config.
+        *keys: top-level keys, or ``data.<split>``.
+
+    Raises:
+        ConfigProblem: names the part.
+    """
+    for key in keys:
+        value = _look_up(cfg, *key.split('.'))
+        if value is None:
+            raise ConfigProblem(f'{key}: missing{_WITHOUT.get(key, "")}')
+        if not isinstance(value, dict) and not (isinstance(value, (list, tuple)) and key.startswith('data.')):
+            raise ConfigProblem(f'{key}: takes a group of settings, got {value!r}')
+
+
 def check_loaders(cfg) -> None:
-    """The part of :func:`check_values` that a test needs: batch sizes and workers."""
+    """The part of :func:`check_values` that a test needs: batch sizes, workers, and that data are for a test."""
     for path, smallest in _WHOLE.items():
         if path[0] == 'data':
             _check_whole(cfg, path, smallest)
+    for split in ('val', 'test'):
+        if _look_up(cfg, 'data', split, 'test_mode') is False:
+            raise ConfigProblem(
+                f'data.{split}.test_mode: False makes training samples, which have no score: leave it out'
+            )
 
 
 def check_values(cfg) -> None:
@@ -39,6 +68,7 @@ def check_values(cfg) -> None:
     Raises:
         ConfigProblem: names the setting, its value and what it takes.
     """
+    check_loaders(cfg)
     for path, smallest in _WHOLE.items():
         _check_whole(cfg, path, smallest)
     if _look_up(cfg, 'checkpoint_config', 'interval') == 0:

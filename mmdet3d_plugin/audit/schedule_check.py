@@ -6,8 +6,8 @@ import tempfile
 from mmcv.runner import build_optimizer, build_runner
 
 from .evaluation_options import check_evaluation
-from .problems import ConfigProblem, blame
-from .run_values import check_values
+from .problems import blame
+from .run_values import TRAINED, check_groups, check_values
 
 _SILENT = logging.getLogger('mmdet3d_plugin.audit')
 _SILENT.addHandler(logging.NullHandler())
@@ -24,8 +24,7 @@ def check_schedule(cfg, model):
     Raises:
         ConfigProblem: names the setting.
     """
-    for key in ('optimizer', 'runner', 'lr_config', 'optimizer_config'):
-        _require(cfg, key)
+    check_groups(cfg, *TRAINED, 'data.val', 'lr_config')
     check_values(cfg)
     check_evaluation(cfg)
     with blame('optimizer'):
@@ -35,11 +34,6 @@ def check_schedule(cfg, model):
             options = dict(model=model, optimizer=optimizer, work_dir=folder, logger=_SILENT)
             runner = build_runner(cfg.runner.copy(), default_args=options)
         _check_hooks(cfg, runner)
-
-
-def _require(cfg, key):
-    if cfg.get(key) is None:
-        raise ConfigProblem(f'{key}: missing, training needs it')
 
 
 def _check_hooks(cfg, runner):

@@ -116,6 +116,17 @@ BROKEN = {
     'workflow': ("workflow = [('test', 1)]", r"workflow: \('test', 1\)"),
     'workflow_without_end': ("workflow = [('val', 1)]", r"workflow: .*only \[\('train', 1\)\] fits"),
     'workflow_of_two': ("workflow = [('train', 1), ('val', 1)]", r"workflow: .*only \[\('train', 1\)\] fits"),
+    'no_optimizer_step': (
+        'optimizer_config = None',
+        'optimizer_config: missing: without it no weight ever changes; dict',
+    ),
+    'no_optimizer': ('optimizer = None', 'optimizer: missing'),
+    'no_group': ("runner = 'EpochBasedRunner'", "runner: takes a group of settings, got 'EpochBasedRunner'"),
+    'no_evaluation': ('evaluation = None', 'evaluation: missing: --no-validate trains without it'),
+    'augmented_validation': (
+        'data = dict(val=dict(test_mode=False))',
+        'data.val.test_mode: False makes training',
+    ),
     'no_samples': ('data = dict(samples_per_gpu=0)', 'data.samples_per_gpu: takes a whole number of at least 1, got 0'),
     'no_epochs': ('runner = dict(max_epochs=0)', 'runner.max_epochs: takes a whole number of at least 1, got 0'),
     'epochs_in_words': ("runner = dict(max_epochs='ten')", "runner.max_epochs: .*got 'ten'"),

@@ -30,8 +30,8 @@ REFUSED = {
     'runner.max_epoch=3': r"runner \(EpochBasedRunner\): unknown key 'max_epoch', did you mean 'max_epochs'?",
     'lr_config.warmup_iter=3': r"\(StepLrUpdaterHook\): unknown key 'warmup_iter', did you mean 'warmup_iters'?",
     'optimizer_config.cumulative_iters=4': r"optimizer_config \(OptimizerHook\): unknown key 'cumulative_iters'",
-    'custom_hooks.3.intervl=1': r"custom_hooks\[3\] \(GradientShareHook\): unknown key 'intervl', did you mean",
-    'custom_hooks.9.interval=1': 'custom_hooks is a list of 5, .9. is none of its indices 0 to 4',
+    'custom_hooks.0.intervl=1': r"custom_hooks\[0\] \(EpochSeedHook\): unknown key 'intervl'; it takes nothing",
+    'custom_hooks.99.interval=1': r"custom_hooks is a list of \d+, '99' is none of its indices 0 to",
     'optimizer.lr.x=1': 'optimizer.lr is 0.0002, no group of settings',
     'log_config.every=1': "log_config: unknown key 'every'; it takes hooks, interval$",
     'evaluation.by_epoch=False': "evaluation: unknown key 'by_epoch'",
@@ -52,7 +52,7 @@ READ = [
     'optimizer_config.type=GradientCumulativeOptimizerHook optimizer_config.cumulative_iters=4',
     'evaluation.interval=3 evaluation.start=2 evaluation.gpu_collect=True evaluation.jsonfile_prefix=kept',
     'data.samples_per_gpu=2 data.val.samples_per_gpu=4 data.test_dataloader.workers_per_gpu=0',
-    'model.student.img_backbone.with_cp=True model.levels.backbone2=None custom_hooks.3.interval=7',
+    'model.student.img_backbone.with_cp=True model.levels.backbone2=None log_config.hooks.0.interval=7',
     'lr_config.warmup=None runner.max_epochs=12 seed=None load_from=x.pth find_unused_parameters=True',
     'optimizer.paramwise_cfg.bypass_duplicate=True optimizer.betas=(0.9,0.95) data.train.seed=3',
     'model.student.test_cfg.pts.post_max_size=10 checkpoint_config.max_keep_ckpts=2 workflow=[(train,1)]',
@@ -205,6 +205,7 @@ def test_nearest_prefers_the_neighbourhood():
     assert nearest(('a', 'b', 'sice'), node, roots) == 'a.b.size'
     assert nearest(('size',), node, roots) == 'a.b.size'
     assert nearest(('zzz', 'yyy'), node, roots) == ''
+    assert nearest(('a', 'b', 'size'), node, roots) == ''  # there already
 
 
 def test_places_of_a_variable():
