@@ -66,28 +66,38 @@ def few(places: list) -> str:
 
 
 def nearest(path: tuple, node, roots) -> str:
-    """The existing dotted path that somebody who wrote ``path`` may have meant; '' when none is near.
+    """The dotted path that somebody who wrote ``path`` may have meant; '' when none is near.
 
-    The same last key in the neighbourhood wins (``data.train.ann_file`` -> ``data.train.dataset.ann_file``), then a
-    similar spelling. A misspelt first part alone is corrected even if the rest is new.
+    A first part that is no setting is looked for deeper down (``levels.head`` -> ``model.levels.head``), then
+    respelt, whatever follows it. Else the same last key in the neighbourhood wins (``data.train.ann_file`` ->
+    ``data.train.dataset.ann_file``), then a similar spelling.
     """
-    close = difflib.get_close_matches(path[0], roots, n=1)
-    if path[0] not in roots and len(path) > 1 and close:
-        return '.'.join((close[0], *path[1:]))
-    for depth in range(len(path) - 1, -1, -1):
+    if path[0] not in roots:
+        close = difflib.get_close_matches(path[0], roots, n=1)
+        return _deeper(path, node, roots) or ('.'.join((close[0], *path[1:])) if close else '')
+    for depth in range(len(path) - 1, 0, -1):
         try:
             below = value_at(node, path[:depth])
         except KeyError:
             continue
         rest = '.'.join(path[depth:])
-        known = [inner for inner, _ in walk(below) if depth or inner[0] in roots]
-        known = [inner for inner in known if path[depth:][: len(inner)] != inner]  # not itself, nor what it is in
+        known = [inner for inner, _ in walk(below) if path[depth:][: len(inner)] != inner]  # not what it is in
         same = ['.'.join(inner) for inner in known if inner[-1] == path[-1]]
-        found = difflib.get_close_matches(rest, same, n=1, cutoff=0.3) or (same if len(same) == 1 else [])
+        found = difflib.get_close_matches(rest, same, n=1, cutoff=0.3)
         found = found or difflib.get_close_matches(rest, ['.'.join(inner) for inner in known], n=1, cutoff=0.75)
         if found:
             return '.'.join((*path[:depth], found[0]))
-    return close[0] if close and path[0] not in roots else ''
+    return ''
+
+
+def _deeper(path, node, roots) -> str:
+    """An existing group or value that ``path`` or its first parts lead to from further inside, and the rest of it."""
+    known = [inner for inner, _ in walk(node) if inner[0] in roots]
+    for depth in range(len(path), 0, -1):
+        ends = [inner for inner in known if inner[-depth:] == path[:depth]]
+        if ends:
+            return '.'.join((*min(ends, key=len), *path[depth:]))
+    return ''
 
 
 def _plain(value):

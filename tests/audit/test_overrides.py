@@ -1,5 +1,6 @@
 """--cfg-options: what nothing reads or what changes nothing is refused, what a run reads passes."""
 
+import re
 import sys
 from argparse import ArgumentParser
 
@@ -21,6 +22,8 @@ REFUSED = {
     'lr=1': "nothing reads 'lr', did you mean optimizer.lr?",
     'samples_per_gpu=2': 'did you mean data.samples_per_gpu?',
     'max_epochs=2': 'did you mean runner.max_epochs?',
+    'levels.backbone1.aligner.residual=1': 'did you mean model.levels.backbone1.aligner.residual?',
+    'student.img_backbone.depth=18': 'did you mean model.student.img_backbone.depth?',
     'quux=2': "nothing reads 'quux': the settings are auto_resume, .*, workflow$",
     'data.sample_per_gpu=2': "data: unknown key 'sample_per_gpu', did you mean 'samples_per_gpu'",
     'data.train.ann_file=x': r"SeededCBGSDataset.*unknown key 'ann_file'.*did you mean data.train.dataset.ann_file?",
@@ -116,6 +119,18 @@ def test_data_root_options_that_a_tool_prints_pass(repo_root):
         assert any(word.startswith('data.val.ann_file=/new/') for word in words)
         cfg, _ = load_checked(config, options(' '.join(words)))
         assert 'data/' not in str(cfg.data)
+
+
+@pytest.mark.parametrize('name', ['README.md', 'docs/reproduce.md', 'docs/method.md'])
+def test_options_in_the_docs_are_read(name, repo_root):
+    """Spans of key=value words in tables and text, as the distilled R50 takes them; some leave out ``model.``."""
+    spans = re.findall(r'`(?:--cfg-options )?([a-z_]+(?:\.[\w<>]+)+=[^`(]*)`', (repo_root / name).read_text())
+    assert spans
+    for span in spans:
+        words = span.replace('<level>', 'backbone1').replace('<n>', '2').replace('=N', '=2')
+        words = re.sub(r'^levels', 'model.levels', words)
+        if not words.startswith('key.subkey'):
+            load_checked(FULL, options(words))
 
 
 def test_unread_keys_of_the_file_itself_are_notes_of_training(tmp_path, repo_root):
