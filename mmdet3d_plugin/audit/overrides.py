@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from mmcv import Config
 
 from ..engine.config import RUN_KEYS, load_config
-from .config_paths import few, nearest, places_of, value_at
+from .config_paths import few, nearest, places_of, value_at, walk
 from .problems import ConfigProblem, blame
 from .unread import unread_keys
 
@@ -52,8 +52,9 @@ def _overlap(option: tuple, unread: tuple) -> bool:
 
 
 def _hint(option: str, text: str, base) -> str:
-    """Another existing key for what ``text`` says of an override, unless it names one already."""
-    meant = '' if 'did you mean' in text else nearest(_split(option), base, RUN_KEYS)
+    """Another existing key for what ``text`` says of an override; none where it names one, or the key is there."""
+    there = any('.'.join(path) == option for path, _ in walk(base))
+    meant = '' if there or 'did you mean' in text else nearest(_split(option), base, RUN_KEYS)
     return f'; did you mean {meant}?' if meant else ''
 
 
