@@ -15,7 +15,7 @@ from mmdet3d.datasets.pipelines import ObjectNameFilter
 from ..atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
-from .evaluation import evaluate_results_file, metrics_table, write_results_file
+from .evaluation import SCORES, check_devkit_files, evaluate_results_file, metrics_table, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .lidar_file import check_lidar_files
@@ -25,7 +25,6 @@ from .training_objects import check_objects_left, explain_failed_tries
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
 # seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
 _TRIES_BEFORE_DOUBT, _MOST_TRIES = 30, 1000
-METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
 
 
 @DATASETS.register_module()
@@ -59,6 +58,8 @@ class NuScenesBEVDataset(NuScenesDataset):
     """
 
     CLASSES = DETECTION_CLASSES
+    METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
+    SCORES = SCORES
 
     def __init__(
         self,
@@ -249,6 +250,11 @@ class NuScenesBEVDataset(NuScenesDataset):
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
 
+    def check_evaluation(self):
+        """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""
+        tokens = [self.data_infos[index]['token'] for index in range(len(self))]
+        check_devkit_files(self.data_root, self.version, tokens, self.ann_file)
+
     def format_results(self, results, jsonfile_prefix='outputs/results'):
         """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.
 
@@ -278,9 +284,9 @@ class NuScenesBEVDataset(NuScenesDataset):
         Returns:
             dict[str, float]: See :func:`evaluation.evaluate_results_file`.
         """
-        unknown = {metric} - set(METRICS) if isinstance(metric, str) else set(metric) - set(METRICS)
+        unknown = {metric} - set(self.METRICS) if isinstance(metric, str) else set(metric) - set(self.METRICS)
         if unknown:
-            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(METRICS)}')
+            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
         with scratch_folder(tempfile.gettempdir(), 'nuscenes_evaluation') as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
             names = {info['token']: info['gt_names'] for info in self.data_infos}

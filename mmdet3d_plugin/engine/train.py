@@ -15,9 +15,11 @@ from mmdet.utils import compat_cfg
 
 from ..checkpoints.identity import checkpoint_meta
 from .distributed import pick_device, wrap_model
-from .preflight import check_classes, check_data
+from .preflight import check_classes, check_data, check_evaluation_data
 from .resume import start_from
 from .test import build_test_loader
+
+_OF_MANY_PROCESSES = ('broadcast_bn_buffer', 'tmpdir', 'gpu_collect')
 
 
 def _train_loader(dataset, cfg, distributed):
@@ -35,7 +37,10 @@ def _optimizer_hook(cfg, distributed):
 def _register_evaluation(runner, cfg, distributed):
     dataset, loader = build_test_loader(cfg, distributed, split='val')
     check_classes(runner.model.module, dataset)
+    check_evaluation_data(dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
+    if not distributed:  # the hook of one process would hand these on to the data set
+        options = {key: value for key, value in options.items() if key not in _OF_MANY_PROCESSES}
     hook = DistEvalHook if distributed else EvalHook
     runner.register_hook(hook(loader, **options), priority='LOW')
 

@@ -21,6 +21,7 @@ from mmdet3d.models import build_model
 from mmdet3d.utils import get_root_logger
 
 from mmdet3d_plugin.audit.checkpoint_check import MEANING, judge, meaning_findings
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.checkpoint import (
     add_trust_flag,
     file_sha256,
@@ -31,7 +32,6 @@ from mmdet3d_plugin.checkpoint import (
 )
 from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
 from mmdet3d_plugin.conversion import check_geometry, plan_conversion
-from mmdet3d_plugin.engine import load_config
 
 
 def parse_args(argv=None):
@@ -68,7 +68,7 @@ def check_origin(meta, model, path):
 def main(argv=None):
     """Convert, or tell what converting would do."""
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)
     detector = getattr(model, 'student', model)
     with trust_checkpoints(args.trust_checkpoint):

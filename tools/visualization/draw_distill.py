@@ -24,9 +24,10 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 from mmdet3d.utils import get_root_logger
 
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
 from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
-from mmdet3d_plugin.engine import load_config, pick_device
+from mmdet3d_plugin.engine import pick_device
 from mmdet3d_plugin.visualization.bev_maps import panel_sheet
 from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
 
@@ -88,7 +89,7 @@ def build_distiller(cfg, args):
 def main(argv=None):
     """Write the picture."""
     args = parse_args(argv)
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_distiller(cfg, args)
     dataset = build_data(cfg, args.split)
     index = find_sample(dataset, args.index, args.token)

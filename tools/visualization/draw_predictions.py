@@ -16,9 +16,10 @@ import cv2
 import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
 # isort: split
-from mmcv import Config, DictAction
+from mmcv import DictAction
 from mmdet3d.datasets import build_dataset
 
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.datasets.lidar_file import read_lidar
 from mmdet3d_plugin.visualization.results import boxes_in_lidar_frame, ground_truth_boxes, load_results
 from mmdet3d_plugin.visualization.sheet import draw_sheet
@@ -107,8 +108,7 @@ def read_image(path):
 def main(argv=None):
     """Write the pictures."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cfg, _ = load_checked(args.config, args.cfg_options, also_read={'point_cloud_range'})
     predictions = read_predictions(args.pred)
     dataset = build_dataset(cfg.data.val)
     x_min, y_min, _, x_max, y_max, _ = cfg.point_cloud_range

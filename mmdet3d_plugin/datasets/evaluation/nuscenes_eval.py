@@ -13,6 +13,20 @@ from ..infos.tables import load_tables
 from .ground_truth import load_ground_truth
 
 ERROR_NAMES = {'trans_err': 'ATE', 'scale_err': 'ASE', 'orient_err': 'AOE', 'vel_err': 'AVE', 'attr_err': 'AAE'}
+# errors that the devkit does not measure for a class
+_NO_ERRORS = {'traffic_cone': ('AOE', 'AVE', 'AAE'), 'barrier': ('AVE', 'AAE')}
+# every score of an evaluation, and whether more or less of it is better
+SCORES = {
+    **dict.fromkeys(('mAP', 'NDS'), 'greater'),
+    **dict.fromkeys([f'm{name}' for name in ERROR_NAMES.values()], 'less'),
+    **{f'{name}_AP': 'greater' for name in DETECTION_CLASSES},
+    **{
+        f'{name}_{error}': 'less'
+        for name in DETECTION_CLASSES
+        for error in ERROR_NAMES.values()
+        if error not in _NO_ERRORS.get(name, ())
+    },
+}
 
 
 class SampleDetectionEval(DetectionEval):
