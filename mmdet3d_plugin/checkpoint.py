@@ -77,6 +77,16 @@ def load_content(path, map_location='cpu'):
         return torch.load(path, map_location=map_location, weights_only=not _trusted.get())
 
 
+def peek(path):
+    """Everything in a checkpoint file, its tensors mapped instead of read: quick for meta and names.
+
+    Raises:
+        ValueError: as :func:`load_content`.
+    """
+    with _refusals_explained(path):
+        return torch.load(path, map_location='cpu', mmap=True, weights_only=not _trusted.get())
+
+
 @contextmanager
 def _refusals_explained(source):
     """Allow numpy numbers inside the block, and turn what torch raises into one ValueError about ``source``."""

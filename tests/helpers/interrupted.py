@@ -1,0 +1,67 @@
+"""Runs of the toy detector that stop dead at a chosen point, and what must be equal once they are resumed."""
+
+from pathlib import Path
+
+import torch
+from mmcv.runner import HOOKS, Hook
+
+# Between the hooks of a run: before the checkpoint is written (BELOW_NORMAL), after it, after the evaluation (LOW),
+# after the checkpoint is written again, after the logs.
+BEFORE_SAVING, SAVED, EVALUATED, SAVED_AGAIN, LOGGED = 55, 65, 75, 85, 95
+
+
+class Stopped(BaseException):
+    """Nothing catches it: the run ends where it is raised, as if killed between two lines."""
+
+
+class StopAt:
+    """Point at which the hooks of a run stop it; None lets it run."""
+
+    point = None  # (stage, trained iterations, priority)
+
+
+@HOOKS.register_module()
+class StopHook(Hook):
+    """Stops the run at ``StopAt.point`` if that names its own priority."""
+
+    def after_train_iter(self, runner):
+        self._stop('after_train_iter', runner.iter + 1)
+
+    def after_train_epoch(self, runner):
+        self._stop('after_train_epoch', runner.iter)
+
+    def _stop(self, *where):
+        if StopAt.point == (*where, self.priority):
+            raise Stopped(StopAt.point)
+
+
+def final_state(folder):
+    """All that must not differ: checkpoints by name, each with weights, optimizer, counters, messages, generators.
+
+    Args:
+        folder: Work dir. Its own path and the times of writing are left out.
+    """
+    return {path.name: _plain(path, folder) for path in sorted(Path(folder).glob('*.pth'))}
+
+
+def _plain(path, folder):
+    content = torch.load(path, weights_only=True)
+    meta = {name: content['meta'][name] for name in ('epoch', 'iter', 'hook_msgs', 'seed')}
+    meta['hook_msgs'] = repr(meta['hook_msgs']).replace(str(folder), '')
+    resume = dict(content['meta']['resume'])
+    resume['log'] = {name: values for name, values in resume.get('log', {}).items() if 'time' not in name}
+    return dict(weights=content['state_dict'], optimizer=content['optimizer'], meta=meta, resume=resume)
+
+
+def differences(one, other, path=''):
+    """Paths at which two nested values differ; tensors are compared bit by bit."""
+    if isinstance(one, torch.Tensor):
+        return [] if isinstance(other, torch.Tensor) and torch.equal(one, other) else [path]
+    if isinstance(one, dict) and isinstance(other, dict):
+        missing = [f'{path}/{key}' for key in set(one) ^ set(other)]
+        return missing + [
+            d for key in set(one) & set(other) for d in differences(one[key], other[key], f'{path}/{key}')
+        ]
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        return [d for i, (a, b) in enumerate(zip(one, other)) for d in differences(a, b, f'{path}/{i}')]
+    return [] if one == other else [f'{path}: {one!r} != {other!r}'[:300]]
