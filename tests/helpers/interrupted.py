@@ -1,7 +1,13 @@
 """Runs of the toy detector that stop dead at a chosen point, and what must be equal once they are resumed."""
 
+import os
+import runpy
+import time
 from pathlib import Path
 
+import mmdet3d_plugin  # noqa: F401  (a spawned process imports this file first, and mmcv must come second)
+
+# isort: split
 import torch
 from mmcv.runner import HOOKS, Hook
 
@@ -65,3 +71,27 @@ def differences(one, other, path=''):
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
         return [d for i, (a, b) in enumerate(zip(one, other)) for d in differences(a, b, f'{path}/{i}')]
     return [] if one == other else [f'{path}: {one!r} != {other!r}'[:300]]
+
+
+def train_with_gloo(rank, world_size, ports, calls):
+    """Process ``rank`` of runs of ``tools/train.py``, one after the other, for ``torch.multiprocessing.spawn``.
+
+    Args:
+        rank: Of this process.
+        world_size: Number of processes.
+        ports: A free one for each run.
+        calls: Pairs of command-line words and the point where to stop (or None).
+    """
+    time.sleep = lambda seconds: None  # mmcv waits 2 s at each epoch's start
+    torch.set_num_threads(1)
+    train = runpy.run_path(str(Path(__file__).resolve().parents[2] / 'tools' / 'train.py'))['main']
+    for port, (words, StopAt.point) in zip(ports, calls):
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+        os.environ['LOCAL_RANK'] = str(rank)
+        try:
+            train([*words, '--launcher', 'pytorch'])
+            assert StopAt.point is None
+        except Stopped:
+            pass
+        finally:
+            torch.distributed.destroy_process_group()
