@@ -92,13 +92,17 @@ def _look_through(folder, template):
 
 
 def _sort_in(found, path, content):
+    written = path.stat().st_mtime
+    if content is None:  # trusted, but not looked into: its iteration is not known
+        found.whole.append(_Candidate(path, -1, written))
+        return
     meta = content.get('meta') if isinstance(content, dict) else None
     if not isinstance(meta, dict) or not {'epoch', 'iter'} <= set(meta):
         found.foreign[path] = 'no training run wrote it'
     elif 'optimizer' not in content:
         found.without_optimizer.append(path)
     else:
-        found.whole.append(_Candidate(path, meta['iter'], path.stat().st_mtime))
+        found.whole.append(_Candidate(path, meta['iter'], written))
 
 
 def _newest(candidates, latest):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from helpers import toy_engine
 
 TWO = ['--cfg-options', 'runner.max_epochs=2']
 
@@ -124,13 +125,25 @@ def test_checkpoints_in_a_folder_of_their_own_are_found(toy_config, train, tmp_p
 def test_the_best_checkpoint_of_another_folder_is_not_deleted(toy_config, train, tmp_path):
     """The hook messages of a checkpoint name the best one by its whole path."""
     toy_config.write_text(toy_config.read_text() + "data['val']['rated'] = True\n")
-    train(toy_config, '--work-dir', tmp_path / 'first', '--cfg-options', 'runner.max_epochs=1')
-    train(toy_config, '--work-dir', tmp_path / 'second', '--resume-from', tmp_path / 'first' / 'epoch_1.pth')
-    assert (tmp_path / 'first' / 'best_NDS_epoch_1.pth').is_file()
-    assert [path.name for path in (tmp_path / 'second').glob('best_*')] == ['best_NDS_epoch_2.pth']
+    train(toy_config, '--work-dir', tmp_path / 'first', *TWO)
+    assert [path.name for path in (tmp_path / 'first').glob('best_*')] == ['best_NDS_epoch_2.pth']
+    content = torch.load(tmp_path / 'first' / 'epoch_2.pth', weights_only=True)
+    best = content['meta'].setdefault('hook_msgs', {})
+    best.update(best_score=0.1, best_ckpt=str(tmp_path / 'first' / 'best_NDS_epoch_2.pth'))
+    torch.save(content, tmp_path / 'first' / 'epoch_2.pth')
+    train(toy_config, '--work-dir', tmp_path / 'second', '--resume-from', tmp_path / 'first' / 'epoch_2.pth')
+    assert (tmp_path / 'first' / 'best_NDS_epoch_2.pth').is_file()
+    assert [path.name for path in (tmp_path / 'second').glob('best_*')] == ['best_NDS_epoch_3.pth']
 
 
-def test_weights_are_not_evaluated_as_those_of_the_next_epoch(resume, caplog):
+def test_weights_are_not_evaluated_as_those_of_the_next_epoch(resume, monkeypatch):
     """``evaluation.start`` did that whenever a run was resumed after the first evaluation."""
+    scores = []
+
+    def evaluate(dataset, results, **kwargs):
+        scores.append([result['score'] for result in results])
+        return dict(NDS=0.5)
+
+    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'evaluate', evaluate)
     assert resume('--cfg-options', 'evaluation.start=2') == [3]
-    assert caplog.text.count('Epoch(val)') == 1
+    assert len(scores) == 1

@@ -52,9 +52,9 @@ def final_state(folder):
 
 def _plain(path, folder):
     content = torch.load(path, weights_only=True)
-    meta = {name: content['meta'][name] for name in ('epoch', 'iter', 'hook_msgs', 'seed')}
-    meta['hook_msgs'] = repr(meta['hook_msgs']).replace(str(folder), '')
-    resume = dict(content['meta']['resume'])
+    meta = {name: content['meta'][name] for name in ('epoch', 'iter', 'hook_msgs', 'seed') if name in content['meta']}
+    meta['hook_msgs'] = repr(meta.get('hook_msgs')).replace(str(folder), '')
+    resume = dict(content['meta'].get('resume', {}))
     resume['log'] = {name: values for name, values in resume.get('log', {}).items() if 'time' not in name}
     return dict(weights=content['state_dict'], optimizer=content['optimizer'], meta=meta, resume=resume)
 
