@@ -13,6 +13,7 @@ from ..datasets.infos.info_io import replace_when_done
 
 # temporary names of `replace_when_done`: .<name>.<process id>.tmp
 _TEMPORARY = re.compile(r'\..+\.pth\.(\d+)\.tmp')
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 # what file systems without symbolic links answer
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -32,13 +33,20 @@ def whole_file(path: Union[str, Path]) -> Iterator[Path]:
             _flush(temporary)
         _flush(path.parent)
     except OSError as error:
-        free = shutil.disk_usage(path.parent).free / 1e9 if path.parent.is_dir() else 0.0
         raise OSError(
             error.errno,
-            f'cannot write checkpoint {path}: {error.strerror or error} ({free:.2f} GB free in {path.parent}). Nothing '
-            f'of it is kept and earlier checkpoints are untouched. Make room (checkpoint_config.max_keep_ckpts=<n> '
-            f'keeps the last n only), then run the command again with --auto-resume',
+            f'cannot write checkpoint {path}: {error.strerror or error}. Nothing of it is kept and earlier checkpoints '
+            f'are untouched. {_way_out(error, path.parent)}then run the command again with --auto-resume',
         ) from error
+
+
+def _way_out(error, folder):
+    if error.errno not in _FULL or not folder.is_dir():
+        return 'Mend that, '
+    free = shutil.disk_usage(folder).free / 1e9
+    return (
+        f'{folder} has {free:.2f} GB free: make room (checkpoint_config.max_keep_ckpts=<n> keeps fewer checkpoints), '
+    )
 
 
 def _flush(path):

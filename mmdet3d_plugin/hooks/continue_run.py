@@ -92,7 +92,7 @@ class ContinueRunHook(Hook):
         states = self.saved.get('random_states', [])
         if len(states) == runner.world_size:
             set_random_state(states[runner.rank])
-        elif self.saved:
+        elif states or self.saved.get('inner_iter'):
             runner.logger.warning(
                 f'the checkpoint holds the random state of {len(states)} process(es), this run has '
                 f'{runner.world_size}: it goes on with other random numbers than the uninterrupted run'
