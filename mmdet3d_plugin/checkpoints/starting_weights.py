@@ -159,7 +159,7 @@ def _hand_over_averages(runner, both, path):
     """Let the run's EMA hooks go on from the averages of a file, and say where one of the two is not there."""
     hooks = [hook for hook in runner.hooks if hasattr(hook, 'go_on_from')]
     for hook in hooks:
-        hook.go_on_from(None if both is None else both.averaged)
+        hook.go_on_from(both)
     if both is not None and not both.evidence:
         runner.logger.warning(f'{path} has averages of an EMA hook: {both}')
     if both is not None and not hooks:

@@ -9,7 +9,7 @@ from ..checkpoint import add_trust_flag, file_sha256, read_checkpoint, trust_che
 from ..distill.state_keys import DISTILL
 
 # what a training run notes for itself: machine, folders, scheduler and scaler states
-_PRIVATE = ('env_info', 'hook_msgs', 'fp16')
+_PRIVATE = ('env_info', 'hook_msgs', 'fp16', 'resume')
 
 
 def student_weights(state):

@@ -23,23 +23,28 @@ class _KnownAverages:
         super().__init__(*args, **kwargs)
         self._swapped, self._resumed = False, None
 
-    def go_on_from(self, averages):
-        """Take averages over at the start of the run.
+    def go_on_from(self, both):
+        """Take both sets of weights of a checkpoint over at the start of the run.
 
         Args:
-            averages (dict | None): bare name -> tensor.
+            both (Averages | None): None for a file without averages.
         """
-        self._resumed = averages
+        self._resumed = both
 
     def before_run(self, runner):
         """Register the averages, as resumed where there is something to go on from."""
         super().before_run(runner)
         self._tell(runner, swapped=False)
+        if self._resumed is None:
+            return
         model = runner.model.module if is_module_wrapper(runner.model) else runner.model
         buffers = dict(model.named_buffers())
-        for name, buffer in self.param_ema_buffer.items() if self._resumed else ():
+        for name, buffer in self.param_ema_buffer.items():
             with torch.no_grad():
-                buffers[buffer].copy_(self._resumed.get(bare_name(name), buffers[buffer]))
+                buffers[buffer].copy_(self._resumed.averaged.get(bare_name(name), buffers[buffer]))
+        if self._resumed.place == OWN:  # saved after an epoch, whose evaluation may still be due
+            self._swap_ema_parameters()
+            self._tell(runner, swapped=True)
 
     def before_train_epoch(self, runner):
         """Back to the latest weights, after the evaluation of the averages."""
