@@ -2,8 +2,8 @@
 
 Beside ``tail.weight`` such a file has ``ema_tail_weight``. Which of them is the average depends on when it was saved:
 the hooks swap both sets after an epoch and back before the next one. A checkpoint hook that runs before the EMA hook
-(mmcv's order unless the config gives a priority) saves averages under ``ema_``. One that runs after it, and the
-evaluation that saves the best checkpoint, save averages under the weights' own names.
+(mmcv's order unless the config gives a priority) saves averages under ``ema_``. One that runs after it, as this code's
+does, and the evaluation that saves the best checkpoint, save averages under the weights' own names.
 """
 
 import re
@@ -93,6 +93,13 @@ def _place(meta):
         return ASIDE, 'a run by iterations never swaps'
     if _by_evaluation(meta):
         return (OWN if priority <= get_priority('LOW') else ASIDE), 'saved by the evaluation'
+    ours = meta.get('resume')
+    if isinstance(ours, dict):  # this code's checkpoint hook comes after hooks of normal priority
+        if ours.get('inner_iter'):
+            return ASIDE, 'saved within an epoch'
+        return (
+            OWN if priority < get_priority('BELOW_NORMAL') else ASIDE
+        ), "by the order of the hooks in its config's text"
     if look_up(config, 'checkpoint_config', 'by_epoch') is False:
         return ASIDE, 'saved within an epoch'
     return (OWN if priority < get_priority('NORMAL') else ASIDE), "by the order of the hooks in its config's text"
