@@ -9,10 +9,11 @@ import torch
 from mmcv.utils import print_log
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
+from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
-from .evaluation import SCORES, check_devkit_files, evaluate_results_file, metrics_table, write_results_file
+from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .sample_files import check_files, file_records, report_virtual_files
@@ -30,7 +31,8 @@ class NuScenesBEVDataset(NuScenesDataset):
         ann_file (str): Info file. Its paths are relative to ``data_root``.
         data_root (str): nuScenes data root.
         pipeline (list[dict], optional): Pipeline steps.
-        classes (Sequence[str], optional): Class names, in label order; default: the order of the detection tasks.
+        classes (Sequence[str] | str, optional): Class names, in label order, or a text file with one a line; default:
+            all ten in the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
             are False. Default: both camera and LiDAR.
         info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
@@ -43,12 +45,13 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     Raises:
         FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
-        ValueError: Unknown class name; or training on infos without a single object.
+        ValueError: Unknown or repeated class name; training on infos without a single object; a pipeline that wants
+            other classes or a camera that the infos do not have.
     """
 
     CLASSES = DETECTION_CLASSES
     METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
-    SCORES = SCORES
+    score_rules = staticmethod(score_rules)
 
     def __init__(
         self,
@@ -66,9 +69,6 @@ class NuScenesBEVDataset(NuScenesDataset):
         eval_version='detection_cvpr_2019',
     ):
         self.info_kind = info_kind
-        unknown = set(classes or ()) - set(type(self).CLASSES)
-        if unknown:
-            raise ValueError(f'not nuScenes detection classes: {sorted(unknown)}; known: {type(self).CLASSES}')
         off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
         if not os.path.isfile(ann_file):
             load_infos(ann_file, info_kind)  # raises, with the command that makes the file
@@ -76,7 +76,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             ann_file=ann_file,
             pipeline=pipeline,
             data_root=data_root,
-            classes=None if classes is None else tuple(classes),
+            classes=classes,
             load_interval=load_interval,
             with_velocity=with_velocity,
             modality={**off, **(modality or dict(use_camera=True, use_lidar=True))},
@@ -85,6 +85,35 @@ class NuScenesBEVDataset(NuScenesDataset):
             eval_version=eval_version,
             use_valid_flag=use_valid_flag,
         )
+        self._check_pipeline()
+
+    @classmethod
+    def get_classes(cls, classes=None):
+        """tuple[str]: Class names of a list or a text file, checked; without any all ten."""
+        if isinstance(classes, str) and not os.path.isfile(classes):
+            raise ValueError(f'classes={classes!r}: no such file; give a list of names, or a text file with one a line')
+        names = tuple(filter(None, map(str.strip, super().get_classes(classes))))
+        unknown = sorted(set(names) - set(cls.CLASSES))
+        if unknown:
+            raise ValueError(f'not nuScenes detection classes: {unknown}; known: {cls.CLASSES}')
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f'classes must name at least one class, and each once, got {list(names)}')
+        return names
+
+    def _check_pipeline(self):
+        """Refuse a pipeline for other classes, or for cameras that the infos do not have."""
+        for step in self.pipeline.transforms if hasattr(self, 'pipeline') else ():
+            if isinstance(step, ObjectNameFilter) and tuple(step.classes) != self.CLASSES:
+                raise ValueError(
+                    f'{self.ann_file}: ObjectNameFilter keeps {list(step.classes)}, but the data set has the classes '
+                    f'{list(self.CLASSES)}: make names and order the same'
+                )
+            absent = [name for name in getattr(step, 'wanted_cameras', ()) if name not in self.cameras]
+            if absent:
+                raise ValueError(
+                    f'{self.ann_file}: {type(step).__name__} wants {", ".join(absent)}, but the infos have the cameras '
+                    f'{", ".join(self.cameras)}: change `cameras` in the config, or make the infos again with --cameras'
+                )
 
     def load_annotations(self, ann_file):
         """Packed infos sorted by time, with absolute velocities, without ``next`` frames (no pipeline uses them)."""
@@ -95,6 +124,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         infos = sorted(data['infos'], key=lambda info: info['timestamp'])[:: self.load_interval]
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
+        self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
         self._category_ids = [self._categories(info) for info in infos]
         if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
@@ -126,9 +156,10 @@ class NuScenesBEVDataset(NuScenesDataset):
 
         Returns:
             dict: ``sample_idx`` and ``scene_token`` (str), ``timestamp`` (s), ``pts_filename``, ``sweeps`` (list of
-            dicts, timestamps in us as mmdet3d's loader wants them), ``cams`` (name -> dict), ``prev`` (list, nearest
-            first, of dicts with ``timestamp`` in us and ``cams``; empty for base infos), ``lidar2ego`` and
-            ``ego2global`` ((4, 4) float64) and, unless ``test_mode``, ``ann_info``. Paths include the data root.
+            dicts, timestamps in us as mmdet3d's loader wants them), ``cameras`` (names of the whole data set's),
+            ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
+            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64) and, unless ``test_mode``,
+            ``ann_info``. Paths include the data root.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         for record in file_records(info):
@@ -139,6 +170,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             timestamp=info['timestamp'] / 1e6,
             pts_filename=os.path.join(self.data_root, info['lidar_path']),
             sweeps=info['sweeps'],
+            cameras=self.cameras,
             cams=info['cams'],
             prev=info.get('prev', []),
             lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
@@ -200,7 +232,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         return path, None
 
     def evaluate(self, results, metric='bbox', logger=None, jsonfile_prefix=None):
-        """Official nuScenes detection scores over the samples of this data set, printed as one table.
+        """nuScenes detection scores over the samples and classes of this data set, printed as one table.
 
         Args:
             results (list[dict]): See :meth:`format_results`.
@@ -216,8 +248,9 @@ class NuScenesBEVDataset(NuScenesDataset):
             raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
         with tempfile.TemporaryDirectory() as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
-            tokens = [self.data_infos[index]['token'] for index in range(len(self))]
-            scores = evaluate_results_file(path, tokens, self.version, self.data_root, self.eval_detection_configs)
+            names = {info['token']: info['gt_names'] for info in self.data_infos}
+            config = self.eval_detection_configs
+            scores = evaluate_results_file(path, names, self.version, self.data_root, config, self.CLASSES)
         title = f'nuScenes evaluation of {len(self)} samples of {Path(self.ann_file).name} ({self.version})'
         print_log(f'{title}\n{metrics_table(scores, self.CLASSES)}', logger=logger)
         return scores

@@ -5,6 +5,8 @@ import re
 
 from mmdet3d.utils import find_latest_checkpoint
 
+from ..checkpoints.starting_weights import load_to_resume, load_to_start
+
 
 def start_from(runner, cfg):
     """Bring a runner to where the config says it starts.
@@ -20,7 +22,7 @@ def start_from(runner, cfg):
     if checkpoint is not None:
         resume(runner, checkpoint, cfg.seed)
     elif cfg.get('load_from'):
-        runner.load_checkpoint(cfg.load_from)
+        load_to_start(runner.model, cfg.load_from, runner.logger)
 
 
 def resume(runner, checkpoint, seed):
@@ -36,9 +38,9 @@ def resume(runner, checkpoint, seed):
         seed (int): Of this run; another one than the checkpoint's is warned of.
 
     Raises:
-        ValueError: The file is not one that a training run wrote.
+        ValueError: The file is not one that a training run wrote, or is of another model.
     """
-    content = runner.load_checkpoint(checkpoint, map_location='cpu')
+    content = load_to_resume(runner, checkpoint)
     missing = ({'epoch', 'iter'} - set(content.get('meta') or {})) | ({'optimizer'} - set(content))
     if missing:
         raise ValueError(

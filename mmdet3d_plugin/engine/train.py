@@ -13,8 +13,9 @@ from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
 
+from ..checkpoints.identity import checkpoint_meta
 from .distributed import pick_device, wrap_model
-from .preflight import check_data, check_evaluation_data
+from .preflight import check_classes, check_data, check_evaluation_data
 from .resume import start_from
 from .test import build_test_loader
 
@@ -35,6 +36,7 @@ def _optimizer_hook(cfg, distributed):
 
 def _register_evaluation(runner, cfg, distributed):
     dataset, loader = build_test_loader(cfg, distributed, split='val')
+    check_classes(runner.model.module, dataset)
     check_evaluation_data(dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
     if not distributed:  # the hook of one process would hand these on to the data set
@@ -55,22 +57,23 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
         timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added, and what the detector's ``checkpoint_meta()``
-            returns, when it has one.
+        meta (dict, optional): Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
+            ``checkpoint_meta()`` returns, when it has one.
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.
+        ValueError: The data sets have other classes than the detector.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
+    check_classes(model, dataset)
     check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)
-    of_model = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
-    meta = dict(meta or {}, seed=cfg.seed, **of_model)
+    meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
     options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
     runner = build_runner(cfg.runner, default_args=options)
     runner.timestamp = timestamp

@@ -1,5 +1,6 @@
 """Runner hooks: seeds, checks, diagnostics and start-of-run facts."""
 
+from . import averaged_weights
 from .check_finite_loss import CheckFiniteLossHook
 from .check_gradient import CheckGradientHook
 from .epoch_seed import EpochSeedHook
@@ -14,4 +15,5 @@ __all__ = [
     'GradientShareHook',
     'SetIterationHook',
     'TrainingSummaryHook',
+    'averaged_weights',
 ]

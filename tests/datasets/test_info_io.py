@@ -55,6 +55,8 @@ def test_round_trip_keeps_infos_and_stamps_the_file(tmp_path, kind, velocity):
         velocity=velocity,
         interval=3,
         max_prev=60,
+        cameras=[],
+        origin={},
     )
     assert load_infos(path)['infos'] == INFOS
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]

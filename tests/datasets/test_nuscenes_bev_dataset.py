@@ -45,7 +45,7 @@ def test_item_has_the_keys_and_types_that_pipelines_start_from(dataset):
     item = dataset.get_data_info(7)
     assert set(item) == {
         *('sample_idx', 'scene_token', 'timestamp', 'pts_filename', 'sweeps', 'cams', 'prev', 'lidar2ego'),
-        *('ego2global', 'ann_info'),
+        *('ego2global', 'ann_info', 'cameras'),
     }
     assert item['scene_token'] == 'scene-0553' and item['sample_idx'] == 'scene-0553-sample2'
     assert item['timestamp'] == pytest.approx(1_600_000_101.0)

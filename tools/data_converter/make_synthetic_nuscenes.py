@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
 from mmdet3d_plugin.datasets.synthetic.config import DEFAULT_OBJECTS, MAX_SCENES
+from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS, CAMERAS
 
 
 def parse_objects(text):
@@ -61,6 +62,10 @@ def parse_args(argv=None):
     add('--lidar-dropout', float, 'share of lost returns; 0 also keeps weak far ones')
     add('--image-noise', float, 'standard deviation of the pixel noise, of 255')
     add('--jpeg-quality', int, '1-100')
+    parser.add_argument(
+        '--cameras', nargs='+', default=CAMERAS, metavar='CAMERA',
+        help="of nuScenes' six (the default) and " + ', '.join(name for name in ALL_CAMERAS if name not in CAMERAS),
+    )  # fmt: skip
     parser.add_argument(
         '--instance-masks', action='store_true', help='also write exact masks of all images to instance_masks/'
     )

@@ -1,4 +1,4 @@
-"""Draw predictions of one or several models against ground truth: bird's-eye view and six cameras, one PNG a sample.
+"""Draw predictions of one or several models against ground truth: bird's-eye view and all cameras, one PNG a sample.
 
     python tools/visualization/draw_predictions.py CONFIG --out-dir pictures \\
         --pred student=outputs/student/eval/results_nusc.json distilled=outputs/distilled/eval/results_nusc.json

@@ -55,11 +55,12 @@ def command_for(path, kind='base', version=None):
 
 def _version_in(folder, test):
     candidates = ('v1.0-test',) if test else ('v1.0-trainval', 'v1.0-mini')
-    return next((version for version in candidates if (folder / version).is_dir()), candidates[0])
+    own = sorted(path.parent.name for path in folder.glob('*/sample.json'))
+    return next((version for version in (*candidates, *own) if (folder / version).is_dir()), candidates[0])
 
 
-def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None):
-    """Write an info file atomically, stamped with schema, box convention and kind.
+def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None, origin=None):
+    """Write an info file atomically, stamped with schema, box convention, kind and the cameras of its infos.
 
     Args:
         path (str | Path): File to write.
@@ -69,6 +70,8 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         kind (str): ``base`` or ``4d``.
         interval (int, optional): Step between two entries of ``prev``, in camera sweeps (4d only).
         max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (4d only).
+        origin (dict, optional): How the infos were chosen and named, for people who read the file later: ``scenes``
+            (names), ``split_source`` (``official`` or a file), ``class_map`` (category -> detection class).
     """
     metadata = dict(
         version=version,
@@ -79,6 +82,8 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         velocity=VELOCITY_OF_KIND[kind],
         interval=interval,
         max_prev=max_prev,
+        cameras=list(infos[0].get('cams', ())) if infos else [],
+        origin=dict(origin or {}),
     )
     with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
         pickle.dump(dict(infos=infos, metadata=metadata), stream, protocol=4)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .config import SyntheticConfig
 from .render import Task, render
-from .rig import CAMERAS, CHANNELS, LIDAR
+from .rig import LIDAR
 from .schedule import build_schedule
 from .tables import TableBuilder, scene_names
 from .world import build_world
@@ -111,7 +111,7 @@ def _publish(partial, out):
 def _fill(root, config, workers, progress):
     worlds = [build_world(config, i) for i in range(config.scenes)]
     schedules = [build_schedule(config, i) for i in range(config.scenes)]
-    for channel in CHANNELS:
+    for channel in config.channels:
         for folder in ('samples', 'sweeps'):
             (root / folder / channel).mkdir(parents=True)
         if config.instance_masks and channel != LIDAR:
@@ -119,14 +119,14 @@ def _fill(root, config, workers, progress):
     tasks = [
         Task(root, config, i, world, channel, schedules[i][channel])
         for i, world in enumerate(worlds)
-        for channel in CHANNELS
+        for channel in config.channels
     ]
     counts = {}
     for scene, channel, result in _run(tasks, workers, progress):
         counts[scene, channel] = result
     tables = TableBuilder(config)
     for i, name in enumerate(scene_names(config)):
-        seen = {key: sum(counts[i, camera][key] for camera in CAMERAS) for key in ('visible', 'amodal')}
+        seen = {key: sum(counts[i, camera][key] for camera in config.cameras) for key in ('visible', 'amodal')}
         tables.add_scene(i, name, worlds[i], schedules[i], counts[i, LIDAR]['lidar_points'], **seen)
     tables.write(root / config.version)
     (root / 'maps').mkdir()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..infos.cameras import CAMERAS
 from ..infos.parallel import iterate_with_tables
 from .create import VirtualPointSettings, gather_inputs, make_virtual_points
 from .instance_masks import MaskFileError, MaskReader
@@ -46,13 +47,13 @@ class CreationJob:
     overwrite: bool = False
 
 
-def list_tasks(nusc, scenes, max_gap, shard=(0, 1)):
+def list_tasks(nusc, scenes, max_gap, shard=(0, 1), cameras=CAMERAS):
     """Sweeps of scenes, or every ``shard[1]``-th of them starting with number ``shard[0]``.
 
     Returns:
         list[SweepTask]: In order of scenes and time.
     """
-    tasks = [task for scene in scenes for task in scene_tasks(nusc, scene, max_gap)]
+    tasks = [task for scene in scenes for task in scene_tasks(nusc, scene, max_gap, cameras)]
     return tasks[shard[0] :: shard[1]]
 
 
