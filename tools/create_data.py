@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmdet3d_plugin.atomic_file import remove_leftovers
 from mmdet3d_plugin.datasets.gt_database.build import build_database
 from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
 from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
@@ -112,9 +113,11 @@ def make_databases(info_path, args):
 
 def main():
     args = parse_args()
+    for line in remove_leftovers(args.out_dir or args.root_path).lines():
+        print(line)
     try:
         written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     if not written:
         sys.exit(f'error: {args.root_path}: none of its scenes is in a split: name yours in a file for --split-file')

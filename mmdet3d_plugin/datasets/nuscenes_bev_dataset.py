@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,19 @@ from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
+from ..atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
-from .sample_files import check_files, file_records, report_virtual_files
+from .lidar_file import check_lidar_files
+from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
+from .training_objects import check_objects_left, explain_failed_tries
+
+# Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
+# seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
+_TRIES_BEFORE_DOUBT, _MOST_TRIES = 30, 1000
 
 
 @DATASETS.register_module()
@@ -128,7 +136,12 @@ class NuScenesBEVDataset(NuScenesDataset):
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
         self._category_ids = [self._categories(info) for info in infos]
         if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
-            raise ValueError(f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on')
+            names = Counter(name for info in infos for name in info['gt_names'])
+            seen = sum(int(self._seen(info).sum()) for info in infos)
+            raise ValueError(
+                f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
+                f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
+            )
         return CompactList(map(self._absolute, infos))
 
     def _absolute(self, info):
@@ -180,11 +193,34 @@ class NuScenesBEVDataset(NuScenesDataset):
             item['ann_info'] = self.get_ann_info(index)
         return item
 
+    def __getitem__(self, index):
+        """Item of a pipeline. In training, one that the pipeline leaves without an object is replaced by another.
+
+        Raises:
+            NoObjectsError: Every sample of a thousand has lost its objects, or the info file shows earlier that all do.
+        """
+        if self.test_mode:
+            return self.prepare_test_data(index)
+        tried = []
+        while True:
+            item = self.prepare_train_data(index)
+            if item is not None:
+                return item
+            if not self._is_empty(index):
+                tried.append(index)
+                if len(tried) == _TRIES_BEFORE_DOUBT:
+                    check_objects_left(self)
+                if len(tried) == _MOST_TRIES:
+                    raise explain_failed_tries(self, tried)
+            index = self._rand_another(index)
+
+    def _is_empty(self, index):
+        """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
+        return self.filter_empty_gt and not self._category_ids[index]
+
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
-        if self.filter_empty_gt and not self._category_ids[index]:
-            return None
-        return super().prepare_train_data(index)
+        return None if self._is_empty(index) else super().prepare_train_data(index)
 
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
@@ -198,14 +234,19 @@ class NuScenesBEVDataset(NuScenesDataset):
         return annotations
 
     def check_files(self, samples='spot', seed=0):
-        """Preflight: stop with one clear error if files of the samples are missing.
+        """Preflight: stop with one clear error if files of the samples are missing, or nothing is left to train on.
 
         ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one. For a
-        pipeline that reads virtual points, all sweeps without them are counted and the count is logged.
+        pipeline that reads points, the LiDAR files of these keyframes are read. For a pipeline that reads virtual
+        points, all sweeps without them are counted and the count is logged.
         """
         use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
+        if hasattr(self, 'pipeline') and not self.test_mode:
+            check_objects_left(self)
         steps = self.pipeline.transforms if hasattr(self, 'pipeline') else []
+        if any(getattr(step, 'reads_lidar', False) for step in steps):
+            check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
 
@@ -246,7 +287,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         unknown = {metric} - set(self.METRICS) if isinstance(metric, str) else set(metric) - set(self.METRICS)
         if unknown:
             raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
-        with tempfile.TemporaryDirectory() as temporary:
+        with scratch_folder(tempfile.gettempdir(), 'nuscenes_evaluation') as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
             names = {info['token']: info['gt_names'] for info in self.data_infos}
             config = self.eval_detection_configs

@@ -8,13 +8,19 @@ def check_data(dataset):
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
-        dataset (Dataset): Its ``check_files()`` is called when it has one.
+        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
+            as mmdet's RepeatDataset and ConcatDataset do.
 
     Raises:
         FileNotFoundError: Naming the missing files.
+        ValueError: Files are damaged, or there is nothing to train on.
     """
     if hasattr(dataset, 'check_files'):
         dataset.check_files()
+        return
+    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
+    for wrapped in inner:
+        check_data(wrapped)
 
 
 def check_classes(model, dataset):

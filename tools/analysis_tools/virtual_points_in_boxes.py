@@ -20,6 +20,7 @@ from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_came
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import LIDAR, keyframes, sample_info
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.infos.tables import load_tables
+from mmdet3d_plugin.datasets.lidar_file import read_lidar
 from mmdet3d_plugin.datasets.virtual_points.box_masks import (
     OUTLINES,
     annotated_objects,
@@ -27,7 +28,7 @@ from mmdet3d_plugin.datasets.virtual_points.box_masks import (
     masks_of_objects,
 )
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances
-from mmdet3d_plugin.datasets.virtual_points.sweeps import decode_points, load_sweep, scene_tasks
+from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
 from mmdet3d_plugin.visualization.bev import draw_bev
 from mmdet3d_plugin.visualization.boxes import Boxes
 
@@ -65,7 +66,7 @@ def check_keyframe(nusc, sample, sweep, args):
     Returns:
         tuple: LiDAR points (N, 5), the annotated boxes (Boxes), virtual points (K, 3) and their boxes' rows (K,).
     """
-    points = decode_points((Path(nusc.dataroot) / sweep.path).read_bytes(), sweep.path)
+    points = read_lidar(Path(nusc.dataroot) / sweep.path)
     xyz = points[:, :3].astype(np.float64)
     info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True, cameras=())
     objects = annotated_objects(info, [nusc.get('sample_annotation', token) for token in sample['anns']])

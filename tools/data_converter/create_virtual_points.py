@@ -104,7 +104,7 @@ def main(argv=None):
         versions = find_versions(args.root_path, args.version)
         reader = build_reader(args)
         results = [run(version, args, reader) for version in versions]
-    except (FileNotFoundError, MaskFileError, ValueError) as error:
+    except (OSError, MaskFileError, ValueError) as error:
         sys.exit(f'error: {error}')
     if not all(results):
         sys.exit('error: some files are missing or wrong, see above; run again without --validate to make them')

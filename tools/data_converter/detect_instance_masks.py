@@ -111,7 +111,7 @@ def main(argv=None):
     args = parse_args(argv)
     try:
         written, present, missing = detect(args)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(f'{written} mask files written to {args.out_dir}, {present} already there')
     if missing:

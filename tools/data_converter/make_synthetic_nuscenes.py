@@ -83,7 +83,7 @@ def main(argv=None):
     args = parse_args(argv)
     try:
         generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
-    except (ValueError, FileExistsError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmdet3d_plugin.atomic_file import remove_leftovers
 from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 from mmdet3d_plugin.datasets.infos.tables import load_tables
@@ -73,9 +74,12 @@ def convert(folder, args):
 
 def main():
     args = parse_args()
+    folder = Path(args.out_dir or args.root_path)
+    for line in remove_leftovers(folder).lines():
+        print(line)
     try:
-        convert(Path(args.out_dir or args.root_path), args)
-    except (FileNotFoundError, ValueError) as error:
+        convert(folder, args)
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
+from ...atomic_file import replace_when_done
 from ..infos.geometry import pose_matrix
-from ..infos.info_io import replace_when_done
 
 RESULTS_FILE = 'results_nusc.json'
 MAX_BOXES_PER_SAMPLE = 500  # more is an error to the devkit

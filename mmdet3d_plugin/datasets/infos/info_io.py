@@ -2,8 +2,9 @@
 
 import os
 import pickle
-from contextlib import contextmanager
 from pathlib import Path
+
+from ...atomic_file import replace_when_done
 
 SCHEMA = 'dualdistill-nuscenes/1'
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
@@ -14,22 +15,6 @@ VELOCITY_OF_KIND = {'base': 'absolute', '4d': 'ego_relative'}
 
 class InfoFileError(ValueError):
     """An info file that this code must not read; the message names the file, what was found and the way out."""
-
-
-@contextmanager
-def replace_when_done(path):
-    """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
-
-    A reader, or a run that was killed half-way, never sees an incomplete file.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def info_filename(tag, split, kind='base', interval=3, max_prev=60):
@@ -108,7 +93,9 @@ def load_infos(path, kind=None):
     try:
         with open(path, 'rb') as stream:
             data = pickle.load(stream)
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {_make_it_with(path, kind)}') from error
     problem = _problem_with(data, kind)
     if problem:

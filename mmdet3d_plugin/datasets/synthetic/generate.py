@@ -38,12 +38,14 @@ def generate(out_dir, config: SyntheticConfig, workers: int = None, overwrite: b
         RuntimeError: another run is writing the same folder.
     """
     out = Path(out_dir).absolute()
+    partial = out.parent / f'.{out.name}.partial'
     if _is_done(out, config, overwrite):
+        _remove_leftovers(partial, out_dir)
         if progress:
             print(f'{out_dir}: already generated with these settings')
         return Path(out_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _partial_folder(out.parent / f'.{out.name}.partial', out_dir) as partial:
+    with _partial_folder(partial, out_dir):
         _fill(partial, config, workers or os.cpu_count() or 1, progress)
         (partial / MANIFEST).write_text(json.dumps(config.manifest(), indent=2) + '\n')
         _publish(partial, out)
@@ -97,8 +99,17 @@ def _partial_folder(path, out_dir):
         os.close(handle)
 
 
+def _remove_leftovers(partial, out_dir):
+    """Remove what a run with other settings left when it was killed; one that is still running is not disturbed."""
+    old = partial.with_suffix('.old')
+    if partial.exists() or old.exists():
+        with contextlib.suppress(RuntimeError), _partial_folder(partial, out_dir):
+            shutil.rmtree(partial)
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _publish(partial, out):
-    old = out.parent / f'.{out.name}.old'
+    old = partial.with_suffix('.old')
     if old.exists():
         shutil.rmtree(old)
     if out.exists():

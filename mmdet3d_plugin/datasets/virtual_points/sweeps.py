@@ -1,7 +1,6 @@
 """LiDAR sweeps and the camera images nearest to them in time, from the nuScenes tables."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +8,6 @@ import numpy as np
 from ..infos.cameras import CAMERAS
 from ..infos.geometry import invert_pose, sensor_to_global
 from ..infos.nuscenes_infos import LIDAR, sensor_record, walk
-
-LIDAR_NUMBERS_PER_POINT = 5  # x, y, z (m, LiDAR frame), intensity (0 to 255), ring
 
 
 class SweepTask(NamedTuple):
@@ -108,25 +105,3 @@ def load_sweep(nusc, task):
             )
         )
     return LidarSweep(path=lidar_data['filename'], record=record, images=images)
-
-
-def decode_points(data, path):
-    """Points of a LiDAR file.
-
-    Args:
-        data (bytes): Content of the file.
-        path (str | Path): For messages.
-
-    Returns:
-        np.ndarray: (N, 5) float32, see ``LIDAR_NUMBERS_PER_POINT``; read-only.
-
-    Raises:
-        ValueError: Not whole points, none at all, or values that are not finite.
-    """
-    size = LIDAR_NUMBERS_PER_POINT * 4
-    if not data or len(data) % size:
-        raise ValueError(f'{Path(path)}: {len(data)} bytes are no points of {size} bytes each')
-    points = np.frombuffer(data, dtype=np.float32).reshape(-1, LIDAR_NUMBERS_PER_POINT)
-    if not np.isfinite(points[:, :4]).all():
-        raise ValueError(f'{Path(path)}: holds values that are not finite')
-    return points

@@ -133,3 +133,17 @@ def test_two_runs_do_not_write_one_folder(tmp_path):
 
 def test_package_exports():
     assert package_generate is generate
+
+
+def test_what_a_killed_run_with_other_settings_left_is_removed_when_there_is_nothing_to_do(tmp_path):
+    make(tmp_path / 'set')
+    for name in ('.set.partial', '.set.old'):
+        (tmp_path / name / 'samples').mkdir(parents=True)
+        (tmp_path / name / 'samples' / 'half.jpg').write_text('half')
+    handle = os.open(tmp_path / '.set.partial', os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    make(tmp_path / 'set')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.set.old', '.set.partial', 'set']  # still running
+    os.close(handle)
+    make(tmp_path / 'set')
+    assert [path.name for path in tmp_path.iterdir()] == ['set']
