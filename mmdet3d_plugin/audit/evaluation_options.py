@@ -71,9 +71,8 @@ def check_evaluation(cfg) -> dict:
         )
     cls = innermost_class(val)
     _check_metric(options.get('metric'), getattr(cls, 'METRICS', None))
-    scores = getattr(cls, 'SCORES', None)
-    if scores and options.get('save_best') is not None:
-        _check_best(options, scores)
+    if hasattr(cls, 'score_rules') and options.get('save_best') is not None:
+        _check_best(options, cls.score_rules(val.get('classes') or cls.CLASSES))
     if options.get('rule') not in (None, 'greater', 'less'):
         raise ConfigProblem(f'evaluation.rule: {options["rule"]!r} is neither greater nor less')
     folders = _folder(options, 'evaluation', required=False)

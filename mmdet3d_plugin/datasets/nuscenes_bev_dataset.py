@@ -15,7 +15,7 @@ from mmdet3d.datasets.pipelines import ObjectNameFilter
 from ..atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
-from .evaluation import SCORES, check_devkit_files, evaluate_results_file, metrics_table, write_results_file
+from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .lidar_file import check_lidar_files
@@ -59,7 +59,7 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     CLASSES = DETECTION_CLASSES
     METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
-    SCORES = SCORES
+    score_rules = staticmethod(score_rules)
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from nuscenes import NuScenes
 from nuscenes_tables import Tables
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
-from mmdet3d_plugin.datasets.evaluation import SCORES, check_devkit_files, ground_truth_results
+from mmdet3d_plugin.datasets.evaluation import check_devkit_files, ground_truth_results
 from mmdet3d_plugin.datasets.evaluation.devkit_files import TABLES
 
 VERSION = 'v1.0-mini'
@@ -98,8 +98,11 @@ def test_the_data_set_checks_its_own_samples(info_files, tables_root, root):
         moved.check_evaluation()
 
 
-def test_scores_are_those_that_an_evaluation_returns(info_files, tables_root):
-    dataset = NuScenesBEVDataset(info_files['val', '4d'], str(tables_root), test_mode=True)
+@pytest.mark.parametrize('classes', [None, ['car', 'traffic_cone'], ['barrier']])
+def test_scores_are_those_that_an_evaluation_returns(info_files, tables_root, classes):
+    dataset = NuScenesBEVDataset(info_files['val', '4d'], str(tables_root), classes=classes, test_mode=True)
     scores = dataset.evaluate(ground_truth_results(dataset))
-    assert set(scores) == set(SCORES) == set(NuScenesBEVDataset.SCORES)
-    assert SCORES['car_AP'] == SCORES['NDS'] == 'greater' and SCORES['mATE'] == SCORES['car_AVE'] == 'less'
+    rules = dataset.score_rules(classes or dataset.CLASSES)
+    assert set(scores) == set(rules) and rules['mAP'] == rules['NDS'] == 'greater' and rules['mATE'] == 'less'
+    assert ('mAVE' in rules) == (classes != ['barrier'])
+    assert all(rules[name] == ('greater' if name.endswith('AP') else 'less') for name in rules if '_' in name)

@@ -63,7 +63,8 @@ def test_unread_keys_of_the_file_are_one_warning(toy_config, train, tmp_path, ca
 )
 def test_evaluation_settings_stop_training_before_it_starts(toy_config, train, tmp_path, monkeypatch, words, message):
     monkeypatch.setattr(toy_engine.ToyEngineDataset, 'METRICS', ('bbox',), raising=False)
-    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'SCORES', dict(NDS='greater'), raising=False)
+    rules = staticmethod(lambda classes: dict(NDS='greater'))
+    monkeypatch.setattr(toy_engine.ToyEngineDataset, 'score_rules', rules, raising=False)
     drawn = tmp_path / 'draws.txt'
     with pytest.raises(ConfigProblem, match=message):
         train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', words, f'data.train.log={drawn}')

@@ -15,18 +15,6 @@ from .ground_truth import load_ground_truth
 ERROR_NAMES = {'trans_err': 'ATE', 'scale_err': 'ASE', 'orient_err': 'AOE', 'vel_err': 'AVE', 'attr_err': 'AAE'}
 # errors that the devkit does not measure for a class
 _NO_ERRORS = {'traffic_cone': ('AOE', 'AVE', 'AAE'), 'barrier': ('AVE', 'AAE')}
-# every score of an evaluation, and whether more or less of it is better
-SCORES = {
-    **dict.fromkeys(('mAP', 'NDS'), 'greater'),
-    **dict.fromkeys([f'm{name}' for name in ERROR_NAMES.values()], 'less'),
-    **{f'{name}_AP': 'greater' for name in DETECTION_CLASSES},
-    **{
-        f'{name}_{error}': 'less'
-        for name in DETECTION_CLASSES
-        for error in ERROR_NAMES.values()
-        if error not in _NO_ERRORS.get(name, ())
-    },
-}
 
 
 class SampleDetectionEval(DetectionEval):
@@ -112,6 +100,26 @@ def _nds(summary, weight):
 
 def _defined(numbers):
     return {key: value for key, value in numbers.items() if not math.isnan(value)}
+
+
+def score_rules(class_names):
+    """Every score that :func:`evaluate_results_file` returns for these classes, and which way is better.
+
+    Args:
+        class_names (Sequence[str]): Classes of the detector.
+
+    Returns:
+        dict[str, str]: Name -> ``greater`` or ``less``; means first.
+    """
+    errors = {
+        name: [error for error in ERROR_NAMES.values() if error not in _NO_ERRORS.get(name, ())] for name in class_names
+    }
+    means = [f'm{error}' for error in ERROR_NAMES.values() if any(error in of_class for of_class in errors.values())]
+    rules = {**dict.fromkeys(('mAP', 'NDS'), 'greater'), **dict.fromkeys(means, 'less')}
+    for name in class_names:
+        rules[f'{name}_AP'] = 'greater'
+        rules.update({f'{name}_{error}': 'less' for error in errors[name]})
+    return rules
 
 
 def metrics_table(scores, class_names):
