@@ -93,16 +93,13 @@ def _place(meta):
         return ASIDE, 'a run by iterations never swaps'
     if _by_evaluation(meta):
         return (OWN if priority <= get_priority('LOW') else ASIDE), 'saved by the evaluation'
-    ours = meta.get('resume')
-    if isinstance(ours, dict):  # this code's checkpoint hook comes after hooks of normal priority
-        if ours.get('inner_iter'):
-            return ASIDE, 'saved within an epoch'
-        return (
-            OWN if priority < get_priority('BELOW_NORMAL') else ASIDE
-        ), "by the order of the hooks in its config's text"
-    if look_up(config, 'checkpoint_config', 'by_epoch') is False:
+    ours = meta.get('resume') if isinstance(meta.get('resume'), dict) else None
+    within = look_up(config, 'checkpoint_config', 'by_epoch') is False if ours is None else ours.get('inner_iter')
+    if within:
         return ASIDE, 'saved within an epoch'
-    return (OWN if priority < get_priority('NORMAL') else ASIDE), "by the order of the hooks in its config's text"
+    # mmcv saves among hooks of normal priority, this code after them
+    saving = get_priority('NORMAL' if ours is None else 'BELOW_NORMAL')
+    return (OWN if priority < saving else ASIDE), "by the order of the hooks in its config's text"
 
 
 def _priority(hook):
