@@ -12,7 +12,6 @@ import time
 import mmdet3d_plugin  # first: it prepares the libraries imported below
 
 # isort: split
-import mmcv
 from mmcv import DictAction
 from mmcv.runner import get_dist_info
 from mmdet.apis import init_random_seed, set_random_seed
@@ -21,9 +20,11 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 from mmdet3d.utils import collect_env, get_root_logger, setup_multi_processes
 
+from mmdet3d_plugin.audit.run_check import load_for_training
 from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
-from mmdet3d_plugin.engine import init_distributed, load_config, pick_device, train_detector
+from mmdet3d_plugin.engine import init_distributed, pick_device, train_detector
 from mmdet3d_plugin.engine.distributed import LAUNCHERS
+from mmdet3d_plugin.engine.preflight import check_writable
 
 
 def parse_args(argv=None):
@@ -65,17 +66,19 @@ def main(argv=None):
 
 def run(args):
     """Train as the command line says."""
-    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    cfg, folders, notes = load_for_training(args.config, args.cfg_options, args.work_dir, not args.no_validate)
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
     settle(cfg, args)
 
-    mmcv.mkdir_or_exist(osp.abspath(cfg.work_dir))
+    check_writable(folders)
     timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
     logger = get_root_logger(osp.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'))
     environment = '\n'.join(f'{name}: {value}' for name, value in collect_env().items())
     logger.info(f'environment:\n{environment}')
     logger.info(f'config:\n{cfg.pretty_text}')
+    if notes:
+        logger.warning('in the config, without effect or doubtful:\n' + '\n'.join(f'  {note}' for note in notes))
     if get_dist_info()[0] == 0:
         cfg.dump(osp.join(cfg.work_dir, osp.basename(args.config)))
 

@@ -4,18 +4,17 @@ import contextlib
 import logging
 import os.path as osp
 import warnings
-from dataclasses import fields
 
 from mmcv import Config
 from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
-from ..distill.regions import RegionRules
-from ..engine.config import load_config
-from .config_names import check_names, check_option_roots
+from .config_names import check_names
 from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
+from .overrides import load_checked
 from .problems import ConfigProblem, blame
+from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
 from .wiring_table import wiring_table
 
@@ -37,37 +36,19 @@ def check_config(path, cfg_options=None):
     """
     with blame('config file'):
         check_names(path)
-        notes = check_option_roots(path, cfg_options or {})
-        cfg = load_config(path, cfg_options)
-    for key in ('model', 'data'):
-        if key not in cfg:
-            raise ConfigProblem(f'{key}: missing')
-        check_keywords(_without_wiring(cfg[key]), key)
-    notes += _check_teacher(cfg.model)
+        cfg, unread = load_checked(path, cfg_options)
+    check_groups(cfg, 'model', 'data')
+    for text in unread:
+        raise ConfigProblem(text)
+    notes = _check_teacher(cfg.model)
     model, built = build_quietly(cfg)
     notes += built
     with blame('data'):
         data_sets = check_data_sets(cfg.data)
         _check_agreement(cfg.model, model, data_sets)
-    check_schedule(cfg, model, data_sets['val'][0])
+    check_schedule(cfg, model)
+    notes += schedule_notes(cfg)
     return wiring_table(model, cfg.model), notes
-
-
-def _without_wiring(section):
-    """A distiller's config with that left out of the losses which is the distiller's to read.
-
-    The rules of the regions, where older configs have them, and the level of the response.
-    """
-    levels = section.get('levels')
-    if not isinstance(levels, dict):
-        return section
-    rules = {field.name for field in fields(RegionRules)}
-
-    def without(part, keys):
-        return part and {key: value for key, value in part.items() if key not in keys}
-
-    bare = {name: entry and dict(entry, loss=without(entry.get('loss'), rules)) for name, entry in levels.items()}
-    return dict(section, levels=bare, response=without(section.get('response'), {'level'}))
 
 
 def _check_teacher(model_cfg):

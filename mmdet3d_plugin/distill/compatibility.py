@@ -82,6 +82,22 @@ def _level_entry(name, entry):
     return LevelEntry(student, teacher, entry['aligner'], loss or None, RegionRules(**rules))
 
 
+def parts_alone(model_cfg: Mapping) -> Mapping:
+    """A distiller's config with that left out of the losses which the distiller reads itself; any other as it is.
+
+    Those are the rules of the regions, where older configs have them, and the level of the response.
+    """
+    levels = model_cfg.get('levels')
+    if not isinstance(levels, Mapping):
+        return model_cfg
+
+    def without(part, keys):
+        return part and {key: value for key, value in part.items() if key not in keys}
+
+    bare = {name: entry and dict(entry, loss=without(entry.get('loss'), _RULES)) for name, entry in levels.items()}
+    return dict(model_cfg, levels=bare, response=without(model_cfg.get('response'), ('level',)))
+
+
 def pair_levels(
     entries: Mapping[str, LevelEntry], student: Side, teacher: Side
 ) -> dict[str, tuple[BEVLevel, BEVLevel]]:

@@ -17,10 +17,10 @@ import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported b
 # isort: split
 from mmcv import DictAction
 
+from mmdet3d_plugin.audit.checkpoint_check import checkpoint_findings, file_findings
 from mmdet3d_plugin.audit.finding import Finding
 from mmdet3d_plugin.audit.problems import ConfigProblem
 from mmdet3d_plugin.audit.student_fit import student_finding
-from mmdet3d_plugin.audit.teacher_check import checkpoint_findings, file_findings
 from mmdet3d_plugin.audit.teacher_data import data_findings
 from mmdet3d_plugin.audit.teacher_manifest import entries_of
 from mmdet3d_plugin.audit.teacher_record import record_path, write_record

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from nuscenes import NuScenes
 
 import mmdet3d_plugin  # noqa: F401
+from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import LIDAR, keyframes, sample_info
 from mmdet3d_plugin.datasets.infos.splits import find_versions
+from mmdet3d_plugin.datasets.infos.tables import load_tables
+from mmdet3d_plugin.datasets.lidar_file import read_lidar
 from mmdet3d_plugin.datasets.virtual_points.box_masks import (
     OUTLINES,
     annotated_objects,
@@ -26,7 +28,7 @@ from mmdet3d_plugin.datasets.virtual_points.box_masks import (
     masks_of_objects,
 )
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances
-from mmdet3d_plugin.datasets.virtual_points.sweeps import decode_points, load_sweep, scene_tasks
+from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
 from mmdet3d_plugin.visualization.bev import draw_bev
 from mmdet3d_plugin.visualization.boxes import Boxes
 
@@ -40,6 +42,7 @@ def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='default: the first that is found')
+    add_camera_option(parser)
     parser.add_argument('--outline', choices=OUTLINES, default='points', help='masks (default: %(default)s)')
     parser.add_argument('--num', type=int, default=20, help='keyframes at most (default: %(default)s)')
     parser.add_argument('--num-points', type=int, default=50, help='virtual points an instance (default: %(default)s)')
@@ -49,10 +52,10 @@ def parse_args(argv=None):
     return parser.parse_args(argv)
 
 
-def keyframe_sweeps(nusc, max_gap):
+def keyframe_sweeps(nusc, max_gap, cameras):
     """Yield (sample, LidarSweep) of every keyframe."""
     for scene in nusc.scene:
-        tasks = {task.lidar: task for task in scene_tasks(nusc, scene, max_gap)}
+        tasks = {task.lidar: task for task in scene_tasks(nusc, scene, max_gap, cameras)}
         for sample in keyframes(nusc, scene):
             yield sample, load_sweep(nusc, tasks[sample['data'][LIDAR]])
 
@@ -63,9 +66,9 @@ def check_keyframe(nusc, sample, sweep, args):
     Returns:
         tuple: LiDAR points (N, 5), the annotated boxes (Boxes), virtual points (K, 3) and their boxes' rows (K,).
     """
-    points = decode_points((Path(nusc.dataroot) / sweep.path).read_bytes(), sweep.path)
+    points = read_lidar(Path(nusc.dataroot) / sweep.path)
     xyz = points[:, :3].astype(np.float64)
-    info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True)
+    info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True, cameras=())
     objects = annotated_objects(info, [nusc.get('sample_annotation', token) for token in sample['anns']])
     virtual, owners = [np.zeros((0, 3))], [np.zeros(0, dtype=np.int64)]
     for image in sweep.images:
@@ -103,9 +106,10 @@ def draw(points, boxes, virtual, half=45.0, height=900):
 def main(argv=None):
     """Print the table and write the picture."""
     args = parse_args(argv)
-    nusc = NuScenes(find_versions(args.root_path, args.version)[0], args.root_path, verbose=False)
+    nusc = load_tables(args.root_path, find_versions(args.root_path, args.version)[0])
+    sweeps = keyframe_sweeps(nusc, args.max_camera_gap, choose_cameras(nusc, args.cameras))
     names, ranges, distances = [], [], []
-    for number, (sample, sweep) in enumerate(keyframe_sweeps(nusc, args.max_camera_gap)):
+    for number, (sample, sweep) in enumerate(sweeps):
         if number == args.num:
             break
         points, boxes, virtual, owner = check_keyframe(nusc, sample, sweep, args)

@@ -9,10 +9,10 @@ import argparse
 import sys
 import time
 
-from nuscenes import NuScenes
-
 import mmdet3d_plugin  # noqa: F401
-from mmdet3d_plugin.datasets.infos.splits import find_versions, scenes_by_split
+from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
+from mmdet3d_plugin.datasets.infos.splits import add_split_option, find_versions, scenes_by_split
+from mmdet3d_plugin.datasets.infos.tables import load_tables
 from mmdet3d_plugin.datasets.virtual_points import jobs, validate
 from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader
 from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
@@ -27,6 +27,8 @@ def parse_args(argv=None):
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
     parser.add_argument('--splits', nargs='+', choices=['train', 'val', 'test'], help='default: all of the version')
+    add_split_option(parser)
+    add_camera_option(parser)
     parser.add_argument('--masks', help='COCO-style json file, or folder with one for each image')
     parser.add_argument(
         '--mask-format', choices=['coco', 'rendered'], default='coco',
@@ -73,10 +75,10 @@ def run(version, args, reader):
         bool: False when a check found something wrong.
     """
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
-    nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
-    by_split, _ = scenes_by_split(nusc)
+    nusc = load_tables(args.root_path, version)
+    by_split, _ = scenes_by_split(nusc, args.split_file)
     scenes = [scene for split, found in by_split.items() if not args.splits or split in args.splits for scene in found]
-    tasks = jobs.list_tasks(nusc, scenes, args.max_camera_gap, args.shard)
+    tasks = jobs.list_tasks(nusc, scenes, args.max_camera_gap, args.shard, choose_cameras(nusc, args.cameras))
     print(f'{len(tasks)} sweeps of {len(scenes)} scenes, shard {args.shard[0]}/{args.shard[1]}', flush=True)
     settings = VirtualPointSettings(num_points=args.num_points, min_score=args.score_thr, seed=args.seed)
     start = time.perf_counter()
@@ -102,7 +104,7 @@ def main(argv=None):
         versions = find_versions(args.root_path, args.version)
         reader = build_reader(args)
         results = [run(version, args, reader) for version in versions]
-    except (FileNotFoundError, MaskFileError, ValueError) as error:
+    except (OSError, MaskFileError, ValueError) as error:
         sys.exit(f'error: {error}')
     if not all(results):
         sys.exit('error: some files are missing or wrong, see above; run again without --validate to make them')

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import torch
-from nuscenes import NuScenes
 from tqdm import tqdm
 
 import mmdet3d_plugin  # noqa: F401
@@ -21,7 +20,9 @@ import mmdet3d_plugin  # noqa: F401
 from mmdet.apis import inference_detector, init_detector
 
 from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
 from mmdet3d_plugin.datasets.infos.splits import find_versions
+from mmdet3d_plugin.datasets.infos.tables import load_tables
 from mmdet3d_plugin.datasets.virtual_points.coco_masks import coco_mask_path, write_image_masks
 from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
 from mmdet3d_plugin.datasets.virtual_points.options import parse_class, parse_shard
@@ -34,6 +35,7 @@ def parse_args(argv=None):
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
+    add_camera_option(parser)
     parser.add_argument('--out-dir', type=Path, required=True, help='folder of the mask files')
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score kept (default: %(default)s)')
     parser.add_argument(
@@ -50,8 +52,9 @@ def list_images(args):
     """list[str]: Images of this shard, relative to the data root, in order."""
     paths = {}
     for version in find_versions(args.root_path, args.version):
-        nusc = NuScenes(version, args.root_path, verbose=False)
-        for task in list_tasks(nusc, nusc.scene, args.max_camera_gap):
+        nusc = load_tables(args.root_path, version)
+        cameras = choose_cameras(nusc, args.cameras)
+        for task in list_tasks(nusc, nusc.scene, args.max_camera_gap, cameras=cameras):
             paths.update((nusc.get('sample_data', token)['filename'], None) for token in task.cameras)
     return list(paths)[args.shard[0] :: args.shard[1]]
 
@@ -108,7 +111,7 @@ def main(argv=None):
     args = parse_args(argv)
     try:
         written, present, missing = detect(args)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(f'{written} mask files written to {args.out_dir}, {present} already there')
     if missing:

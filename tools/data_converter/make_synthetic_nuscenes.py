@@ -9,6 +9,7 @@ from dataclasses import fields
 
 from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
 from mmdet3d_plugin.datasets.synthetic.config import DEFAULT_OBJECTS, MAX_SCENES
+from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS, CAMERAS
 
 
 def parse_objects(text):
@@ -62,6 +63,10 @@ def parse_args(argv=None):
     add('--image-noise', float, 'standard deviation of the pixel noise, of 255')
     add('--jpeg-quality', int, '1-100')
     parser.add_argument(
+        '--cameras', nargs='+', default=CAMERAS, metavar='CAMERA',
+        help="of nuScenes' six (the default) and " + ', '.join(name for name in ALL_CAMERAS if name not in CAMERAS),
+    )  # fmt: skip
+    parser.add_argument(
         '--instance-masks', action='store_true', help='also write exact masks of all images to instance_masks/'
     )
     return parser.parse_args(argv)
@@ -78,7 +83,7 @@ def main(argv=None):
     args = parse_args(argv)
     try:
         generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
-    except (ValueError, FileExistsError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -1,6 +1,7 @@
 """Add camera frames before and after each keyframe, and ego-relative velocities, to the info files.
 
-Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl.
+Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl. Cameras, splits and
+classes are those that tools/create_data.py wrote down.
 
     python tools/data_converter/prepare_nuscenes_for_bevdet4d.py
 """
@@ -9,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from nuscenes import NuScenes
-
+from mmdet3d_plugin.atomic_file import remove_leftovers
 from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+from mmdet3d_plugin.datasets.infos.tables import load_tables
 
 
 def parse_args():
@@ -31,7 +32,7 @@ def parse_args():
 
 
 def find_base_files(folder, args):
-    """Base info files as {version: {split: infos}}."""
+    """Base info files as {version: {split: content of the file}}."""
     found = {}
     for split in ('train', 'val', 'test'):
         path = folder / info_filename(args.extra_tag, split)
@@ -41,7 +42,7 @@ def find_base_files(folder, args):
         data = load_infos(path, kind='base')
         version = data['metadata']['version']
         if args.version in (None, version):
-            found.setdefault(version, {})[split] = data['infos']
+            found.setdefault(version, {})[split] = data
         else:
             print(f'{split}: {path} is of {version}, not {args.version}, skipped')
     if not found:
@@ -57,11 +58,14 @@ def convert(folder, args):
     """Write the 4-D info file of every base info file."""
     for version, splits in find_base_files(folder, args).items():
         print(f'{args.root_path}: loading the tables of {version}', flush=True)
-        nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
-        for split, infos in splits.items():
+        nusc = load_tables(args.root_path, version)
+        for split, data in splits.items():
+            infos = data['infos']
             result = build_infos_4d(nusc, infos, args.interval, args.max_prev, args.workers)
             path = folder / info_filename(args.extra_tag, split, '4d', args.interval, args.max_prev)
-            stamp = dict(kind='4d', interval=args.interval, max_prev=args.max_prev)
+            stamp = dict(
+                kind='4d', interval=args.interval, max_prev=args.max_prev, origin=data['metadata'].get('origin')
+            )
             save_infos(path, result.infos, version=version, split=split, **stamp)
             print(f'{split}: {len(infos)} samples with {result.frames} neighbouring frames -> {path}')
             if result.missing_frames:
@@ -70,9 +74,12 @@ def convert(folder, args):
 
 def main():
     args = parse_args()
+    folder = Path(args.out_dir or args.root_path)
+    for line in remove_leftovers(folder).lines():
+        print(line)
     try:
-        convert(Path(args.out_dir or args.root_path), args)
-    except (FileNotFoundError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
+        convert(folder, args)
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 
 

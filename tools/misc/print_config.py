@@ -11,8 +11,8 @@ import mmdet3d_plugin  # noqa: F401  first: configs import it and what it prepar
 # isort: split
 from mmcv import DictAction
 
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.audit.problems import ConfigProblem, blame
-from mmdet3d_plugin.engine import load_config
 
 
 def parse_args(argv=None):
@@ -27,7 +27,7 @@ def main(argv=None):
     """Print the merged config."""
     args = parse_args(argv)
     with blame('config file'):
-        cfg = load_config(args.config, args.cfg_options)
+        cfg = load_checked(args.config, args.cfg_options)[0]
     print(cfg.pretty_text)
 
 

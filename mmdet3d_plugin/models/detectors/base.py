@@ -11,10 +11,9 @@ from mmdet3d.core import bbox3d2result
 from mmdet3d.models.detectors import Base3DDetector
 from torch import Tensor, nn
 
+from ...checkpoints.layout import DISTILL
 from ...structures import BEVFeatures, BEVLevel
 from ..heads.base import BEVHead
-
-_DISTILL_PREFIX = 'distill.'
 
 
 def stages_and_head(stages: Sequence, head) -> dict:
@@ -58,10 +57,6 @@ class BEVDetector(Base3DDetector):
         """The part that detection and distillation both train, and that a gradient of both is cheap to take of."""
         return self
 
-    def checkpoint_findings(self, state: Mapping[str, Tensor], meta: Mapping) -> list:
-        """What is wrong with a checkpoint of this detector that keys and shapes do not show; nothing by default."""
-        return []
-
     def reset(self) -> None:
         """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""
 
@@ -102,10 +97,10 @@ class BEVDetector(Base3DDetector):
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         """Ignore what a distiller saved beside its student, so that one checkpoint serves both models."""
-        extra = {key for key in state_dict if key.startswith(prefix + _DISTILL_PREFIX)}
+        extra = {key for key in state_dict if key.startswith(prefix + DISTILL)}
         if extra:
             print_log(
-                f'{type(self).__name__} ignores {len(extra)} checkpoint entries under "{prefix}{_DISTILL_PREFIX}": '
+                f'{type(self).__name__} ignores {len(extra)} checkpoint entries under "{prefix}{DISTILL}": '
                 f'they serve distillation only',
                 logger='mmdet3d',
             )

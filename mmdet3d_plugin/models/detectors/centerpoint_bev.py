@@ -141,12 +141,6 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         stages = self.pts_backbone(self._canvas(batch['points']))
         return BEVFeatures(stages_and_head(stages, self.pts_neck(stages)[0]), head_input='head')
 
-    def checkpoint_findings(self, state, meta):
-        """Class order, range, box convention and whether the weights were ever trained, as far as a file tells."""
-        from ...audit.teacher_check import checkpoint_findings
-
-        return checkpoint_findings(self, state, meta)
-
     def extract_pts_feat(self, pts, img_feats=None, img_metas=None):
         """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""
         return [self.extract_bev(dict(points=pts)).head_map]

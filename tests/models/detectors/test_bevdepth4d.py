@@ -127,6 +127,24 @@ def test_the_previous_map_is_aligned_with_the_current_one():
     torch.testing.assert_close(previous[..., :-2], current[..., 2:], atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize('num_cams', [1, 5, 7])
+def test_any_number_of_cameras_in_any_order(num_cams):
+    model, batch = _build(), _batch(num_cams=num_cams)
+    losses = model(return_loss=True, **batch)
+    assert all(value.isfinite() for value in losses.values()) and losses['loss_depth'] > 0
+    model.eval()
+    order = torch.randperm(num_cams)
+    shuffled = {
+        key: batch[key][:, :, order] if key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev') else batch[key]
+        for key in batch
+    }
+    with torch.no_grad():
+        bev, again = model.extract_bev(batch), model.extract_bev(shuffled)
+    assert bev.depth_logits.shape[1] == num_cams
+    torch.testing.assert_close(again.depth_logits, bev.depth_logits[:, order])
+    torch.testing.assert_close(again.neck, bev.neck, rtol=1e-4, atol=1e-4)
+
+
 def test_a_few_steps_reduce_the_loss():
     model, batch = _build(), _batch()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
