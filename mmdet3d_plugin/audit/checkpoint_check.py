@@ -2,13 +2,13 @@
 
 import re
 
-from ..checkpoints.identity import detector_facts
+from ..checkpoints.fit import compare_keys
+from ..checkpoints.identity import detector_facts, head_prefix
 from .finding import Finding
 from .meta_evidence import class_finding, range_finding, settings_finding, version_finding
 from .size_evidence import size_order_finding, task_order_finding
 from .weight_evidence import coverage_finding, key_coverage, training_finding
 
-_HEAD = 'pts_bbox_head'
 # checks that prove the outputs to mean something else than the config says
 MEANING = ('classes', 'range', 'settings', 'boxes by version')
 
@@ -41,16 +41,14 @@ def output_findings(model, state, training):
     Returns:
         list[Finding]
     """
-    head = getattr(model, _HEAD)
-    rows = key_coverage(model, state)
-    whole_head = any(row.module == _HEAD and row.found == row.keys for row in rows)
+    head, prefix = model.head, head_prefix(model)
+    of_head = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    fit = compare_keys(head, of_head)
+    whole_head = not (fit.missing or fit.misshaped)
     if training.verdict == 'wrong' or not whole_head:
         reason = 'the head has no trained weights to tell from'
         return [Finding(f'{what} by weights', 'unknown', reason) for what in ('boxes', 'classes')]
-    prefix = f'{_HEAD}.'
-    head.load_state_dict(
-        {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}, strict=False
-    )
+    head.load_state_dict(of_head, strict=False)
     return [size_order_finding(head), task_order_finding(head)]
 
 
@@ -68,7 +66,11 @@ def checkpoint_findings(model, state, meta):
     """
     training = training_finding(model, state)
     found = [coverage_finding(key_coverage(model, state)), training, *meaning_findings(model, meta)]
-    return [*found, *output_findings(model, state, training)] if hasattr(model, _HEAD) else found
+    return (
+        [*found, *output_findings(model, state, training)]
+        if hasattr(getattr(model, 'head', None), 'task_heads')
+        else found
+    )
 
 
 def judge(findings, what, fatal, logger):

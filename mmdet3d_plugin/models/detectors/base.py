@@ -57,6 +57,13 @@ class BEVDetector(Base3DDetector):
         """The part that detection and distillation both train, and that a gradient of both is cheap to take of."""
         return self
 
+    def meaning(self) -> dict:
+        """What no weight shows of the outputs' meaning, as plain values: classes by task, and the head's own settings.
+
+        Checkpoints keep it, and a file whose values differ is refused. A detector adds its ranges and cells (metres).
+        """
+        return dict(tasks=self.head.tasks, **self.head.meaning())
+
     def reset(self) -> None:
         """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""
 

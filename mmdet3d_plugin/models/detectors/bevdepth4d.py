@@ -79,6 +79,12 @@ class BEVDepth4D(BEVDetector):
         stages = self.img_bev_encoder_backbone.output_levels(level.resized(level.channels * self.num_frames))
         return stages_and_head(stages, self.img_bev_encoder_neck.output_level(stages))
 
+    def meaning(self):
+        """Adds the range, the depth bins (first, end, step; metres) and where a feature cell's ray starts."""
+        view = self.img_view_transformer
+        facts = dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
+        return dict(facts, depth_bound=list(view.depth_bound), frustum_anchor=view.frustum_anchor)
+
     def _check_grid(self):
         grid = self.img_view_transformer.grid
         x_min, y_min, _, x_max, y_max, _ = self.point_cloud_range

@@ -85,6 +85,11 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         canvas = BEVLevel.from_range(self.point_cloud_range, scatter.in_channels, scatter.ny, scatter.nx)
         return plan_levels(canvas, self.pts_backbone, self.pts_neck)
 
+    def meaning(self):
+        """Adds range (x, y, z minima, then maxima) and voxel size (x, y, z), metres."""
+        voxel_size = [float(size) for size in self.pts_voxel_layer.voxel_size]
+        return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range), voxel_size=voxel_size)
+
     @torch.no_grad()
     @force_fp32(apply_to=('points',))
     def voxelize(self, points):

@@ -29,6 +29,18 @@ class BEVHead:
         """Class names, in label order."""
 
     @property
+    def tasks(self) -> list[list[str]]:
+        """Class names by task, for a head that splits them; all in one otherwise."""
+        return [self.classes]
+
+    # Parts (attribute names) whose weights belong to the classes: of no use to a head with other classes.
+    class_parts: tuple[str, ...] = ()
+
+    def meaning(self) -> dict:
+        """Settings that no weight shows and that change what the outputs mean, as plain values, for checkpoints."""
+        return {}
+
+    @property
     def can_train(self) -> bool:
         """Whether the head has the settings that :meth:`loss` and :meth:`target_confidence` need."""
         return True

@@ -89,6 +89,19 @@ class BEVCenterHead(BEVHead, CenterHead):
         return [name for names in self.class_names for name in names]
 
     @property
+    def tasks(self):
+        """Class names by task."""
+        return [list(names) for names in self.class_names]
+
+    class_parts = ('task_heads',)
+
+    def meaning(self):
+        """Edges of a cell of the maps (x, y; metres), and what the velocity channels hold."""
+        coder = self.bbox_coder
+        cell = [float(size) * coder.out_size_factor for size in coder.voxel_size[:2]]
+        return dict(bev_cell=cell, velocity_mode=self.velocity_mode)
+
+    @property
     def can_train(self):
         """Whether the head was given a train_cfg."""
         return self._encoder is not None
