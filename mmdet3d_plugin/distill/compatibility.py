@@ -92,9 +92,12 @@ def parts_alone(model_cfg: Mapping) -> Mapping:
         return model_cfg
 
     def without(part, keys):
-        return part and {key: value for key, value in part.items() if key not in keys}
+        return {key: value for key, value in part.items() if key not in keys} if isinstance(part, Mapping) else part
 
-    bare = {name: entry and dict(entry, loss=without(entry.get('loss'), _RULES)) for name, entry in levels.items()}
+    bare = {
+        name: dict(entry, loss=without(entry.get('loss'), _RULES)) if isinstance(entry, Mapping) else entry
+        for name, entry in levels.items()
+    }
     return dict(model_cfg, levels=bare, response=without(model_cfg.get('response'), ('level',)))
 
 

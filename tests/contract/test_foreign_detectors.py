@@ -141,7 +141,7 @@ def test_check_config_knows_it_by_its_members(files, repo_root, monkeypatch):
     # a camera student reads images: a data set that collects none is wrong, and so are points for nobody
     with pytest.raises(ConfigProblem, match=r"data\.val: .*the detector also needs \['img'\]"):
         check_config(
-            str(folder / 'distiller.py'), {'data.val.pipeline': [dict(type='FormatBEVInputs', keys=['points'])]}
+            str(folder / 'distiller.py'), {'data.val.pipeline': [dict(type='FormatBEVInputs', keys=['gt_depth'])]}
         )
 
 

@@ -38,6 +38,9 @@ class TinyStudent(BEVDetector):
         sizes = dict(backbone0=(8, 16, 16), backbone1=(16, 8, 8), backbone2=(24, 4, 4), head=(12, 16, 16))
         return {name: level(*size, extent=self.point_cloud_range) for name, size in sizes.items()}
 
+    def meaning(self):
+        return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
+
     def extract_bev(self, batch):
         self.extractions += 1
         first = self.stem(batch['img'])
