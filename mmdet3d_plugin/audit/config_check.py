@@ -118,4 +118,4 @@ def _check_agreement(model_cfg, model, data_sets):
     of_teacher = model.teacher.inputs if distilled else frozenset()
     needs_points = dict.fromkeys(('val', 'test'), 'points' in detector.inputs)
     needs_points['train'] = needs_points['val'] or 'points' in of_teacher
-    check_agreement(data_sets, detector, view, needs_points)
+    check_agreement(data_sets, detector, view, inputs)

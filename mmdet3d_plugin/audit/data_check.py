@@ -63,14 +63,14 @@ def effective(step, key):
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def check_agreement(data_sets, detector, view, needs_points):
+def check_agreement(data_sets, detector, view, inputs):
     """Raise where the data do not give a detector what it was built for.
 
     Args:
         data_sets (dict): see :func:`check_data_sets`.
         detector (BEVDetector): the one that is trained.
         view (dict | None): config of a camera detector's view transform.
-        needs_points (dict): split -> whether the detector, or its teacher, reads points there.
+        inputs (dict): split -> keys of the batch that the detector, or its teacher, reads there.
 
     Raises:
         ConfigProblem: names both sides.
@@ -90,7 +90,8 @@ def check_agreement(data_sets, detector, view, needs_points):
                         f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
                     )
             _check_range(step, grid, place)
-        _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
+        targets = {'gt_bboxes_3d', 'gt_labels_3d'} | ({'gt_depth'} if view is not None else set())
+        _check_keys(pipeline, inputs[split] | (targets if split == 'train' else set()), place)
 
 
 def _view_settings(view):
@@ -118,15 +119,11 @@ def _check_range(step, grid, place):
         )
 
 
-def _check_keys(pipeline, camera, needs_points, training, place):
+def _check_keys(pipeline, wanted, place):
     collected = {key for step in pipeline for key in step.get('keys', ())}
-    wanted = {'img'} if camera else set()
-    wanted |= {'points'} if needs_points else set()
-    wanted |= {'gt_bboxes_3d', 'gt_labels_3d'} if training else set()
-    wanted |= {'gt_depth'} if training and camera else set()
     if wanted - collected:
         raise ConfigProblem(
             f'{place}: the pipeline collects {sorted(collected)}, the detector also needs {sorted(wanted - collected)}'
         )
-    if 'points' in collected and not needs_points:
+    if 'points' in collected - wanted:
         raise ConfigProblem(f'{place}: the pipeline collects points that no detector reads: leave them out')
