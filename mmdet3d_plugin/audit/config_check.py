@@ -116,6 +116,5 @@ def _check_agreement(model_cfg, model, data_sets):
     detector = model.student if distilled else model
     view = student_model_cfg(model_cfg).get('img_view_transformer')
     of_teacher = model.teacher.inputs if distilled else frozenset()
-    needs_points = dict.fromkeys(('val', 'test'), 'points' in detector.inputs)
-    needs_points['train'] = needs_points['val'] or 'points' in of_teacher
+    inputs = dict(train=detector.inputs | of_teacher, val=detector.inputs, test=detector.inputs)
     check_agreement(data_sets, detector, view, inputs)
