@@ -5,21 +5,16 @@ python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./dat
     --virtual        also <tag>_dbinfos_train_virtual.pkl, for which the virtual points must be there
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-from nuscenes import NuScenes
+from dualdistill_cli import ToolParser, run_tool
 
-from mmdet3d_plugin.datasets.gt_database.build import build_database
-from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
-from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
-from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
-from mmdet3d_plugin.datasets.infos.splits import find_versions, scenes_by_split
+NUM_SWEEPS = 10  # of the published teachers, the keyframe included
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
     parser.add_argument('dataset', choices=['nuscenes'], help='data set to convert')
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--out-dir', help='folder of the info files (default: the data root)')
@@ -37,13 +32,18 @@ def parse_args():
         help="sweeps in the databases' points, the keyframe included (default: %(default)s)",
     )
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def convert(version, args):
     """Write the info files of one version; returns the number of files written."""
+    from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+    from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
+    from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
-    nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
+    nusc = load_tables(args.root_path, version)
     by_split, unplaced = scenes_by_split(nusc)
     if unplaced:
         print(f'{len(unplaced)} scene(s) are in no split of {version} and are left out: {", ".join(unplaced[:10])}')
@@ -69,6 +69,8 @@ def convert(version, args):
 
 def make_databases(info_path, args):
     """Write the databases that the command line asks for."""
+    from mmdet3d_plugin.datasets.gt_database.build import build_database
+
     for virtual_points in [False] * args.gt_database + [True] * args.virtual:
         print(f'ground-truth database {"with" if virtual_points else "without"} virtual points', flush=True)
         path, counts, empty = build_database(
@@ -78,15 +80,15 @@ def make_databases(info_path, args):
         print(f'{sum(counts.values())} objects ({numbers}) -> {path}; {empty} boxes without a point left out')
 
 
-def main():
-    args = parse_args()
-    try:
-        written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+def main(argv=None):
+    """Write the files; ValueError when there was nothing to write."""
+    args = parse_args(argv)
+    from mmdet3d_plugin.datasets.infos.splits import find_versions
+
+    written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
     if not written:
-        sys.exit(f'error: {args.root_path}: none of its scenes is in a split of its version, nothing was written')
+        raise ValueError(f'{args.root_path}: none of its scenes is in a split of its version, nothing was written')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -5,18 +5,14 @@ Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_i
     python tools/data_converter/prepare_nuscenes_for_bevdet4d.py
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-from nuscenes import NuScenes
-
-from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
-from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+from dualdistill_cli import ToolParser, run_tool
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--out-dir', help='folder of the info files, read and written (default: the data root)')
     parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
@@ -24,7 +20,7 @@ def parse_args():
     parser.add_argument('--interval', type=int, default=3, help='step, in camera sweeps (default: %(default)s)')
     parser.add_argument('--max-prev', type=int, default=60, help='furthest, in camera sweeps (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not 1 <= args.interval <= args.max_prev:
         parser.error(f'need 1 <= --interval <= --max-prev, got {args.interval} and {args.max_prev}')
     return args
@@ -32,6 +28,8 @@ def parse_args():
 
 def find_base_files(folder, args):
     """Base info files as {version: {split: infos}}."""
+    from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos
+
     found = {}
     for split in ('train', 'val', 'test'):
         path = folder / info_filename(args.extra_tag, split)
@@ -55,9 +53,13 @@ def find_base_files(folder, args):
 
 def convert(folder, args):
     """Write the 4-D info file of every base info file."""
+    from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+    from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+
     for version, splits in find_base_files(folder, args).items():
         print(f'{args.root_path}: loading the tables of {version}', flush=True)
-        nusc = NuScenes(version=version, dataroot=args.root_path, verbose=False)
+        nusc = load_tables(args.root_path, version)
         for split, infos in splits.items():
             result = build_infos_4d(nusc, infos, args.interval, args.max_prev, args.workers)
             path = folder / info_filename(args.extra_tag, split, '4d', args.interval, args.max_prev)
@@ -68,13 +70,11 @@ def convert(folder, args):
                 print(f'{split}: {result.missing_frames} frame(s) left out, images are missing or too far off in time')
 
 
-def main():
-    args = parse_args()
-    try:
-        convert(Path(args.out_dir or args.root_path), args)
-    except (FileNotFoundError, ValueError, AssertionError) as error:  # the devkit asserts that its tables exist
-        sys.exit(f'error: {error}')
+def main(argv=None):
+    """Write the files."""
+    args = parse_args(argv)
+    convert(Path(args.out_dir or args.root_path), args)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)
