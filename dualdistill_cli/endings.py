@@ -62,7 +62,7 @@ def is_foreseen(error: BaseException) -> bool:
     if not frames:
         frames = [(frame.filename, frame.line) for frame in traceback.extract_tb(error.__traceback__)]
     file, source = frames[-1]
-    ours = os.path.abspath(file).startswith(_OURS) or file.endswith(_CONFIG_READERS)
+    ours = os.path.realpath(file).startswith(_OURS) or file.endswith(_CONFIG_READERS)
     return ours and source.strip().startswith('raise ')
 
 
