@@ -18,9 +18,17 @@ imports second and runs third::
         run_tool(main)
 """
 
-from .endings import run_tool
+from .endings import require_files, run_tool
 from .flags import add_cfg_options, add_launcher_flags, add_trust_flag
 from .key_values import KeyValueAction
 from .parser import ToolParser
 
-__all__ = ['KeyValueAction', 'ToolParser', 'add_cfg_options', 'add_launcher_flags', 'add_trust_flag', 'run_tool']
+__all__ = [
+    'KeyValueAction',
+    'ToolParser',
+    'add_cfg_options',
+    'add_launcher_flags',
+    'add_trust_flag',
+    'require_files',
+    'run_tool',
+]

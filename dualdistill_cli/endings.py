@@ -6,12 +6,13 @@ file says all there is to say. A ``ValueError`` out of torch or numpy, or one of
 little without the way that led there.
 """
 
+import logging
 import os
 import re
 import sys
 import traceback
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 TRACEBACK = 'DUALDISTILL_TRACEBACK'
 INTERRUPTED = 130
@@ -45,7 +46,9 @@ def run_tool(main: Callable[[], Optional[int]]) -> None:
         print('\nerror: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if shown or not is_foreseen(error):
+        kept = shown or not is_foreseen(error)
+        note_in_log_files(f'the run ended: {message(error)}', with_traceback=kept)
+        if kept:
             raise
         sys.exit(f'error: {message(error)} ({TRACEBACK}=1 shows where)')
     if status:
@@ -64,6 +67,26 @@ def is_foreseen(error: BaseException) -> bool:
     file, source = frames[-1]
     ours = os.path.realpath(file).startswith(_OURS) or file.endswith(_CONFIG_READERS)
     return ours and source.strip().startswith('raise ')
+
+
+def note_in_log_files(text: str, with_traceback: bool = False) -> None:
+    """Write why a run ended where its log is, beside what goes to the console."""
+    record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, text, None, with_traceback and sys.exc_info())
+    for logger in [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.emit(record)
+
+
+def require_files(*paths: Union[str, Path]) -> None:
+    """Name a file that is not there before anything heavy is imported; URLs are taken on trust.
+
+    Raises:
+        FileNotFoundError: The first of the paths that is not a file.
+    """
+    for path in paths:
+        if '://' not in str(path) and not os.path.isfile(path):
+            raise FileNotFoundError(f'no file {path}')
 
 
 def message(error: BaseException) -> str:

@@ -25,7 +25,11 @@ class KeyValueAction(argparse.Action):
                 value = parse_value(text)
             except ValueError as error:
                 parser.error(f'{option_string} {word}: {error}')
-            options.pop(key, None)  # a repeated key also moves behind what was said before it
+            outer = next((other for other in options if key.startswith(f'{other}.')), None)
+            if outer is not None:
+                parser.error(f'{option_string} {word}: {outer}={options[outer]} was given before: one or the other')
+            # a repeated key moves behind what was said before it, and takes what is below it along
+            options = {other: kept for other, kept in options.items() if not f'{other}.'.startswith(f'{key}.')}
             options[key] = value
         setattr(namespace, self.dest, options)
 

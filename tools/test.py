@@ -16,6 +16,7 @@ from dualdistill_cli import (
     add_cfg_options,
     add_launcher_flags,
     add_trust_flag,
+    require_files,
     run_tool,
 )
 
@@ -104,6 +105,7 @@ def report(dataset, predictions, cfg, args):
 def main(argv=None):
     """Predict over the test set and report."""
     args = parse_args(argv)
+    require_files(args.config, args.checkpoint)
     import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
     # isort: split

@@ -7,7 +7,7 @@ bash tools/dist_train.sh <config> <processes> [the same flags]
 import os.path as osp
 import time
 
-from dualdistill_cli import ToolParser, add_cfg_options, add_launcher_flags, add_trust_flag, run_tool
+from dualdistill_cli import ToolParser, add_cfg_options, add_launcher_flags, add_trust_flag, require_files, run_tool
 
 
 def parse_args(argv=None):
@@ -47,6 +47,7 @@ def settle(cfg, args):
 def main(argv=None):
     """Build data set and detector, then train."""
     args = parse_args(argv)
+    require_files(args.config)
     from mmdet3d_plugin.checkpoint import trust_checkpoints
 
     with trust_checkpoints(args.trust_checkpoint):

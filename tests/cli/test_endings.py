@@ -1,5 +1,6 @@
 """Which errors end a tool in one line, and which keep their traceback."""
 
+import logging
 import multiprocessing
 import os
 import subprocess
@@ -135,6 +136,25 @@ def test_status_and_line(monkeypatch, capsys):
     monkeypatch.setenv('DUALDISTILL_TRACEBACK', '1')
     with pytest.raises(ValueError, match='unknown nuScenes'):
         run_tool(lambda: refuse(0))
+
+
+def test_the_log_of_a_run_holds_why_it_ended(monkeypatch, tmp_path):
+    monkeypatch.delenv('DUALDISTILL_TRACEBACK', raising=False)
+    handler = logging.FileHandler(tmp_path / 'run.log')
+    handler.setFormatter(logging.Formatter('%(levelname)s - %(message)s'))
+    logger = logging.getLogger('a run of the tests')
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(SystemExit):
+            run_tool(lambda: refuse(0))
+        (line,) = (tmp_path / 'run.log').read_text().splitlines()
+        assert line.startswith("ERROR - the run ended: unknown nuScenes version 'v0'")
+        with pytest.raises(ValueError, match='reshape'):
+            run_tool(lambda: np.zeros(3).reshape(2))
+        assert (tmp_path / 'run.log').read_text().splitlines()[-1].startswith('ValueError: cannot reshape')
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def test_interruption(monkeypatch, capsys):

@@ -43,6 +43,20 @@ def test_help_by_a_typographic_dash(tool):
     assert done.stdout.startswith(f'usage: {Path(tool).name}') and first_line in done.stdout
 
 
+@pytest.mark.parametrize(
+    'words, missing',
+    [
+        (('tools/train.py', 'no/config.py'), 'no/config.py'),
+        (('tools/test.py', 'no/config.py', 'x.pth', '--eval', 'bbox'), 'no/config.py'),
+        (('tools/test.py', 'configs/quickstart/mvp_toy.py', 'no/x.pth', '--eval', 'bbox'), 'no/x.pth'),
+    ],
+)
+def test_a_missing_file(words, missing):
+    done = run(*words)
+    assert done.returncode == 1
+    assert done.stderr == f'error: no file {missing} (DUALDISTILL_TRACEBACK=1 shows where)\n'
+
+
 @pytest.mark.parametrize('tool', TOOLS)
 def test_a_wrong_flag(tool):
     done = run(tool, '--no-such-flag')

@@ -56,6 +56,7 @@ def test_flag_given_twice_adds_up_and_the_later_value_wins(options):
     assert options() is None
     found = options('--cfg-options', 'a.b=1', 'c=/my data', '--cfg-options', 'a.b=2', 'd=x=y')
     assert list(found.items()) == [('c', '/my data'), ('a.b', 2), ('d', 'x=y')]
+    assert options('--cfg-options', 'a.b=1', 'ab=2', 'a=None') == {'ab': 2, 'a': None}
     assert options('--cfg-options', 'a=1') == {'a': 1}  # nothing is left of the call before
 
 
@@ -66,6 +67,7 @@ def test_flag_given_twice_adds_up_and_the_later_value_wins(options):
         (['a', '=', '1'], "'a' is not KEY=VALUE"),
         (['a=1', '=2'], "'=2' is not KEY=VALUE; write no blanks around ="),
         (['lr_config.step=[16,22'], '--cfg-options lr_config.step=[16,22: the brackets in [16,22 do not match'),
+        (['model.x=2', 'model.x.y=3'], '--cfg-options model.x.y=3: model.x=2 was given before: one or the other'),
         (['x=(1,2]'], 'the brackets in (1,2] do not match'),
     ],
 )
