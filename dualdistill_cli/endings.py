@@ -9,6 +9,7 @@ little without the way that led there.
 import logging
 import os
 import re
+import select
 import sys
 import traceback
 from pathlib import Path
@@ -40,11 +41,16 @@ def run_tool(main: Callable[[], Optional[int]]) -> None:
     shown = os.environ.get(TRACEBACK, '0') not in ('', '0')
     try:
         status = main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         if shown:
             raise
         print('\nerror: interrupted', file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        sys.exit('error: the output was closed before its end')
     except Exception as error:
         kept = shown or not is_foreseen(error)
         note_in_log_files(f'the run ended: {message(error)}', with_traceback=kept)
@@ -53,6 +59,20 @@ def run_tool(main: Callable[[], Optional[int]]) -> None:
         sys.exit(f'error: {message(error)} ({TRACEBACK}=1 shows where)')
     if status:
         sys.exit(status)
+
+
+def _nobody_reads():
+    """bool: Whether stdout leads nowhere any more, as behind ``| head``; if so, what is left in it goes nowhere."""
+    try:
+        output = sys.stdout.fileno()
+    except (OSError, ValueError):  # replaced by something that is no file
+        return False
+    watch = select.poll()
+    watch.register(output, 0)
+    closed = any(event & select.POLLERR for _, event in watch.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 def is_foreseen(error: BaseException) -> bool:

@@ -168,6 +168,27 @@ def test_interruption(monkeypatch, capsys):
     assert stop.value.code == 130 and capsys.readouterr().err == '\nerror: interrupted\n'
 
 
+@pytest.mark.parametrize('lines', [1, 100000])
+def test_output_that_nobody_reads(lines):
+    code = f'from dualdistill_cli import run_tool; run_tool(lambda: print("line\\n" * {lines}))'
+    read, write = os.pipe()
+    os.close(read)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, '-c', code], stdout=write, stderr=subprocess.PIPE, env=environment, text=True
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, 'error: the output was closed before its end\n')
+
+
+def test_a_broken_pipe_of_something_else(capsys):
+    def fail():
+        raise BrokenPipeError('of a worker')
+
+    with pytest.raises(BrokenPipeError):
+        run_tool(fail)
+
+
 @pytest.mark.parametrize('shown', ['', '1'])
 def test_a_tool_as_users_run_it(shown, tmp_path):
     environment = dict(os.environ, PYTHONPATH=str(ROOT), DUALDISTILL_TRACEBACK=shown)
