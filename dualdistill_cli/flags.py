@@ -37,6 +37,25 @@ def publishing_args(description: str, argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def add_camera_option(parser: argparse.ArgumentParser) -> None:
+    """Give a tool ``--cameras``, for ``mmdet3d_plugin.datasets.infos.cameras.choose_cameras``."""
+    parser.add_argument(
+        '--cameras',
+        nargs='+',
+        metavar='CAMERA',
+        help="cameras to use, as the tables name them (default: nuScenes' six)",
+    )
+
+
+def add_split_option(parser: argparse.ArgumentParser) -> None:
+    """Give a tool ``--split-file``, for ``mmdet3d_plugin.datasets.infos.splits.split_names``."""
+    parser.add_argument(
+        '--split-file',
+        help='json file with the scene names of "train", "val" and "test" (default: <version>/splits.json in the data '
+        "root where there is one, else nuScenes' official splits)",
+    )
+
+
 def parse_shard(text: str) -> tuple:
     """'1/4' -> (1, 4)."""
     number, _, count = text.partition('/')

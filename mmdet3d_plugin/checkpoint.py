@@ -7,19 +7,19 @@ import hashlib
 import os
 import pickle
 import re
-from collections import defaultdict
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
 import torch
 from mmcv.runner import CheckpointLoader, get_dist_info
+from mmdet3d.utils import get_root_logger
 
+from .checkpoints.averages import use_averages
+from .checkpoints.fit import compare_keys, describe_misfit, nothing_fits
+from .checkpoints.layout import bare_names, find_weights
 from .datasets.infos.info_io import replace_when_done
 
-# counters of batch norm layers: files of old torch versions lack them, and nothing here depends on them
-TRACKED = 'num_batches_tracked'
-_SHOWN = 3
 _trusted = ContextVar('checkpoints may run code', default=False)
 
 
@@ -62,10 +62,30 @@ def load_content(path, map_location='cpu'):
         ValueError: the file needs Python objects other than tensors, plain values and numpy numbers, or is damaged.
     """
     path = os.path.expanduser(path)
+    if os.path.isdir(path):
+        raise FileNotFoundError(f'checkpoint {path!r} is a folder: name the file in it')
     if not os.path.isfile(path):
         raise FileNotFoundError(f"checkpoint {path!r} not found (a teacher's is set by model.teacher.checkpoint)")
     with _refusals_explained(path):
         return torch.load(path, map_location=map_location, weights_only=not _trusted.get())
+
+
+def peek(path):
+    """Everything in a checkpoint file, its tensors mapped instead of read: quick for meta and names. Runs no code.
+
+    Returns:
+        dict or None: None for a file with code, inside :func:`trust_checkpoints`.
+
+    Raises:
+        ValueError: as :func:`load_content`.
+    """
+    try:
+        with _refusals_explained(path):
+            return torch.load(path, map_location='cpu', mmap=True, weights_only=True)
+    except ValueError as error:
+        if _trusted.get() and '--trust-checkpoint' in str(error):
+            return None
+        raise
 
 
 @contextmanager
@@ -117,19 +137,31 @@ def register_mmcv_loaders():
     CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
 
 
-def read_checkpoint(path):
-    """State dict and meta of a checkpoint file.
+def read_weights(path):
+    """Bare state dict, meta and all of a checkpoint file or URL; both sets of weights where an EMA hook wrote two.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: as :func:`load_content`, or the file holds no weights.
     """
-    content = load_content(path)
-    state = content.get('state_dict', content) if isinstance(content, dict) else None
-    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ValueError(f'checkpoint {path!r} holds no state_dict of tensors')
-    state = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
-    return state, content.get('meta') or {}
+    content = CheckpointLoader.load_checkpoint(path, map_location='cpu') if '://' in path else load_content(path)
+    state = bare_names(find_weights(content, path), path)
+    meta = content.get('meta')
+    return state, meta if isinstance(meta, dict) else {}, content
+
+
+def read_checkpoint(path):
+    """State dict and meta of a checkpoint file, or of a URL as mmcv takes it.
+
+    Names are the detector's own, without what wrappers put before them. Of a file with the two sets of weights of an
+    EMA hook the averaged ones are taken, and a log line says so.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as :func:`load_content`, or the file holds no weights.
+    """
+    state, meta, _ = read_weights(path)
+    return use_averages(state, meta, path, get_root_logger().info)
 
 
 def write_checkpoint(path, state, meta):
@@ -145,33 +177,16 @@ def write_checkpoint(path, state, meta):
         torch.save(dict(meta=meta, state_dict=state), temporary)
 
 
-def _describe(kind, keys):
-    """'pts_neck: 12 missing (a, b, c, ...)', one entry per top-level module."""
-    modules = defaultdict(list)
-    for key in keys:
-        modules[key.split('.', 1)[0]].append(key)
-    return [
-        f'{module}: {len(names)} {kind} ({", ".join(names[:_SHOWN])}{", ..." if len(names) > _SHOWN else ""})'
-        for module, names in modules.items()
-    ]
-
-
 def load_strictly(module, state, path, config):
     """Load a state dict into a module; every key must match, by name and shape.
+
+    What a distiller keeps beside its student is no matter to a module that is none.
 
     Raises:
         ValueError: names, per top-level module, the missing and unexpected keys and those of another shape.
     """
-    own = module.state_dict()
-    shapes = {
-        key: f'{key}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the model'
-        for key, value in state.items()
-        if key in own and own[key].shape != value.shape
-    }
-    fitting = {key: value for key, value in state.items() if key not in shapes}
-    missing, unexpected = module.load_state_dict(fitting, strict=False)
-    missing = [key for key in missing if key not in shapes and not key.endswith(TRACKED)]
-    problems = _describe('missing', missing) + _describe('unexpected', unexpected)
-    problems += _describe('of another shape', shapes.values())
+    fit = compare_keys(module, state)
+    problems = describe_misfit(fit) if fit.found else nothing_fits(fit)
     if problems:
-        raise ValueError(f'checkpoint {path!r} does not fit {config!r}: {"; ".join(problems)}')
+        raise ValueError(f'checkpoint {path!r} does not fit {config!r}: {problems}')
+    module.load_state_dict({name: value for name, value in state.items() if name not in set(fit.aside)}, strict=False)

@@ -3,11 +3,15 @@
 python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
     --gt-database    also <tag>_dbinfos_train.pkl for ground-truth sampling
     --virtual        also <tag>_dbinfos_train_virtual.pkl, for which the virtual points must be there
+
+Your own data in nuScenes format, with other cameras, scene names or categories: docs/own_data.md.
 """
 
+from collections import Counter
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.flags import add_camera_option, add_split_option, parse_class
 
 NUM_SWEEPS = 10  # of the published teachers, the keyframe included
 
@@ -20,6 +24,12 @@ def parse_args(argv=None):
     parser.add_argument('--out-dir', help='folder of the info files (default: the data root)')
     parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
+    add_split_option(parser)
+    add_camera_option(parser)
+    parser.add_argument(
+        '--class-map', nargs='+', type=parse_class, default=[], metavar='CATEGORY=CLASS',
+        help='detection classes of categories with names of their own, as in lorry=truck',
+    )  # fmt: skip
     parser.add_argument('--max-sweeps', type=int, default=10, help='LiDAR sweeps per keyframe (default: %(default)s)')
     parser.add_argument('--gt-database', action='store_true', help='also the database of training objects')
     parser.add_argument(
@@ -37,34 +47,57 @@ def parse_args(argv=None):
 
 def convert(version, args):
     """Write the info files of one version; returns the number of files written."""
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
+    from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map
     from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
     from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
-    from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
+    from mmdet3d_plugin.datasets.infos.splits import scenes_by_split, split_names
     from mmdet3d_plugin.datasets.infos.tables import load_tables
 
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
     nusc = load_tables(args.root_path, version)
-    by_split, unplaced = scenes_by_split(nusc)
+    class_map, cameras = dict(args.class_map), choose_cameras(nusc, args.cameras)
+    check_class_map(class_map, nusc)
+    by_split, unplaced = scenes_by_split(nusc, args.split_file)
+    source = split_names(nusc, args.split_file)[1]
+    print(f'splits: {source}')
     if unplaced:
         print(f'{len(unplaced)} scene(s) are in no split of {version} and are left out: {", ".join(unplaced[:10])}')
-    written = 0
+    written, categories = [], Counter()
     for split, scenes in by_split.items():
         path = Path(args.out_dir or args.root_path) / info_filename(args.extra_tag, split)
         if not scenes:
             print(f'{split}: no scene of this split in the tables, {path} is not written')
             continue
-        result = build_infos(nusc, scenes, max_sweeps=args.max_sweeps, workers=args.workers)
-        save_infos(path, result.infos, version=version, split=split)
-        written += 1
-        print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
-        if result.missing_sweeps:
-            print(f'{split}: {result.missing_sweeps} sweep(s) left out, their files are missing')
-        if result.absent_scenes:
-            names = ', '.join(result.absent_scenes[:10])
-            print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
+        result = build_infos(nusc, scenes, args.max_sweeps, args.workers, cameras, class_map)
+        origin = dict(scenes=[scene['name'] for scene in scenes], split_source=source, class_map=class_map)
+        save_infos(path, result.infos, version=version, split=split, origin=origin)
+        report(split, path, scenes, result)
+        categories += result.categories
+        written.append(split)
         if split == 'train':
             make_databases(path, args)
-    return written
+    if categories:
+        print('\n'.join(category_report(categories, class_map)))
+    return len(written)
+
+
+def report(split, path, scenes, result):
+    """Say what the info file of a split holds, and what was left out."""
+    import numpy as np
+
+    print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
+    if result.missing_sweeps:
+        print(f'{split}: {result.missing_sweeps} sweep(s) left out, their files are missing')
+    if result.absent_scenes:
+        names = ', '.join(result.absent_scenes[:10])
+        print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
+    flags = np.concatenate([info['valid_flag'] for info in result.infos])
+    if len(flags) and not flags.any():
+        print(
+            f'{split}: warning: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
+            f'num_lidar_pts in sample_annotation.json'
+        )
 
 
 def make_databases(info_path, args):
@@ -83,11 +116,14 @@ def make_databases(info_path, args):
 def main(argv=None):
     """Write the files; ValueError when there was nothing to write."""
     args = parse_args(argv)
+    from mmdet3d_plugin.atomic_file import remove_leftovers
     from mmdet3d_plugin.datasets.infos.splits import find_versions
 
+    for line in remove_leftovers(args.out_dir or args.root_path).lines():
+        print(line)
     written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
     if not written:
-        raise ValueError(f'{args.root_path}: none of its scenes is in a split of its version, nothing was written')
+        raise ValueError(f'{args.root_path}: none of its scenes is in a split: name yours in a file for --split-file')
 
 
 if __name__ == '__main__':

@@ -67,15 +67,15 @@ def build_tested_model(cfg, config, checkpoint, fuse=False):
     from mmcv.cnn import fuse_conv_bn
     from mmcv.runner import wrap_fp16_model
     from mmdet3d.models import build_model
+    from mmdet3d.utils import get_root_logger
 
-    from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
+    from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
     from mmdet3d_plugin.distill import student_model_cfg
 
     model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
     if cfg.get('fp16') is not None:
         wrap_fp16_model(model)
-    state, meta = read_checkpoint(checkpoint)
-    load_strictly(model, state, checkpoint, config)
+    meta = load_to_test(model, checkpoint, config, get_root_logger())
     if fuse:
         model = fuse_conv_bn(model)
     model.CLASSES = meta.get('CLASSES', cfg.get('class_names'))
@@ -102,6 +102,13 @@ def report(dataset, predictions, cfg, args):
         print(f'metrics: {path}')
 
 
+def report_flags(args):
+    """What the flags want to do with the predictions, as :func:`load_for_test` takes it."""
+    return dict(
+        evaluate=bool(args.eval), format_only=args.format_only, eval_options=args.eval_options or {}, out=args.out
+    )
+
+
 def main(argv=None):
     """Predict over the test set and report."""
     args = parse_args(argv)
@@ -113,20 +120,24 @@ def main(argv=None):
     from mmdet.utils import compat_cfg
     from mmdet3d.utils import setup_multi_processes
 
+    from mmdet3d_plugin.audit.run_check import load_for_test
     from mmdet3d_plugin.checkpoint import trust_checkpoints
-    from mmdet3d_plugin.engine import init_distributed, load_config, run_inference
-    from mmdet3d_plugin.engine.preflight import check_annotated
+    from mmdet3d_plugin.engine import init_distributed, run_inference
+    from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
     from mmdet3d_plugin.engine.test import build_test_loader
 
-    cfg = compat_cfg(load_config(args.config, args.cfg_options, args.work_dir))
+    cfg, folders = load_for_test(args.config, args.cfg_options, args.work_dir, **report_flags(args))
+    cfg = compat_cfg(cfg)
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
     set_random_seed(args.seed, deterministic=args.deterministic)
+    check_writable(folders)
     with trust_checkpoints(args.trust_checkpoint):
         model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
+    check_classes(model, dataset)
     if args.eval:
-        check_annotated(dataset)
+        check_evaluation_data(dataset)
     predictions = run_inference(model, loader, distributed, cfg.work_dir)
     if predictions is not None:
         report(dataset, predictions, cfg, args)

@@ -54,35 +54,55 @@ def main(argv=None):
         run(args)
 
 
+def open_log(cfg, config, notes, timestamp):
+    """Begin a run's log: environment, config, what is doubtful in it. The config is kept beside it.
+
+    Args:
+        cfg (mmcv.Config): Config of the run.
+        config (str): Its file.
+        notes (list[str]): What to warn of, see :func:`load_for_training`.
+        timestamp (str): Name of the log.
+
+    Returns:
+        tuple[logging.Logger, str]: The run's logger, and the environment as text.
+    """
+    from mmcv.runner import get_dist_info
+    from mmdet3d.utils import collect_env, get_root_logger
+
+    logger = get_root_logger(osp.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'))
+    environment = '\n'.join(f'{name}: {value}' for name, value in collect_env().items())
+    logger.info(f'environment:\n{environment}')
+    logger.info(f'config:\n{cfg.pretty_text}')
+    if notes:
+        logger.warning('in the config, without effect or doubtful:\n' + '\n'.join(f'  {note}' for note in notes))
+    if get_dist_info()[0] == 0:
+        cfg.dump(osp.join(cfg.work_dir, osp.basename(config)))
+    return logger, environment
+
+
 def run(args):
     """Train as the command line says."""
     import mmdet3d_plugin  # first: it prepares the libraries imported below
 
     # isort: split
-    import mmcv
-    from mmcv.runner import get_dist_info
     from mmdet.apis import set_random_seed
     from mmdet3d import __version__ as mmdet3d_version
     from mmdet3d.datasets import build_dataset
     from mmdet3d.models import build_model
-    from mmdet3d.utils import collect_env, get_root_logger, setup_multi_processes
+    from mmdet3d.utils import setup_multi_processes
 
-    from mmdet3d_plugin.engine import init_distributed, load_config, train_detector
+    from mmdet3d_plugin.audit.run_check import load_for_training
+    from mmdet3d_plugin.engine import init_distributed, train_detector
+    from mmdet3d_plugin.engine.preflight import check_writable
 
-    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    cfg, folders, notes = load_for_training(args.config, args.cfg_options, args.work_dir, not args.no_validate)
     setup_multi_processes(cfg)
     distributed = init_distributed(args.launcher, cfg.get('dist_params', {}))
     settle(cfg, args)
 
-    mmcv.mkdir_or_exist(osp.abspath(cfg.work_dir))
+    check_writable(folders)
     timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
-    logger = get_root_logger(osp.join(cfg.work_dir, f'{timestamp}.log'), cfg.get('log_level', 'INFO'))
-    environment = '\n'.join(f'{name}: {value}' for name, value in collect_env().items())
-    logger.info(f'environment:\n{environment}')
-    logger.info(f'config:\n{cfg.pretty_text}')
-    if get_dist_info()[0] == 0:
-        cfg.dump(osp.join(cfg.work_dir, osp.basename(args.config)))
-
+    logger, environment = open_log(cfg, args.config, notes, timestamp)
     set_random_seed(cfg.seed, deterministic=args.deterministic)
     model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
     model.init_weights()

@@ -96,5 +96,5 @@ lr_config = dict(
 )
 runner = dict(max_epochs=4)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
-evaluation = dict(interval=100)
+evaluation = dict(interval=100, save_best=None)  # none while training
 log_config = dict(interval=10)

@@ -76,5 +76,5 @@ data = dict(
 optimizer = dict(lr=5e-4, fused=True)
 runner = dict(max_epochs=5)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
-evaluation = dict(interval=100)
+evaluation = dict(interval=100, save_best=None)  # none while training
 log_config = dict(interval=10)

@@ -9,11 +9,12 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
-from ..engine.config import load_config
-from .config_names import check_names, check_option_roots
+from .config_names import check_names
 from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
+from .overrides import load_checked
 from .problems import ConfigProblem, blame
+from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
 from .wiring_table import wiring_table
 
@@ -35,19 +36,18 @@ def check_config(path, cfg_options=None):
     """
     with blame('config file'):
         check_names(path)
-        notes = check_option_roots(path, cfg_options or {})
-        cfg = load_config(path, cfg_options)
-    for key in ('model', 'data'):
-        if key not in cfg:
-            raise ConfigProblem(f'{key}: missing')
-        check_keywords(cfg[key], key)
-    notes += _check_teacher(cfg.model)
+        cfg, unread = load_checked(path, cfg_options)
+    check_groups(cfg, 'model', 'data')
+    for text in unread:
+        raise ConfigProblem(text)
+    notes = _check_teacher(cfg.model)
     model, built = build_quietly(cfg)
     notes += built
     with blame('data'):
         data_sets = check_data_sets(cfg.data)
         _check_agreement(cfg.model, model, data_sets)
-    check_schedule(cfg, model, data_sets['val'][0])
+    check_schedule(cfg, model)
+    notes += schedule_notes(cfg)
     return wiring_table(model, cfg.model), notes
 
 

@@ -55,52 +55,37 @@ def config_sources(path):
     return [source, *(inner for base in bases for inner in config_sources(osp.join(folder, base)))]
 
 
+def unread_names(path):
+    """Top-level names of a config file and its bases that nothing reads, one line each.
+
+    A variable that a base built its lists from is not read again: setting it in a child changes nothing.
+
+    Args:
+        path (str): config file.
+
+    Returns:
+        list[str]: name the file, the name and what may have been meant.
+    """
+    inherited, found = set(), []
+    for source in config_sources(path):
+        known = RUN_KEYS | source.read | inherited
+        names = sorted(name for name in source.assigned - known if not name.startswith('_'))
+        found += [f'{source.path}: nothing reads {name!r}{_suggestion(name, RUN_KEYS)}' for name in names]
+        inherited |= source.of_base
+    return found
+
+
 def check_names(path):
     """Raise unless every top-level name of a config file and its bases is read by something.
 
-    A variable that a base built its lists from is not read again: setting it in a child changes nothing, and that is
-    an error as well.
-
     Args:
         path (str): config file.
 
     Raises:
-        ConfigProblem: names the file, the name and what may have been meant.
+        ConfigProblem: the first of :func:`unread_names`.
     """
-    inherited = set()
-    for source in config_sources(path):
-        known = RUN_KEYS | source.read | inherited
-        for name in sorted(source.assigned - known):
-            if not name.startswith('_'):
-                raise ConfigProblem(f'{source.path}: nothing reads {name!r}{_suggestion(name, RUN_KEYS)}')
-        inherited |= source.of_base
-
-
-def check_option_roots(path, options):
-    """Raise for a ``--cfg-options`` key whose first part is no setting, before it creates one that nothing reads.
-
-    Args:
-        path (str): config file.
-        options (dict): overrides with dotted keys.
-
-    Returns:
-        list[str]: notes on options that only change a variable of the file: its value was used when the file was read.
-
-    Raises:
-        ConfigProblem: neither a setting nor a variable of the file.
-    """
-    variables = set().union(*(source.assigned for source in config_sources(path)))
-    notes = []
-    for option in options:
-        root = option.split('.', 1)[0]
-        if root in RUN_KEYS:
-            continue
-        if root not in variables:
-            raise ConfigProblem(f'--cfg-options {option}: nothing reads {root!r}{_suggestion(root, RUN_KEYS)}')
-        notes.append(
-            f'--cfg-options {option} changes nothing by itself: {root!r} is a variable that the file has already used'
-        )
-    return notes
+    for text in unread_names(path):
+        raise ConfigProblem(text)
 
 
 def _suggestion(name, known):

@@ -3,15 +3,11 @@
 import copy
 import inspect
 
-from mmdet.datasets import build_dataloader
 from mmdet3d.datasets.builder import PIPELINES
-from torch.utils.data import DataLoader
 
-from .keywords import check_known, find_class, named_keywords
+from .keywords import find_class
 from .problems import ConfigProblem, blame
-
-SPLITS = ('train', 'val', 'test')
-_LOADER = {'samples_per_gpu', 'workers_per_gpu', 'persistent_workers'}
+from .unread import SPLITS
 
 
 def check_data_sets(data):
@@ -26,11 +22,6 @@ def check_data_sets(data):
     Raises:
         ConfigProblem: names the split and the key or pipeline step.
     """
-    loaders = {f'{split}_dataloader' for split in SPLITS}
-    check_known(data, {*SPLITS, *_LOADER, *loaders}, 'data')
-    of_loader = (named_keywords(build_dataloader)[0] | named_keywords(DataLoader.__init__)[0]) - {'dataset'}
-    for name in loaders & set(data):
-        check_known(data[name], of_loader, f'data.{name}')
     inner = {}
     for split in SPLITS:
         if split not in data:

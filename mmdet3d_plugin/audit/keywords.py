@@ -6,6 +6,8 @@ what those do not know, they drop in silence.
 
 import difflib
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mmcv.cnn import MODELS as MMCV_MODELS
 from mmcv.runner import HOOKS
@@ -55,32 +57,73 @@ def find_class(name):
     return None
 
 
-def check_keywords(node, place):
-    """Raise for a key that the class of a (nested) component config does not know.
+@dataclass(frozen=True)
+class UnreadKey:
+    """A key of a config that no code looks at.
+
+    Attributes:
+        path: the keys and list indices that lead to it, ``('custom_hooks', 1, 'intervl')``.
+        text: where it stands, and what may have been meant; one line.
+    """
+
+    path: tuple
+    text: str
+
+
+def spell(path: tuple) -> str:
+    """A path as people write it: ``custom_hooks[1].interval``."""
+    return ''.join(f'[{part}]' if isinstance(part, int) else f'.{part}' for part in path).lstrip('.')
+
+
+def unknown_keywords(node, path: tuple) -> Iterator[UnreadKey]:
+    """Keys that the classes of a (nested) component config do not know.
 
     Args:
         node: config value; dicts with a registered ``type`` are looked at, all others only searched.
-        place (str): where it stands, for messages.
+        path: where it stands.
 
-    Raises:
-        ConfigProblem: names the place, the class, the key and what may have been meant.
+    Yields:
+        UnreadKey: names the place, the class, the key and what may have been meant.
     """
     if isinstance(node, (list, tuple)):
         for index, child in enumerate(node):
-            check_keywords(child, f'{place}[{index}]')
+            yield from unknown_keywords(child, (*path, index))
     if not isinstance(node, dict):
         return
     name = node.get('type')
     cls = find_class(name) if isinstance(name, str) else None
     if cls is not None:
-        check_known(set(node) - {'type'}, constructor_keywords(cls), f'{place} ({name})')
+        yield from unknown_keys(set(node) - {'type'}, constructor_keywords(cls), path, f' ({name})')
     for key, child in node.items():
-        check_keywords(child, f'{place}.{key}')
+        yield from unknown_keywords(child, (*path, key))
 
 
-def check_known(keys, known, place):
-    """Raise ConfigProblem for the first of ``keys`` that is not in ``known``."""
+def unknown_keys(keys, known, path: tuple, kind: str = '') -> Iterator[UnreadKey]:
+    """Those of ``keys`` that are not ``known``; ``kind`` follows the place in the message."""
     for key in sorted(set(keys) - set(known)):
         close = difflib.get_close_matches(key, known, n=1)
         meant = f', did you mean {close[0]!r}?' if close else f'; it takes {", ".join(sorted(known)) or "nothing"}'
-        raise ConfigProblem(f'{place}: unknown key {key!r}{meant}')
+        yield UnreadKey((*path, key), f'{spell(path)}{kind}: unknown key {key!r}{meant}')
+
+
+def check_keywords(node, place: str) -> None:
+    """Raise for a key that the class of a (nested) component config does not know.
+
+    Args:
+        node: config value, see :func:`unknown_keywords`.
+        place: where it stands, for messages.
+
+    Raises:
+        ConfigProblem: names the place, the class, the key and what may have been meant.
+    """
+    _refuse(unknown_keywords(node, (place,)))
+
+
+def check_known(keys, known, place: str) -> None:
+    """Raise ConfigProblem for the first of ``keys`` that is not in ``known``."""
+    _refuse(unknown_keys(keys, known, (place,)))
+
+
+def _refuse(found) -> None:
+    for unread in found:
+        raise ConfigProblem(unread.text)

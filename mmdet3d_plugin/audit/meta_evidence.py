@@ -1,14 +1,14 @@
-"""What a checkpoint's meta tells: class order, point cloud range, voxel size, and the age of its box convention."""
+"""What a checkpoint's meta tells: class order, range and cells, what outputs mean, the age of its box convention."""
 
+from ..checkpoints.identity import ENTRY, GEOMETRY, SETTINGS, stored_facts
 from ..compat import wrote_old_boxes
-from .config_literals import look_up, read_literals
 from .finding import Finding
 
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
 
 
 def class_finding(meta, tasks):
-    """Classes and their order, from ``CLASSES`` and from the head's tasks in the stored config.
+    """Classes and their order, from ``CLASSES`` and from the head's tasks as the file tells them.
 
     Args:
         meta (dict): of the checkpoint.
@@ -19,58 +19,103 @@ def class_finding(meta, tasks):
     """
     ours = [list(names) for names in tasks]
     flat = [name for names in ours for name in names]
-    stored = look_up(read_literals(meta.get('config') or ''), 'model', 'pts_bbox_head', 'tasks')
-    theirs = [list(task['class_names']) for task in stored] if _are_tasks(stored) else None
-    if theirs is not None and theirs != ours:
+    theirs = stored_facts(meta).get('tasks')
+    if theirs is not None and [list(names) for names in theirs] != ours:
         return _other_order(f'trained with tasks {theirs}', ours)
-    if theirs is None and meta.get('CLASSES') is None:
+    listed = _listed_classes(meta)
+    if theirs is None and listed is None:
         return Finding('classes', 'unknown', 'the file names none: run with --data to see what the outputs stand for')
-    if meta.get('CLASSES') is not None and list(meta['CLASSES']) != flat:
-        return _other_order(f'trained with classes {list(meta["CLASSES"])}', flat)
+    if listed is not None and listed != flat:
+        return _other_order(f'trained with classes {listed}', flat)
     return Finding('classes', 'ok', f'{len(flat)} in the order of the config, by the meta')
 
 
-def _are_tasks(stored):
-    return isinstance(stored, list) and all(isinstance(task, dict) and 'class_names' in task for task in stored)
+def trained_classes(meta):
+    """Class names in label order as the file tells them, None where it does not."""
+    tasks = stored_facts(meta).get('tasks')
+    if tasks is not None:
+        return [name for names in tasks for name in names]
+    return _listed_classes(meta)
+
+
+def _listed_classes(meta):
+    """What mmcv stores of the data set's classes; None for anything but a list of them."""
+    classes = meta.get('CLASSES')
+    return list(classes) if isinstance(classes, (list, tuple)) else None
 
 
 def _other_order(theirs, ours):
     return Finding('classes', 'wrong', f'{theirs}, the config has {ours}: write the order of the file into the config')
 
 
-def range_finding(meta, point_cloud_range, voxel_size):
-    """Point cloud range and voxel size, from the stored config.
+def range_finding(meta, facts):
+    """Point cloud range, voxel size and cells of the head's maps.
 
     Args:
         meta (dict): of the checkpoint.
-        point_cloud_range, voxel_size (Sequence[float]): of the config, metres.
+        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
 
     Returns:
         Finding
     """
-    layer = look_up(read_literals(meta.get('config') or ''), 'model', 'pts_voxel_layer')
-    wanted = dict(point_cloud_range=list(point_cloud_range), voxel_size=list(voxel_size))
-    known = {key: look_up(layer, key) for key in wanted if isinstance(look_up(layer, key), list)}
+    known = _known(GEOMETRY, meta, facts)
     if not known:
-        return Finding('voxels', 'unknown', 'the file does not name its range: weights alone do not show it')
-    for key, theirs in known.items():
-        if len(theirs) != len(wanted[key]) or any(abs(a - b) > 1e-4 for a, b in zip(theirs, wanted[key])):
-            text = f'trained with {key} {theirs}, the config has {wanted[key]}: use the config it was trained with'
-            return Finding('voxels', 'wrong', text)
-    return Finding('voxels', 'ok', f'range and voxel size as in training: {wanted["point_cloud_range"]} m')
+        return Finding('range', 'unknown', 'the file does not name its range: weights alone do not show it')
+    wrong = _difference(known, facts)
+    if wrong:
+        return Finding('range', 'wrong', wrong)
+    return Finding('range', 'ok', f'{", ".join(known)} as in training: {facts["point_cloud_range"]} m')
+
+
+def settings_finding(meta, facts):
+    """Settings that no weight shows and that change what outputs mean: kind of velocity, depth bins.
+
+    Args:
+        meta (dict): of the checkpoint.
+        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
+
+    Returns:
+        Finding
+    """
+    known = _known(SETTINGS, meta, facts)
+    if not known:
+        return Finding('settings', 'unknown', 'the file does not name those that change what its outputs mean')
+    wrong = _difference(known, facts)
+    return Finding('settings', 'wrong', wrong) if wrong else Finding('settings', 'ok', f'{", ".join(known)} as trained')
+
+
+def _known(names, meta, facts):
+    """What the file tells of ``names``, as far as the model has them."""
+    theirs = stored_facts(meta)
+    return {name: theirs[name] for name in names if name in theirs and name in facts}
+
+
+def _difference(known, facts):
+    """Words for the first value that differs, None when all agree; metres to a tenth of a millimetre."""
+    for name, theirs in known.items():
+        if not _same(theirs, facts[name]):
+            return f'trained with {name} {theirs}, the config has {facts[name]}: use the config it was trained with'
+    return None
+
+
+def _same(theirs, ours):
+    if isinstance(theirs, str) or isinstance(ours, str):
+        return theirs == ours
+    return len(theirs) == len(ours) and all(abs(a - b) <= 1e-4 for a, b in zip(theirs, ours))
 
 
 def version_finding(meta):
-    """Box convention by the version of mmdet3d that wrote the file.
+    """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code.
 
     Returns:
         Finding
     """
     version = meta.get('mmdet3d_version')
     old = wrote_old_boxes(version)
-    if old is None:
-        return Finding('boxes by version', 'unknown', 'the file does not say which mmdet3d wrote it')
     if old:
         text = f'mmdet3d {version} wrote w, l, h and yaw = -yaw - pi/2: {CONVERTER}'
         return Finding('boxes by version', 'wrong', text)
-    return Finding('boxes by version', 'ok', f'l, w, h and counter-clockwise yaw, as mmdet3d {version} writes')
+    if old is None and ENTRY not in meta and 'dualdistill_version' not in meta:
+        return Finding('boxes by version', 'unknown', 'the file does not say which mmdet3d wrote it')
+    writer = 'this code' if old is None else f'mmdet3d {version}'
+    return Finding('boxes by version', 'ok', f'l, w, h and counter-clockwise yaw, as {writer} writes')

@@ -8,6 +8,7 @@ import mmcv
 from ..distill import student_model_cfg
 from ..engine.config import load_config
 from .config_check import build_quietly
+from .overrides import load_checked
 from .problems import ConfigProblem, blame
 
 
@@ -50,7 +51,7 @@ def verification_setup(config, checkpoint=None, student=None, cfg_options=None):
             model = student_model_cfg(cfg.model)
             checkpoint = checkpoint or cfg.model.teacher.get('checkpoint')
             config = cfg.model.teacher.config
-        cfg = load_config(config, cfg_options)
+        cfg, _ = load_checked(config, cfg_options)
     if student is not None:
         with blame('student'):
             model = student_model_cfg(load_config(student).model)

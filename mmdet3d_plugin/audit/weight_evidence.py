@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..checkpoint import TRACKED
+from ..checkpoints.fit import compare_keys, group_by_module
 from .finding import Finding
 
 
@@ -31,15 +31,14 @@ def key_coverage(model, state):
     Returns:
         list[ModuleCoverage]: in the model's order, then modules that only the file has.
     """
-    own = {key: value for key, value in model.state_dict().items() if not key.endswith(TRACKED)}
-    given = {key: value for key, value in state.items() if not key.endswith(TRACKED)}
+    fit = compare_keys(model, state)
+    names = dict(found=fit.found, missing=fit.missing, misshaped=list(fit.misshaped), unexpected=fit.unexpected)
+    grouped = {kind: group_by_module(inside) for kind, inside in names.items()}
     rows = []
-    for module in dict.fromkeys(key.split('.', 1)[0] for key in [*own, *given]):
-        ours = {key for key in own if key.split('.', 1)[0] == module}
-        theirs = {key for key in given if key.split('.', 1)[0] == module}
-        misshaped = {key for key in ours & theirs if own[key].shape != given[key].shape}
-        found = len(ours & theirs) - len(misshaped)
-        rows.append(ModuleCoverage(module, len(ours), found, len(ours - theirs), len(misshaped), len(theirs - ours)))
+    for module in dict.fromkeys(key.split('.', 1)[0] for key in [*model.state_dict(), *state]):
+        found, missing, misshaped, unexpected = (len(grouped[kind].get(module, ())) for kind in names)
+        if found or missing or misshaped or unexpected:
+            rows.append(ModuleCoverage(module, found + missing + misshaped, found, missing, misshaped, unexpected))
     return rows
 
 
@@ -59,6 +58,12 @@ def coverage_finding(rows):
     return Finding('keys', 'ok', f'all {sum(row.keys for row in rows)} found, none left over')
 
 
+def not_finite(state):
+    """Words for the entries that are not finite, empty when there are none."""
+    broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    return f'{len(broken)} entries are not finite, {broken[0]} first: diverged training' if broken else ''
+
+
 def training_finding(model, state):
     """Whether the weights were ever trained, told by the normalisation layers.
 
@@ -72,11 +77,9 @@ def training_finding(model, state):
     Returns:
         Finding
     """
-    broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    broken = not_finite(state)
     if broken:
-        return Finding(
-            'weights', 'wrong', f'{len(broken)} entries are not finite, {broken[0]} first: diverged training'
-        )
+        return Finding('weights', 'wrong', broken)
     untouched, layers = {}, {}
     for name, layer in model.named_modules():
         if not isinstance(layer, _BatchNorm) or f'{name}.running_var' not in state or layer.weight is None:

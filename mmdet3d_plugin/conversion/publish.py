@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from ..atomic_file import scratch_folder
 from ..checkpoint import file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
 from ..distill.state_keys import DISTILL
 
 # what a training run notes for itself: machine, folders, scheduler and scaler states
-_PRIVATE = ('env_info', 'hook_msgs', 'fp16')
+_PRIVATE = ('env_info', 'hook_msgs', 'fp16', 'resume')
 
 
 def student_weights(state):
@@ -43,11 +44,13 @@ def publish(source, destination, state, meta):
         kept['hook_msgs'] = dict(best_score=float(best))
     kept['source'] = dict(file=os.path.basename(source), sha256=file_sha256(source))
     destination = Path(destination)
-    unnamed = destination.with_name(f'.{destination.name}.unnamed')
-    write_checkpoint(unnamed, state, kept)
-    digest = file_sha256(unnamed)
-    named = destination.with_name(f'{destination.stem}-{digest[:8]}.pth')
-    os.replace(unnamed, named)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(destination.parent, destination.name) as folder:
+        unnamed = folder / destination.name
+        write_checkpoint(unnamed, state, kept)
+        digest = file_sha256(unnamed)
+        named = destination.with_name(f'{destination.stem}-{digest[:8]}.pth')
+        os.replace(unnamed, named)
     return named, digest
 
 

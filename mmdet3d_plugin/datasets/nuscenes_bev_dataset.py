@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,21 @@ import torch
 from mmcv.utils import print_log
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
+from mmdet3d.datasets.pipelines import ObjectNameFilter
 
+from ..atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
-from .evaluation import evaluate_results_file, metrics_table, write_results_file
+from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
-from .sample_files import check_files, file_records, report_virtual_files
+from .lidar_file import check_lidar_files
+from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
+from .training_objects import check_objects_left, explain_failed_tries
 
-METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
+# Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
+# seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
+_TRIES_BEFORE_DOUBT, _MOST_TRIES = 30, 1000
 
 
 @DATASETS.register_module()
@@ -32,7 +39,8 @@ class NuScenesBEVDataset(NuScenesDataset):
         ann_file (str): Info file. Its paths are relative to ``data_root``.
         data_root (str): nuScenes data root.
         pipeline (list[dict], optional): Pipeline steps.
-        classes (Sequence[str], optional): Class names, in label order; default: the order of the detection tasks.
+        classes (Sequence[str] | str, optional): Class names, in label order, or a text file with one a line; default:
+            all ten in the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
             are False. Default: both camera and LiDAR.
         info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
@@ -45,10 +53,13 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     Raises:
         FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
-        ValueError: Unknown class name; or training on infos without a single object.
+        ValueError: Unknown or repeated class name; training on infos without a single object; a pipeline that wants
+            other classes or a camera that the infos do not have.
     """
 
     CLASSES = DETECTION_CLASSES
+    METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
+    score_rules = staticmethod(score_rules)
 
     def __init__(
         self,
@@ -66,9 +77,6 @@ class NuScenesBEVDataset(NuScenesDataset):
         eval_version='detection_cvpr_2019',
     ):
         self.info_kind = info_kind
-        unknown = set(classes or ()) - set(type(self).CLASSES)
-        if unknown:
-            raise ValueError(f'not nuScenes detection classes: {sorted(unknown)}; known: {type(self).CLASSES}')
         off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
         if not os.path.isfile(ann_file):
             load_infos(ann_file, info_kind)  # raises, with the command that makes the file
@@ -76,7 +84,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             ann_file=ann_file,
             pipeline=pipeline,
             data_root=data_root,
-            classes=None if classes is None else tuple(classes),
+            classes=classes,
             load_interval=load_interval,
             with_velocity=with_velocity,
             modality={**off, **(modality or dict(use_camera=True, use_lidar=True))},
@@ -85,6 +93,35 @@ class NuScenesBEVDataset(NuScenesDataset):
             eval_version=eval_version,
             use_valid_flag=use_valid_flag,
         )
+        self._check_pipeline()
+
+    @classmethod
+    def get_classes(cls, classes=None):
+        """tuple[str]: Class names of a list or a text file, checked; without any all ten."""
+        if isinstance(classes, str) and not os.path.isfile(classes):
+            raise ValueError(f'classes={classes!r}: no such file; give a list of names, or a text file with one a line')
+        names = tuple(filter(None, map(str.strip, super().get_classes(classes))))
+        unknown = sorted(set(names) - set(cls.CLASSES))
+        if unknown:
+            raise ValueError(f'not nuScenes detection classes: {unknown}; known: {cls.CLASSES}')
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f'classes must name at least one class, and each once, got {list(names)}')
+        return names
+
+    def _check_pipeline(self):
+        """Refuse a pipeline for other classes, or for cameras that the infos do not have."""
+        for step in self.pipeline.transforms if hasattr(self, 'pipeline') else ():
+            if isinstance(step, ObjectNameFilter) and tuple(step.classes) != self.CLASSES:
+                raise ValueError(
+                    f'{self.ann_file}: ObjectNameFilter keeps {list(step.classes)}, but the data set has the classes '
+                    f'{list(self.CLASSES)}: make names and order the same'
+                )
+            absent = [name for name in getattr(step, 'wanted_cameras', ()) if name not in self.cameras]
+            if absent:
+                raise ValueError(
+                    f'{self.ann_file}: {type(step).__name__} wants {", ".join(absent)}, but the infos have the cameras '
+                    f'{", ".join(self.cameras)}: change `cameras` in the config, or make the infos again with --cameras'
+                )
 
     def load_annotations(self, ann_file):
         """Packed infos sorted by time, with absolute velocities, without ``next`` frames (no pipeline uses them)."""
@@ -95,10 +132,16 @@ class NuScenesBEVDataset(NuScenesDataset):
         infos = sorted(data['infos'], key=lambda info: info['timestamp'])[:: self.load_interval]
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
+        self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
         self._category_ids = [self._categories(info) for info in infos]
         if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
-            raise ValueError(f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on')
+            names = Counter(name for info in infos for name in info['gt_names'])
+            seen = sum(int(self._seen(info).sum()) for info in infos)
+            raise ValueError(
+                f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
+                f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
+            )
         return CompactList(map(self._absolute, infos))
 
     def _absolute(self, info):
@@ -126,9 +169,10 @@ class NuScenesBEVDataset(NuScenesDataset):
 
         Returns:
             dict: ``sample_idx`` and ``scene_token`` (str), ``timestamp`` (s), ``pts_filename``, ``sweeps`` (list of
-            dicts, timestamps in us as mmdet3d's loader wants them), ``cams`` (name -> dict), ``prev`` (list, nearest
-            first, of dicts with ``timestamp`` in us and ``cams``; empty for base infos), ``lidar2ego`` and
-            ``ego2global`` ((4, 4) float64) and, unless ``test_mode``, ``ann_info``. Paths include the data root.
+            dicts, timestamps in us as mmdet3d's loader wants them), ``cameras`` (names of the whole data set's),
+            ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
+            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64) and, unless ``test_mode``,
+            ``ann_info``. Paths include the data root.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         for record in file_records(info):
@@ -139,6 +183,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             timestamp=info['timestamp'] / 1e6,
             pts_filename=os.path.join(self.data_root, info['lidar_path']),
             sweeps=info['sweeps'],
+            cameras=self.cameras,
             cams=info['cams'],
             prev=info.get('prev', []),
             lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
@@ -148,11 +193,34 @@ class NuScenesBEVDataset(NuScenesDataset):
             item['ann_info'] = self.get_ann_info(index)
         return item
 
+    def __getitem__(self, index):
+        """Item of a pipeline. In training, one that the pipeline leaves without an object is replaced by another.
+
+        Raises:
+            NoObjectsError: Every sample of a thousand has lost its objects, or the info file shows earlier that all do.
+        """
+        if self.test_mode:
+            return self.prepare_test_data(index)
+        tried = []
+        while True:
+            item = self.prepare_train_data(index)
+            if item is not None:
+                return item
+            if not self._is_empty(index):
+                tried.append(index)
+                if len(tried) == _TRIES_BEFORE_DOUBT:
+                    check_objects_left(self)
+                if len(tried) == _MOST_TRIES:
+                    raise explain_failed_tries(self, tried)
+            index = self._rand_another(index)
+
+    def _is_empty(self, index):
+        """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
+        return self.filter_empty_gt and not self._category_ids[index]
+
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
-        if self.filter_empty_gt and not self._category_ids[index]:
-            return None
-        return super().prepare_train_data(index)
+        return None if self._is_empty(index) else super().prepare_train_data(index)
 
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
@@ -166,16 +234,26 @@ class NuScenesBEVDataset(NuScenesDataset):
         return annotations
 
     def check_files(self, samples='spot', seed=0):
-        """Preflight: stop with one clear error if files of the samples are missing.
+        """Preflight: stop with one clear error if files of the samples are missing, or nothing is left to train on.
 
         ``samples='spot'`` checks the first, the last and eight random ones (``seed``), ``'all'`` every one. For a
-        pipeline that reads virtual points, all sweeps without them are counted and the count is logged.
+        pipeline that reads points, the LiDAR files of these keyframes are read. For a pipeline that reads virtual
+        points, all sweeps without them are counted and the count is logged.
         """
         use_lidar = self.modality['use_lidar'] or not self.test_mode  # camera models train with LiDAR depth
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
+        if hasattr(self, 'pipeline') and not self.test_mode:
+            check_objects_left(self)
         steps = self.pipeline.transforms if hasattr(self, 'pipeline') else []
+        if any(getattr(step, 'reads_lidar', False) for step in steps):
+            check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
+
+    def check_evaluation(self):
+        """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""
+        tokens = [self.data_infos[index]['token'] for index in range(len(self))]
+        check_devkit_files(self.data_root, self.version, tokens, self.ann_file)
 
     def format_results(self, results, jsonfile_prefix='outputs/results'):
         """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.
@@ -195,7 +273,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         return path, None
 
     def evaluate(self, results, metric='bbox', logger=None, jsonfile_prefix=None):
-        """Official nuScenes detection scores over the samples of this data set, printed as one table.
+        """nuScenes detection scores over the samples and classes of this data set, printed as one table.
 
         Args:
             results (list[dict]): See :meth:`format_results`.
@@ -206,13 +284,14 @@ class NuScenesBEVDataset(NuScenesDataset):
         Returns:
             dict[str, float]: See :func:`evaluation.evaluate_results_file`.
         """
-        unknown = {metric} - set(METRICS) if isinstance(metric, str) else set(metric) - set(METRICS)
+        unknown = {metric} - set(self.METRICS) if isinstance(metric, str) else set(metric) - set(self.METRICS)
         if unknown:
-            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(METRICS)}')
-        with tempfile.TemporaryDirectory() as temporary:
+            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
+        with scratch_folder(tempfile.gettempdir(), 'nuscenes_evaluation') as temporary:
             path, _ = self.format_results(results, jsonfile_prefix or temporary)
-            tokens = [self.data_infos[index]['token'] for index in range(len(self))]
-            scores = evaluate_results_file(path, tokens, self.version, self.data_root, self.eval_detection_configs)
+            names = {info['token']: info['gt_names'] for info in self.data_infos}
+            config = self.eval_detection_configs
+            scores = evaluate_results_file(path, names, self.version, self.data_root, config, self.CLASSES)
         title = f'nuScenes evaluation of {len(self)} samples of {Path(self.ann_file).name} ({self.version})'
         print_log(f'{title}\n{metrics_table(scores, self.CLASSES)}', logger=logger)
         return scores

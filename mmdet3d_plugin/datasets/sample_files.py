@@ -27,7 +27,7 @@ def check_files(infos, data_root, samples='spot', use_lidar=True, use_camera=Tru
         ValueError: Unknown value of ``samples``.
     """
     missing, looked_at = [], set()
-    for index in _indices(len(infos), samples, seed):
+    for index in chosen_samples(len(infos), samples, seed):
         new = [path for path in info_paths(infos[index], use_lidar, use_camera) if path not in looked_at]
         looked_at.update(new)
         missing += [path for path in new if not os.path.isfile(os.path.join(data_root, path))]
@@ -93,7 +93,8 @@ def info_paths(info, use_lidar=True, use_camera=True):
     return lidar * use_lidar + camera * use_camera
 
 
-def _indices(length, samples, seed):
+def chosen_samples(length, samples='spot', seed=0):
+    """Sequence[int]: Numbers of the samples that a check looks at, see :func:`check_files`."""
     if samples == 'all':
         return range(length)
     if samples == 'spot':

@@ -3,8 +3,7 @@
 ``torch.nn.Module`` and ``mmcv.runner`` walk modules each in their own way, but both call the two hooks below.
 """
 
-STUDENT = 'student.'
-DISTILL = 'distill.'
+from ..checkpoints.layout import DISTILL, STUDENT
 
 
 def _rename(mapping, rename):

@@ -12,12 +12,9 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
 
-from ..audit.teacher_check import checkpoint_findings
+from ..audit.checkpoint_check import MEANING, checkpoint_findings, judge
 from ..audit.teacher_record import read_record
 from ..checkpoint import file_sha256, load_strictly, read_checkpoint
-
-# Findings that make a teacher useless for certain; the others are reported and left to the user.
-_FATAL = ('weights', 'classes', 'boxes by version')
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class TeacherInfo:
         epoch: epoch of the checkpoint, when its meta tells.
         metrics: what is known of its quality: 'mAP' and 'NDS' measured by tools/analysis_tools/verify_teacher.py, else
             what the checkpoint's meta tells, 'mAP' or 'best score'.
-        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.audit.teacher_check`.
+        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.audit.checkpoint_check`.
     """
 
     config: str
@@ -71,7 +68,7 @@ class FrozenTeacher:
     Raises:
         FileNotFoundError: no such config or checkpoint.
         ValueError: no checkpoint, one that does not fit the config, or one that certainly teaches nonsense: untrained
-            weights, another class order, boxes of mmdet3d before 1.0.
+            weights, another class order, range or kind of velocity, boxes of mmdet3d before 1.0.
     """
 
     def __init__(self, *, config, checkpoint=None, allow_random_weights=False):
@@ -113,16 +110,13 @@ class FrozenTeacher:
 
     @staticmethod
     def _judge(findings, checkpoint, allow_random_weights):
+        what = f'teacher checkpoint {checkpoint!r}'
+        judge(findings, what, MEANING, get_root_logger())
         for finding in findings:
-            if finding.verdict != 'wrong':
-                continue
-            text = f'teacher checkpoint {checkpoint!r}: {finding.check}: {finding.text}'
-            if finding.check not in _FATAL or (finding.check == 'weights' and allow_random_weights):
-                get_root_logger().warning(text)
-            elif finding.check == 'weights':
-                raise ValueError(f'{text}. For a test: model.teacher.allow_random_weights=True')
-            else:
-                raise ValueError(text)
+            if finding.check == 'weights' and finding.verdict == 'wrong' and not allow_random_weights:
+                raise ValueError(
+                    f'{what}: weights: {finding.text}. For a test: model.teacher.allow_random_weights=True'
+                )
 
     @property
     def pts_bbox_head(self):

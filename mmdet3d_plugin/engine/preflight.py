@@ -1,17 +1,47 @@
 """What is looked at before hours of work start."""
 
+import os
+import tempfile
+
 
 def check_data(dataset):
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
-        dataset (Dataset): Its ``check_files()`` is called when it has one.
+        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
+            as mmdet's RepeatDataset and ConcatDataset do.
 
     Raises:
         FileNotFoundError: Naming the missing files.
+        ValueError: Files are damaged, or there is nothing to train on.
     """
     if hasattr(dataset, 'check_files'):
         dataset.check_files()
+        return
+    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', [])
+    for wrapped in inner:
+        check_data(wrapped)
+
+
+def check_classes(model, dataset):
+    """Refuse a data set whose labels a detector's head would take for other classes.
+
+    Args:
+        model (nn.Module): Detector, or the distiller of one; looked at when it has a head with ``class_names``.
+        dataset (Dataset): Looked at when it has ``CLASSES``.
+
+    Raises:
+        ValueError: Names or their order differ; the message has both sides.
+    """
+    head = getattr(getattr(model, 'student', model), 'pts_bbox_head', None)
+    if head is None or getattr(dataset, 'CLASSES', None) is None:
+        return
+    of_head, of_data = [name for task in head.class_names for name in task], list(dataset.CLASSES)
+    if of_head != of_data:
+        raise ValueError(
+            f'the data set has the classes {of_data}, the detection head {of_head}: make names and order the same, in '
+            f'`classes` and in the class_names of the pipeline and of the tasks'
+        )
 
 
 def check_annotated(dataset):
@@ -28,3 +58,47 @@ def check_annotated(dataset):
         raise ValueError(
             f'{version} has no annotations to evaluate against: use --format-only, which writes the submission file'
         )
+
+
+def check_evaluation_data(dataset):
+    """Refuse to evaluate a data set that cannot be scored: no annotations, or files of the evaluation missing.
+
+    Args:
+        dataset (Dataset): Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
+
+    Raises:
+        ValueError: No annotations, or tables that do not fit the samples.
+        FileNotFoundError: Naming the missing files.
+    """
+    check_annotated(dataset)
+    if hasattr(dataset, 'check_evaluation'):
+        dataset.check_evaluation()
+
+
+def check_writable(folders):
+    """Make the folders that a run writes to, and write a byte into each.
+
+    Args:
+        folders (dict[str, str]): Name of the flag or setting -> folder.
+
+    Raises:
+        ValueError: One cannot be made or written to; names the setting, the folder and the reason.
+    """
+    for name, folder in folders.items():
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix='.writable') as probe:
+                probe.write(b'.')
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ValueError(
+                f'{name} {folder}: cannot be written to ({reason}{_culprit(folder)}); name another folder'
+            ) from error
+
+
+def _culprit(folder):
+    """The file that stands where a folder is wanted, in words."""
+    path = os.path.abspath(folder)
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return '' if os.path.isdir(path) else f': {path} is a file'

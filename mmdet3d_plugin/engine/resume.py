@@ -1,9 +1,16 @@
 """Where a training run starts: a checkpoint of its own, weights of another run, or neither."""
 
 import ast
+import os.path as osp
 import re
 
-from mmdet3d.utils import find_latest_checkpoint
+import torch
+from mmcv.runner import EvalHook
+
+from ..atomic_file import remove_leftovers
+from ..checkpoints.starting_weights import load_to_resume, load_to_start
+from ..hooks.continue_run import ContinueRunHook
+from .choose_checkpoint import choose_checkpoint
 
 
 def start_from(runner, cfg):
@@ -14,17 +21,52 @@ def start_from(runner, cfg):
         cfg (mmcv.Config): ``resume_from`` wins over ``auto_resume`` (newest checkpoint of ``work_dir``), both over
             ``load_from`` (weights only).
     """
+    if runner.rank == 0:
+        for line in remove_leftovers(_checkpoint_folder(runner, cfg), '*.pth').lines():
+            runner.logger.info(line)
     checkpoint = cfg.get('resume_from')
     if checkpoint is None and cfg.get('auto_resume'):
-        checkpoint = find_latest_checkpoint(cfg.work_dir)
+        checkpoint = _newest_checkpoint(runner, cfg)
     if checkpoint is not None:
         resume(runner, checkpoint, cfg.seed)
     elif cfg.get('load_from'):
-        runner.load_checkpoint(cfg.load_from)
+        load_to_start(runner.model, cfg.load_from, runner.logger)
+
+
+def _checkpoint_folder(runner, cfg):
+    """Where this run's checkpoints are: the work dir, or its namesake in ``checkpoint_config.out_dir``."""
+    out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir')
+    return osp.join(out_dir, osp.basename(runner.work_dir)) if out_dir else runner.work_dir
+
+
+def _newest_checkpoint(runner, cfg):
+    """The main process chooses for all, so that no process starts elsewhere than the others."""
+    chosen = [None]
+    if runner.rank == 0:
+        options = cfg.get('checkpoint_config') or {}
+        folder = _checkpoint_folder(runner, cfg)
+        chosen = [choose_checkpoint(folder, runner, options.get('interval', 1), options.get('filename_tmpl', ''))]
+    if runner.world_size > 1:
+        torch.distributed.broadcast_object_list(chosen)
+    return chosen[0]
+
+
+def already_trained(runner):
+    """Whether a resumed run has nothing left to do; says so in one line of the log."""
+    hooks = [hook for hook in runner.hooks if isinstance(hook, ContinueRunHook)]
+    done, wanted, unit = (runner.iter, runner.max_iters, 'iterations')
+    if runner.max_epochs is not None:
+        done, wanted, unit = (runner.epoch, runner.max_epochs, 'epochs')
+    if not hooks or done < wanted or any(hook.evaluation_is_due(runner) for hook in hooks):
+        return False
+    runner.logger.info(f'already trained {done} {unit} of {wanted}, nothing to do')
+    return True
 
 
 def resume(runner, checkpoint, seed):
     """Weights, optimizer, epoch, iteration and hook messages of a checkpoint.
+
+    What depends on the other hooks or on the data loader waits for the start of the run, see :class:`ContinueRunHook`.
 
     Does what the runner's own ``resume`` does, which cannot be used: it runs the config text in the checkpoint's meta
     as Python code.
@@ -36,16 +78,22 @@ def resume(runner, checkpoint, seed):
         seed (int): Of this run; another one than the checkpoint's is warned of.
 
     Raises:
-        ValueError: The file is not one that a training run wrote.
+        ValueError: The file is not one that a training run wrote, or is of another model.
     """
-    content = runner.load_checkpoint(checkpoint, map_location='cpu')
+    content = load_to_resume(runner, checkpoint)
     missing = ({'epoch', 'iter'} - set(content.get('meta') or {})) | ({'optimizer'} - set(content))
     if missing:
         raise ValueError(
             f'cannot resume from {checkpoint}: it lacks {", ".join(sorted(missing))}. Start from its weights alone '
             f'with --cfg-options load_from={checkpoint}'
         )
-    theirs = content['meta']
+    theirs = dict(content['meta'])
+    saved = theirs.pop('resume', {})
+    if saved.get('inner_iter') and not hasattr(runner, 'continue_within_epoch'):
+        raise ValueError(
+            f'cannot resume from {checkpoint}: it was written in the middle of an epoch, which '
+            f'{type(runner).__name__} cannot continue. Use EpochBasedRunner, or a checkpoint of an epoch'
+        )
     runner._epoch = theirs['epoch']
     runner._iter = theirs['iter'] * _processes(theirs.get('config', ''), runner.world_size) // runner.world_size
     runner.optimizer.load_state_dict(content['optimizer'])
@@ -54,8 +102,20 @@ def resume(runner, checkpoint, seed):
             f'{checkpoint} was trained with seed {theirs.get("seed")}, this run asks for {seed}: '
             f'the data order and augmentation of the remaining epochs differ from the uninterrupted run'
         )
-    runner.meta = {**theirs, **runner.meta, 'hook_msgs': theirs.get('hook_msgs', {})}
+    runner.meta = {**theirs, **runner.meta, 'hook_msgs': _messages(runner, theirs.get('hook_msgs') or {})}
+    runner.register_hook(ContinueRunHook(content['state_dict'], saved), priority='LOWEST')
     runner.logger.info(f'resumed from {checkpoint}: epoch {runner.epoch}, iteration {runner.iter}')
+
+
+def _messages(runner, messages):
+    """Hook messages, with the best checkpoint in this run's folder: the evaluation hook deletes it for a better one.
+
+    A run that goes on in another folder must not delete the best checkpoint of the first.
+    """
+    elsewhere = any(isinstance(hook, EvalHook) and hook.out_dir for hook in runner.hooks)
+    if 'best_ckpt' not in messages or elsewhere:
+        return dict(messages)
+    return dict(messages, best_ckpt=osp.join(runner.work_dir, osp.basename(messages['best_ckpt'])))
 
 
 def _processes(config, default):

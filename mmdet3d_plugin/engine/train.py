@@ -13,16 +13,23 @@ from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
 
+from ..checkpoints.identity import checkpoint_meta
+from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
 from .distributed import pick_device, wrap_model
-from .preflight import check_data
-from .resume import start_from
+from .preflight import check_classes, check_data, check_evaluation_data
+from .resume import already_trained, start_from
+from .runners import RESUMABLE
 from .test import build_test_loader
+
+_OF_MANY_PROCESSES = ('broadcast_bn_buffer', 'tmpdir', 'gpu_collect')
 
 
 def _train_loader(dataset, cfg, distributed):
     options = dict(samples_per_gpu=2, workers_per_gpu=2)
     options.update(cfg.data.get('train_dataloader', {}))
-    return build_dataloader(dataset, dist=distributed, seed=cfg.seed, runner_type=cfg.runner.type, **options)
+    # epoch by epoch with every runner of ours, see ResumableIterRunner
+    runner_type = 'EpochBasedRunner' if cfg.runner.type in RESUMABLE else cfg.runner.type
+    return build_dataloader(dataset, dist=distributed, seed=cfg.seed, runner_type=runner_type, **options)
 
 
 def _optimizer_hook(cfg, distributed):
@@ -31,9 +38,25 @@ def _optimizer_hook(cfg, distributed):
     return Fp16OptimizerHook(**cfg.optimizer_config, **cfg.fp16, distributed=distributed)
 
 
+def _register_checkpoints(runner, cfg):
+    """Our checkpoint hook for our runners and mmcv's settings; a hook or runner of another type as mmcv does."""
+    options = cfg.get('checkpoint_config')
+    if not options or cfg.runner.type not in RESUMABLE or options.get('type', 'CheckpointHook') != 'CheckpointHook':
+        runner.register_checkpoint_hook(options)
+        return
+    options = dict(by_epoch=cfg.runner.type != 'IterBasedRunner', **options) if 'by_epoch' not in options else options
+    hook = ResumableCheckpointHook(**{name: value for name, value in options.items() if name != 'type'})
+    runner.register_hook(hook, priority='BELOW_NORMAL')
+    runner.register_hook(SaveScoreHook(hook), priority=80)  # after the evaluation (LOW), before the logs (VERY_LOW)
+
+
 def _register_evaluation(runner, cfg, distributed):
-    _, loader = build_test_loader(cfg, distributed, split='val')
+    dataset, loader = build_test_loader(cfg, distributed, split='val')
+    check_classes(runner.model.module, dataset)
+    check_evaluation_data(dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
+    if not distributed:  # the hook of one process would hand these on to the data set
+        options = {key: value for key, value in options.items() if key not in _OF_MANY_PROCESSES}
     hook = DistEvalHook if distributed else EvalHook
     runner.register_hook(hook(loader, **options), priority='LOW')
 
@@ -50,38 +73,42 @@ def train_detector(model, dataset, cfg, logger, distributed=False, validate=True
         distributed (bool): The process group is up and gradients are averaged.
         validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
         timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added, and what the detector's ``checkpoint_meta()``
-            returns, when it has one.
+        meta (dict, optional): Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
+            ``checkpoint_meta()`` returns, when it has one.
 
     Returns:
         mmcv.runner.BaseRunner: The runner after its last epoch.
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.
+        ValueError: The data sets have other classes than the detector.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
+    check_classes(model, dataset)
     check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     optimizer = build_optimizer(wrapped, cfg.optimizer)
-    of_model = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
-    meta = dict(meta or {}, seed=cfg.seed, **of_model)
+    meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
     options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
-    runner = build_runner(cfg.runner, default_args=options)
+    runner = build_runner(dict(cfg.runner, type=RESUMABLE.get(cfg.runner.type, cfg.runner.type)), default_args=options)
     runner.timestamp = timestamp
     runner.register_training_hooks(
         cfg.lr_config,
         _optimizer_hook(cfg, distributed),
-        cfg.checkpoint_config,
+        None,
         cfg.log_config,
         cfg.get('momentum_config'),
         custom_hooks_config=cfg.get('custom_hooks'),
     )
-    if distributed:
+    _register_checkpoints(runner, cfg)
+    if distributed and cfg.runner.type != 'IterBasedRunner':
         runner.register_hook(DistSamplerSeedHook())
     if validate:
         _register_evaluation(runner, cfg, distributed)
     start_from(runner, cfg)
+    if already_trained(runner):
+        return runner
     logger.info(f'device {pick_device()}, {get_dist_info()[1]} process(es), seed {cfg.seed}')
     runner.run([loader], cfg.workflow)
     return runner

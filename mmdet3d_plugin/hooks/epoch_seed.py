@@ -39,16 +39,24 @@ class EpochSeedHook(Hook):
         Raises:
             ValueError: The runner has no seed, or the loader keeps its workers (and their random state) between epochs.
         """
+        self.start_epoch(runner, runner.epoch, runner.data_loader)
+
+    def start_epoch(self, runner, epoch, loader):
+        """Seed this process for an epoch of a loader; runners without ``before_train_epoch`` call this themselves.
+
+        Raises:
+            ValueError: As :meth:`before_train_epoch`.
+        """
         seed = (runner.meta or {}).get('seed')
         if seed is None:
             raise ValueError("EpochSeedHook needs a seed in the runner's meta: set `seed` in the config or pass --seed")
-        if getattr(runner.data_loader, 'persistent_workers', False):
+        if getattr(loader, 'persistent_workers', False):
             raise ValueError(
                 'EpochSeedHook cannot reseed persistent workers, so a resumed run would differ: '
                 'set data.persistent_workers=False (or remove the hook)'
             )
-        mixed = epoch_seed(seed, runner.epoch, runner.rank)
+        mixed = epoch_seed(seed, epoch, runner.rank)
         random.seed(mixed)
         np.random.seed(mixed)
         torch.manual_seed(mixed)
-        runner.data_loader.worker_init_fn = None
+        loader.worker_init_fn = None

@@ -1,7 +1,38 @@
-"""Optional pretrained weights named in a config."""
+"""Optional pretrained weights named in a config: a missing file is warned of, one that fits nowhere is an error."""
 
 import os
 import warnings
+
+from mmcv.cnn import INITIALIZERS, PretrainedInit
+from mmcv.cnn.utils.weight_init import update_init_info
+from mmdet3d.utils import get_root_logger
+
+from ..checkpoint import read_checkpoint
+from ..checkpoints.starting_weights import load_fitting
+
+
+@INITIALIZERS.register_module(name='Pretrained', force=True)
+class FittingPretrainedInit(PretrainedInit):
+    """mmcv's ``Pretrained``, which says in one line what was taken over and refuses a file of which nothing fits.
+
+    mmcv's own goes on from random weights then, and lists every key.
+    """
+
+    def __call__(self, module):
+        """Load the weights of ``checkpoint``, those under ``prefix`` where one is given, into a module.
+
+        Raises:
+            ValueError: nothing fits.
+        """
+        state, _ = read_checkpoint(self.checkpoint)
+        what = f'pretrained weights {self.checkpoint!r} of {type(module).__name__}'
+        if self.prefix:
+            start = self.prefix.rstrip('.') + '.'
+            state = {name[len(start) :]: value for name, value in state.items() if name.startswith(start)}
+            what += f', those under {start}'
+        load_fitting(module, state, what, get_root_logger())
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=self._get_init_info())
 
 
 def drop_missing_pretrained(cfg):

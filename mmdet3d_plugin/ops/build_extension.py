@@ -76,7 +76,9 @@ def build(kind):
     with open(path.with_suffix('.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when this process ends, however it does
         if not path.is_file():
-            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            for folder in path.parent.glob(f'{path.stem}.tmp*'):  # of a killed process: the lock is ours
+                shutil.rmtree(folder)
+            with tempfile.TemporaryDirectory(prefix=f'{path.stem}.tmp', dir=path.parent) as folder:
                 os.replace(_compile(kind, folder), path)
     return path
 

@@ -1,4 +1,4 @@
-"""3-D boxes in camera images, and the six images side by side."""
+"""3-D boxes in camera images, and the images of all cameras side by side."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from .boxes import EDGES, box_corners
 from .palette import BACKGROUND
 
-# Looking forward in the upper row, backward in the lower one.
+# nuScenes' six: looking forward in the upper row, backward in the lower one.
 MOSAIC = (('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'), ('CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'))
 
 
@@ -105,26 +105,33 @@ def resize_with_intrinsic(image, intrinsic, width):
 
 
 def mosaic(images, gap=4):
-    """Six camera images as two rows of three.
+    """Camera images in two rows: nuScenes' six as they look around the car, other cameras in the order given.
 
     Args:
-        images (dict[str, np.ndarray]): Camera name -> (H, W, 3) uint8, all of one size.
+        images (dict[str, np.ndarray]): Camera name -> (h, w, 3) uint8. Smaller images stand in the upper left corner
+            of their place.
         gap (int): Pixels between them.
 
     Returns:
-        np.ndarray: (2 H + gap, 3 W + 2 gap, 3) uint8.
+        np.ndarray: (2 H + gap, C W + (C - 1) gap, 3) uint8, H and W the largest sizes, C cameras in a row (3 of six);
+        one row for a single camera.
 
     Raises:
-        ValueError: A camera is missing or the sizes differ.
+        ValueError: There is no image.
     """
-    missing = [name for row in MOSAIC for name in row if name not in images]
-    shapes = {image.shape for image in images.values()}
-    if missing or len(shapes) != 1:
-        raise ValueError(f'a mosaic needs six images of one size: missing {missing}, sizes {sorted(shapes)}')
-    height, width, _ = shapes.pop()
-    canvas = np.full((2 * height + gap, 3 * width + 2 * gap, 3), BACKGROUND, dtype=np.uint8)
-    for row, names in enumerate(MOSAIC):
+    if not images:
+        raise ValueError('a mosaic needs at least one image')
+    rows = MOSAIC if set(images) == set(sum(MOSAIC, ())) else _in_two_rows(list(images))
+    height, width = (max(image.shape[axis] for image in images.values()) for axis in (0, 1))
+    shape = (len(rows) * (height + gap) - gap, len(rows[0]) * (width + gap) - gap, 3)
+    canvas = np.full(shape, BACKGROUND, dtype=np.uint8)
+    for row, names in enumerate(rows):
         for column, name in enumerate(names):
-            top, left = row * (height + gap), column * (width + gap)
-            canvas[top : top + height, left : left + width] = images[name]
+            top, left, image = row * (height + gap), column * (width + gap), images[name]
+            canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas
+
+
+def _in_two_rows(names):
+    middle = -(-len(names) // 2)
+    return [row for row in (names[:middle], names[middle:]) if row]

@@ -1,4 +1,4 @@
-"""One picture of one sample: a row per model with its bird's-eye view and its six camera images."""
+"""One picture of one sample: a row per model with its bird's-eye view and its camera images."""
 
 import cv2
 import numpy as np

@@ -8,7 +8,7 @@ from helpers.toy_models import toy_bevdepth_cfg
 from mmcv import Config
 from mmdet3d.models import CenterPoint
 
-from mmdet3d_plugin.audit.teacher_check import file_findings
+from mmdet3d_plugin.audit.checkpoint_check import file_findings
 from mmdet3d_plugin.checkpoint import file_sha256
 
 HEADS = 'pts_bbox_head.task_heads'
@@ -73,12 +73,13 @@ def test_a_good_checkpoint_passes(verify, teacher, tmp_path):
         'ok      keys: all 307 found, none left over',
         'ok      weights: trained: 47 norm layers left their initial values',
         'ok      classes: 10 in the order of the config',
-        'ok      voxels: range and voxel size as in training: [-12.8, -12.8, -5.0, 12.8, 12.8, 3.0] m',
+        'ok      range: point_cloud_range, voxel_size, bev_cell as in training: [-12.8, -12.8, -5.0, 12.8, 12.8,',
+        'ok      settings: velocity_mode as trained',
         'ok      boxes by version: l, w, h and counter-clockwise yaw, as mmdet3d 1.0.0rc6 writes',
         'ok      boxes by weights: length to width as typical: +1.00',
         'ok      classes by weights: sizes of the tasks are 0.00 from typical',
         'ok      student: same x -12.8..12.8 and y -12.8..12.8 m, tasks and 16x16 cells',
-        '0 wrong, 0 unknown of 8 findings',
+        '0 wrong, 0 unknown of 9 findings',
     ):
         assert words in output
 
@@ -161,10 +162,10 @@ def test_old_boxes_by_the_weights(verify, teacher):
 def test_another_range_by_the_config_in_the_file(verify, teacher, make_teacher):
     other = make_teacher(range=(-19.2, -19.2, -5.0, 19.2, 19.2, 3.0))
     code, (line,), _ = verify(teacher.config, teacher.write(meta=other.meta))
-    assert code == 1 and line.startswith('WRONG   voxels: trained with point_cloud_range [-19.2, -19.2, -5.0, 19.2,')
+    assert code == 1 and line.startswith('WRONG   range: trained with point_cloud_range [-19.2, -19.2, -5.0, 19.2,')
     finer = make_teacher(voxel=0.2)
     _, (line,), _ = verify(teacher.config, teacher.write(meta=finer.meta))
-    assert line.startswith('WRONG   voxels: trained with voxel_size [0.2, 0.2, 8.0], the config has [0.4, 0.4, 8.0]')
+    assert line.startswith('WRONG   range: trained with voxel_size [0.2, 0.2, 8.0], the config has [0.4, 0.4, 8.0]')
 
 
 def test_another_range_than_the_students(verify, teacher, tmp_path):
@@ -176,7 +177,7 @@ def test_another_range_than_the_students(verify, teacher, tmp_path):
 def test_nothing_is_claimed_of_a_file_without_meta(verify, teacher):
     code, wrong, output = verify(teacher.config, teacher.write(meta={}))
     assert code == 0 and wrong == []
-    assert output.count('unknown ') == 4  # classes, voxels, version; and the summary line
+    assert output.count('unknown ') == 5  # classes, range, settings, version; and the summary line
 
 
 def test_a_distillation_config_names_everything(verify, repo_root, teacher, tmp_path):
@@ -230,7 +231,7 @@ def test_zoo_layouts_load_as_they_are(verify, variant, repo_root, tmp_path):
     for words in (
         'ok      keys: all 357 found',
         'ok      classes: 10',
-        'ok      voxels: range',
+        'ok      range: point_cloud_range, voxel_size',
         'ok      boxes by version',
     ):
         assert words in output

@@ -16,10 +16,14 @@ from torch.utils.data import DataLoader
 
 from dualdistill_cli.endings import is_foreseen, message, run_tool
 from mmdet3d_plugin.audit.problems import ConfigProblem, blame
+from mmdet3d_plugin.audit.run_check import load_for_training
 from mmdet3d_plugin.datasets.infos.splits import find_versions
+from mmdet3d_plugin.datasets.lidar_file import decode_lidar
 from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
+from mmdet3d_plugin.engine.preflight import check_writable
 
 ROOT = Path(__file__).resolve().parents[2]
+TOY = str(ROOT / 'configs' / 'quickstart' / 'dualdistill_toy.py')
 PARTS = Registry('part')
 
 
@@ -30,13 +34,13 @@ class Part:
 
 
 class BadSample:
-    """A data set whose samples our own code refuses, as it does for a damaged file."""
+    """A data set whose LiDAR files are damaged."""
 
     def __len__(self):
         return 4
 
     def __getitem__(self, index):
-        return find_versions('nowhere', 'v0')
+        return decode_lidar(b'cut', 'a.bin')
 
 
 def refuse(_):
@@ -82,7 +86,9 @@ def blamed():
         (blamed, 'model.head: cannot reshape'),
         (in_a_worker, "unknown nuScenes version 'v0'"),
         (in_a_pool, "unknown nuScenes version 'v0'"),
-        (in_a_data_loader, "unknown nuScenes version 'v0'"),
+        (in_a_data_loader, 'LiDAR file a.bin: '),
+        (lambda: load_for_training(TOY, {'optimzer.lr': 1}), 'did you mean optimizer.lr?'),
+        (lambda: check_writable({'--work-dir': '/dev/null/runs'}), '--work-dir /dev/null/runs: cannot be written to'),
     ],
 )  # fmt: skip
 def test_foreseen(call, said):

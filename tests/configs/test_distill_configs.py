@@ -81,7 +81,7 @@ def test_mvp_changes_the_teacher_and_its_points_only(name):
     assert mvp.model == centerpoint.model
     steps, others = (cfg.data.train.dataset.pipeline for cfg in (mvp, centerpoint))
     assert [step for step in steps if 'Virtual' not in step['type']] == [
-        step for step in others if step['type'] != 'LoadPointsFromMultiSweeps'
+        step for step in others if step['type'] != 'LoadLidarPointsFromMultiSweeps'
     ]
     virtual = [step for step in steps if 'Virtual' in step['type']]
     assert virtual == teacher.data.test.pipeline[:2]  # as the teacher's own test pipeline loads them
@@ -130,7 +130,7 @@ def test_toy_distillation_from_mvp_differs_in_the_teacher_only():
     assert mvp.data.test.ann_file == centerpoint.data.test.ann_file.replace('quickstart', 'quickstart_mvp')
     steps, others = (cfg.data.train.pipeline for cfg in (mvp, centerpoint))
     assert [step for step in steps if 'Virtual' not in step['type']] == [
-        step for step in others if step['type'] != 'LoadPointsFromMultiSweeps'
+        step for step in others if step['type'] != 'LoadLidarPointsFromMultiSweeps'
     ]
     assert [step for step in steps if 'Virtual' in step['type']] == teacher.data.test.pipeline[:2]
 

@@ -286,7 +286,7 @@ def test_a_misshaped_entry_is_an_error(convert, tmp_path):
     'meta, message',
     [
         (dict(dualdistill_version='0.1'), 'was written by this code'),
-        (dict(CLASSES=('truck', 'car')), r"detects \['truck', 'car'\], the config \['car', 'truck'"),
+        (dict(CLASSES=('truck', 'car')), r"trained with classes \['truck', 'car'\], the config has \['car', 'truck'"),
     ],
 )
 def test_files_that_must_not_be_converted(convert, tmp_path, meta, message):

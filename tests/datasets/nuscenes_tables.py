@@ -90,10 +90,11 @@ class Tables:
         things (Sequence[Thing]): Objects of every scene.
         link_scenes (bool): Chain the sensor frames of successive scenes, which real tables do not, to show that
             nothing follows the chain over a scene's border.
+        cameras (dict[str, float]): Camera name -> yaw (rad, ego frame).
     """
 
-    def __init__(self, scenes, version='v1.0-mini', things=THINGS, link_scenes=False):
-        self.version, self.things = version, things
+    def __init__(self, scenes, version='v1.0-mini', things=THINGS, link_scenes=False, cameras=CAMERA_YAW):
+        self.version, self.things, self.cameras = version, things, cameras
         names = (
             'category attribute visibility instance sensor calibrated_sensor ego_pose log scene sample sample_data '
             'sample_annotation map'
@@ -119,7 +120,7 @@ class Tables:
         self._add('log', 'log', logfile='log', vehicle='v', date_captured='2020-01-01', location='singapore-onenorth')
         self._add('map', 'map', log_tokens=['log'], category='semantic_prior', filename='maps/map.png')
         self._add_sensor('LIDAR_TOP', 'lidar', *LIDAR_MOUNT, intrinsic=[])
-        for name, yaw in CAMERA_YAW.items():
+        for name, yaw in self.cameras.items():
             forward, left = np.array([np.cos(yaw), np.sin(yaw), 0]), np.array([-np.sin(yaw), np.cos(yaw), 0])
             rotation = Quaternion(matrix=np.stack([-left, [0, 0, -1], forward], axis=1))
             translation = (forward * 0.8 + [0.9, 0, 1.5]).tolist()
@@ -142,8 +143,8 @@ class Tables:
             links = dict(prev=samples[k - 1] if k else '', next=samples[k + 1] if k + 1 < keyframes else '')
             self._add('sample', token, timestamp=t0 + k * 500_000, scene_token=name, **links)
         self._add_frames('LIDAR_TOP', number, samples, t0, rate=20, delay=0.0)
-        for camera, delay in CAMERA_DELAY.items():
-            self._add_frames(camera, number, samples, t0, rate=12, delay=delay)
+        for camera in self.cameras:
+            self._add_frames(camera, number, samples, t0, rate=12, delay=CAMERA_DELAY.get(camera, 0.01))
         for index, thing in enumerate(self.things):
             self._add_annotations(index, thing, number, name, samples)
 

@@ -1,7 +1,10 @@
 import json
 import logging
+import multiprocessing
 import os
 import pickle
+import signal
+import tempfile
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models.builder import build_head
 from nuscenes_tables import SPEED, THINGS, Tables
 
-from mmdet3d_plugin.datasets import NuScenesBEVDataset
+from mmdet3d_plugin.datasets import NuScenesBEVDataset, nuscenes_bev_dataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.infos.info_io import InfoFileError, load_infos, save_infos
 
@@ -45,7 +48,7 @@ def test_item_has_the_keys_and_types_that_pipelines_start_from(dataset):
     item = dataset.get_data_info(7)
     assert set(item) == {
         *('sample_idx', 'scene_token', 'timestamp', 'pts_filename', 'sweeps', 'cams', 'prev', 'lidar2ego'),
-        *('ego2global', 'ann_info'),
+        *('ego2global', 'ann_info', 'cameras'),
     }
     assert item['scene_token'] == 'scene-0553' and item['sample_idx'] == 'scene-0553-sample2'
     assert item['timestamp'] == pytest.approx(1_600_000_101.0)
@@ -314,6 +317,21 @@ def test_format_results_writes_a_submission(val, tmp_path):
 def test_evaluate_keeps_the_submission_when_asked(val, tmp_path):
     val.evaluate(no_detections(val), jsonfile_prefix=str(tmp_path))
     assert (tmp_path / 'results_nusc.json').is_file()
+
+
+def test_killed_evaluations_leave_nothing_for_good(val, tmp_path, monkeypatch):
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(nuscenes_bev_dataset, 'evaluate_results_file', die)
+        process = multiprocessing.get_context('fork').Process(target=val.evaluate, args=(no_detections(val),))
+        process.start()
+        process.join()
+    assert process.exitcode == -signal.SIGKILL and len(list(tmp_path.rglob('results_nusc.json'))) == 1
+    val.evaluate(no_detections(val))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_number_of_results(val):

@@ -13,6 +13,7 @@ from pyquaternion import Quaternion
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import evaluate_results_file, ground_truth_results, nuscenes_boxes
+from mmdet3d_plugin.datasets.evaluation.nuscenes_eval import ERROR_NAMES
 from mmdet3d_plugin.datasets.evaluation.nuscenes_format import attribute_name, write_results_file
 
 CLASSES = NuScenesBEVDataset.CLASSES
@@ -141,16 +142,18 @@ def test_scores_are_the_official_ones_on_a_whole_split(info_files, tables_root, 
         boxes[:, 3:6].clamp_(min=0.1)
         result['pts_bbox']['scores_3d'] = torch.rand(len(boxes), generator=rng)
     path, _ = dataset.format_results(results, str(tmp_path))
-    tokens = [info['token'] for info in dataset.data_infos]
-    ours = evaluate_results_file(path, tokens, 'v1.0-mini', str(tables_root), CONFIG)
+    names = {info['token']: info['gt_names'] for info in dataset.data_infos}
+    ours = evaluate_results_file(path, names, 'v1.0-mini', str(tables_root), CONFIG)
     official = DetectionEval(nusc, CONFIG, path, 'mini_val', str(tmp_path / 'official'), verbose=False).evaluate()[0]
     assert 0.1 < ours['mAP'] < 0.95
-    assert ours['mAP'] == pytest.approx(official.mean_ap) and ours['NDS'] == pytest.approx(official.nd_score)
-    assert ours['mAVE'] == pytest.approx(official.tp_errors['vel_err'])
-    assert ours['truck_AOE'] == pytest.approx(official.get_label_tp('truck', 'orient_err'))
+    assert ours['mAP'] == official.mean_ap and ours['NDS'] == official.nd_score  # to the last bit
+    assert {key: ours[f'm{ERROR_NAMES[key]}'] for key in ERROR_NAMES} == official.tp_errors
+    for name in CLASSES:
+        assert ours[f'{name}_AP'] == official.mean_dist_aps[name]
+    assert ours['truck_AOE'] == official.get_label_tp('truck', 'orient_err')
 
 
 def test_tables_without_annotations_cannot_be_evaluated(tmp_path):
     root = Tables({'scene-0077': 2}, version='v1.0-test', things=[]).write(tmp_path)
     with pytest.raises(ValueError, match='v1.0-test has no annotations.*--format-only'):
-        evaluate_results_file('unused.json', [], 'v1.0-test', str(root), CONFIG)
+        evaluate_results_file('unused.json', {}, 'v1.0-test', str(root), CONFIG)

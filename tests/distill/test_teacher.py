@@ -177,7 +177,7 @@ def test_float32_under_autocast(files):
 
 def test_verdicts_and_measured_scores_are_in_the_summary_and_the_meta(files):
     info = FrozenTeacher(**files).info
-    assert info.verdicts['weights'] == 'ok' and info.verdicts['voxels'] == 'unknown'
+    assert info.verdicts['weights'] == 'ok' and info.verdicts['range'] == 'unknown'
     assert 'weights ok, classes unknown' in str(info)
     record = record_path(files['checkpoint'])
     write_record(files['checkpoint'], info.sha256, dict(mAP=0.25, NDS=0.375), samples=8)
@@ -210,6 +210,7 @@ def test_untrained_weights_need_permission(files, tmp_path):
     'meta, words',
     [
         (dict(mmdet3d_version='0.17.2'), 'boxes by version: mmdet3d 0.17.2 wrote w, l, h'),
+        (dict(detector=dict(point_cloud_range=[-51.2, -51.2, -5.0, 51.2, 51.2, 3.0])), 'range: trained with point_cl'),
         (dict(CLASSES=['truck', 'car']), r"classes: trained with classes \['truck', 'car'\]"),
     ],
 )

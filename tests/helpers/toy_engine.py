@@ -21,12 +21,13 @@ class ToyEngineDataset(Dataset):
         poison: index of a sample made of NaN.
         log: file that gets one line per drawn sample: worker, index, the three random numbers.
         test_mode: no augmentation.
+        rated: the score follows from the predictions instead of being 0.5, so that every evaluation differs.
     """
 
     CLASSES = ('car',)
 
-    def __init__(self, length=6, poison=None, log=None, test_mode=False):
-        self.length, self.poison, self.log, self.test_mode = length, poison, log, test_mode
+    def __init__(self, length=6, poison=None, log=None, test_mode=False, rated=False):
+        self.length, self.poison, self.log, self.test_mode, self.rated = length, poison, log, test_mode, rated
         self.flag = np.zeros(length, dtype=np.uint8)
 
     def __len__(self):
@@ -49,7 +50,7 @@ class ToyEngineDataset(Dataset):
 
     def evaluate(self, results, metric='bbox', logger=None, **kwargs):
         assert [result['index'] for result in results] == [f'token{i}' for i in range(self.length)]
-        return dict(mAP=0.25, NDS=0.5)
+        return dict(mAP=0.25, NDS=1 / (1 + abs(sum(result['score'] for result in results))) if self.rated else 0.5)
 
     def format_results(self, results, jsonfile_prefix):
         with open(f'{jsonfile_prefix}.txt', 'w') as file:

@@ -40,3 +40,24 @@ def test_other_initialisations_pass_through(init_cfg):
 
 def test_names_with_a_scheme_are_left_to_mmcv():
     assert drop_missing_pretrained(_cfg('torchvision://resnet18')) == _cfg('torchvision://resnet18')
+
+
+def test_a_file_of_which_nothing_fits_is_refused(tmp_path):
+    torch.save(dict(state_dict=torch.nn.Linear(2, 1).state_dict()), tmp_path / 'other.pth')
+    model = ResNet(18, base_channels=4, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'other.pth')))
+    with pytest.raises(ValueError, match='pretrained weights .*other.pth. of ResNet: none of its weights fits: it has'):
+        model.init_weights()
+
+
+@pytest.mark.parametrize('prefix', [None, 'img_backbone.', 'backbone'])
+def test_what_was_taken_over_is_one_line(tmp_path, caplog, prefix):
+    source = ResNet(18, base_channels=4)
+    start = '' if prefix is None else prefix.rstrip('.') + '.'
+    state = {f'{start}{name}': value + 1 for name, value in source.state_dict().items()}
+    torch.save(dict(state, **{f'{start}fc.bias': torch.ones(3)}), tmp_path / 'resnet.pth')
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'resnet.pth'), prefix=prefix)
+    model = ResNet(18, base_channels=4, init_cfg=init_cfg)
+    model.init_weights()
+    assert torch.equal(model.layer4[1].conv2.weight, source.layer4[1].conv2.weight + 1)
+    total = sum('num_batches' not in name for name in model.state_dict())
+    assert f'{total} of {total} weights of the model taken over; in the file alone: fc 1' in caplog.text

@@ -1,6 +1,8 @@
 """How the compiled operators come to be: built once, by one process, found again, and done without where impossible."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -52,6 +54,26 @@ def test_a_failed_compilation_leaves_nothing_behind(elsewhere, monkeypatch, caps
     assert build_extension.main(['cpp']) == 1
     assert 'cpp operators are not compiled: error: expected ;' in capsys.readouterr().out
     assert [path.name for path in elsewhere.iterdir()] == ['cpp.lock']
+
+
+def test_what_a_killed_compilation_left_is_removed(elsewhere, monkeypatch):
+    def die(kind, folder):
+        (Path(folder) / 'half.o').touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(build_extension, '_compile', die)
+    process = multiprocessing.get_context('fork').Process(target=build_extension.build, args=('cpp',))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL and len(list(elsewhere.rglob('half.o'))) == 1
+
+    def compile_well(kind, folder):
+        (Path(folder) / 'new.so').write_text(kind)
+        return Path(folder) / 'new.so'
+
+    monkeypatch.setattr(build_extension, '_compile', compile_well)
+    build_extension.build('cpp')
+    assert sorted(path.name for path in elsewhere.iterdir()) == ['cpp.lock', 'cpp.so']
 
 
 def test_a_change_of_source_or_torch_changes_the_name(monkeypatch):

@@ -1,6 +1,10 @@
 """The two converters as users run them."""
 
+import multiprocessing
+import os
+import pickle
 import runpy
+import signal
 import sys
 
 import pytest
@@ -74,6 +78,37 @@ def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
         (convert_4d('--root-path', real_root, '--out-dir', tmp_path), 'tools/create_data.py nuscenes'),
     ):
         assert error.startswith('error: ') and said in error and '\n' not in error
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Function: run something in a process that kills itself when it has written half of a pickle."""
+
+    def die(content, stream, **options):
+        stream.write(pickle.dumps(content)[:100])
+        stream.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def call(function, *arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(pickle, 'dump', die)
+            process = multiprocessing.get_context('fork').Process(target=function, args=arguments)
+            process.start()
+            process.join()
+        assert process.exitcode == -signal.SIGKILL
+
+    return call
+
+
+def test_what_a_killed_run_leaves_is_removed_by_the_next(real_root, tmp_path, convert, convert_4d, killed):
+    options = ('--root-path', real_root, '--out-dir', tmp_path, '--version', 'v1.0-mini')
+    for tool in (convert, convert_4d):
+        killed(tool, *options)
+        (half,) = tmp_path.glob('.*')
+        assert half.stat().st_size == 100
+        printed, error = tool(*options)
+        assert error is None and f'removed 1 unfinished file(s) of killed runs, 0.0 MB: {half}' in printed
+        assert not list(tmp_path.glob('.*'))
 
 
 def test_object_databases(virtual_nuscenes, tiny_nuscenes, tmp_path, convert):

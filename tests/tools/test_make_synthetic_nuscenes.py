@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
+from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS
 
 
 @pytest.fixture(scope='module')
@@ -32,6 +33,11 @@ def test_writes_skips_and_refuses(tool, tmp_path, capsys):
         tool.main(['--out-dir', out, *SMALL, '--seed', '3'])
     with pytest.raises(ValueError, match='multiple of the keyframe rate'):
         tool.main(['--out-dir', out, *SMALL, '--lidar-sweep-hz', '7'])
+
+
+def test_cameras_option(tool):
+    assert (*tool.CAMERAS, *tool.MORE_CAMERAS) == ALL_CAMERAS
+    assert tool.settings_of(['--out-dir', 'x', '--cameras', 'CAM_LEFT']).cameras == ('CAM_LEFT',)
 
 
 def test_objects_option(tool, capsys):

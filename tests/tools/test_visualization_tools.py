@@ -47,7 +47,7 @@ def make_info(number):
 def data(tmp_path):
     """Config file and a function that writes a results file, over five samples that share their files."""
     cv2.imwrite(str(tmp_path / 'image.png'), np.full((90, 160, 3), 128, dtype=np.uint8))
-    np.zeros((4, 5), dtype=np.float32).tofile(tmp_path / 'points.bin')
+    np.ones((4, 5), dtype=np.float32).tofile(tmp_path / 'points.bin')
     save_infos(tmp_path / 'val.pkl', [make_info(number) for number in range(5)], version='v1.0-mini', split='val')
     config = tmp_path / 'config.py'
     config.write_text(

@@ -13,6 +13,7 @@ from mmdet3d_plugin.visualization.camera import (
     project,
     resize_with_intrinsic,
 )
+from mmdet3d_plugin.visualization.palette import BACKGROUND
 from mmdet3d_plugin.visualization.sheet import draw_sheet
 
 INTRINSIC = np.array([[100.0, 0, 80], [0, 100.0, 45], [0, 0, 1]])
@@ -104,13 +105,25 @@ def test_mosaic_places_the_cameras():
     assert image[-1, [0, 20, 40], 0].tolist() == [4, 3, 5]
 
 
-def test_mosaic_refuses_missing_and_unequal_images():
+def test_mosaic_of_other_cameras_fills_two_rows_in_their_order():
+    names = ['CAM_FRONT', 'CAM_LEFT', 'CAM_RIGHT', 'CAM_BACK', 'CAM_TOP']
+    images = {name: np.full((9, 16, 3), number, dtype=np.uint8) for number, name in enumerate(names)}
+    image = mosaic(images, gap=2)
+    assert image.shape == (20, 52, 3)
+    assert image[0, [0, 20, 40], 0].tolist() == [0, 1, 2]
+    assert image[-1, [0, 20], 0].tolist() == [3, 4] and image[-1, 40].tolist() == list(BACKGROUND)
+    assert mosaic({'CAM_FRONT': images['CAM_FRONT']}).shape == (9, 16, 3)
+
+
+def test_mosaic_of_unequal_images_has_places_of_the_largest_size():
     images = six()
-    images['CAM_BACK'] = np.zeros((3, 3, 3), dtype=np.uint8)
-    with pytest.raises(ValueError, match='one size'):
-        mosaic(images)
-    with pytest.raises(ValueError, match='CAM_BACK'):
-        mosaic({name: image for name, image in six().items() if name != 'CAM_BACK'})
+    images['CAM_FRONT_LEFT'] = np.full((3, 20, 3), 7, dtype=np.uint8)
+    image = mosaic(images, gap=2)
+    assert image.shape == (20, 64, 3)
+    assert image[2, 19, 0] == 7 and image[3, 19].tolist() == list(BACKGROUND)
+    assert image[-1, [0, 22, 44], 0].tolist() == [4, 3, 5]
+    with pytest.raises(ValueError, match='at least one image'):
+        mosaic({})
 
 
 def test_sheet_has_a_row_for_each_model():

@@ -56,8 +56,8 @@ def run_on_data(args, setup, teacher, state, sha256, findings):
 def main(argv=None):
     """Print findings; returns the exit code."""
     args = parse_args(argv)
+    from mmdet3d_plugin.audit.checkpoint_check import checkpoint_findings, file_findings
     from mmdet3d_plugin.audit.student_fit import student_finding
-    from mmdet3d_plugin.audit.teacher_check import checkpoint_findings, file_findings
     from mmdet3d_plugin.audit.teacher_manifest import entries_of
     from mmdet3d_plugin.audit.teacher_setup import build_sides, verification_setup
     from mmdet3d_plugin.audit.weight_evidence import key_coverage

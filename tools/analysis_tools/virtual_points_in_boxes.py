@@ -11,6 +11,7 @@ rendered`` takes the exact masks of a generated data set.
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.flags import add_camera_option
 
 OUTLINES = ('box', 'points', 'rendered')
 
@@ -20,6 +21,7 @@ def parse_args(argv=None):
     parser = ToolParser(__doc__)
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='default: the first that is found')
+    add_camera_option(parser)
     parser.add_argument('--outline', choices=OUTLINES, default='points', help='masks (default: %(default)s)')
     parser.add_argument('--num', type=int, default=20, help='keyframes at most (default: %(default)s)')
     parser.add_argument('--num-points', type=int, default=50, help='virtual points an instance (default: %(default)s)')

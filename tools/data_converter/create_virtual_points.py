@@ -8,7 +8,7 @@ Run it again to resume: files that are up to date are skipped. docs/virtual_poin
 import time
 
 from dualdistill_cli import ToolParser, run_tool
-from dualdistill_cli.flags import parse_class, parse_shard
+from dualdistill_cli.flags import add_camera_option, add_split_option, parse_class, parse_shard
 
 
 def parse_args(argv=None):
@@ -17,6 +17,8 @@ def parse_args(argv=None):
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
     parser.add_argument('--splits', nargs='+', choices=['train', 'val', 'test'], help='default: all of the version')
+    add_split_option(parser)
+    add_camera_option(parser)
     parser.add_argument('--masks', help='COCO-style json file, or folder with one for each image')
     parser.add_argument(
         '--mask-format', choices=['coco', 'rendered'], default='coco',
@@ -65,6 +67,7 @@ def run(version, args, reader):
     Returns:
         bool: False when a check found something wrong.
     """
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
     from mmdet3d_plugin.datasets.infos.tables import load_tables
     from mmdet3d_plugin.datasets.virtual_points import jobs, validate
@@ -72,9 +75,9 @@ def run(version, args, reader):
 
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
     nusc = load_tables(args.root_path, version)
-    by_split, _ = scenes_by_split(nusc)
+    by_split, _ = scenes_by_split(nusc, args.split_file)
     scenes = [scene for split, found in by_split.items() if not args.splits or split in args.splits for scene in found]
-    tasks = jobs.list_tasks(nusc, scenes, args.max_camera_gap, args.shard)
+    tasks = jobs.list_tasks(nusc, scenes, args.max_camera_gap, args.shard, choose_cameras(nusc, args.cameras))
     print(f'{len(tasks)} sweeps of {len(scenes)} scenes, shard {args.shard[0]}/{args.shard[1]}', flush=True)
     settings = VirtualPointSettings(num_points=args.num_points, min_score=args.score_thr, seed=args.seed)
     start = time.perf_counter()

@@ -9,7 +9,7 @@ images that are nearest in time to some LiDAR sweep are looked at.
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, run_tool
-from dualdistill_cli.flags import parse_class, parse_shard
+from dualdistill_cli.flags import add_camera_option, parse_class, parse_shard
 
 
 def parse_args(argv=None):
@@ -19,6 +19,7 @@ def parse_args(argv=None):
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
+    add_camera_option(parser)
     parser.add_argument('--out-dir', type=Path, required=True, help='folder of the mask files')
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score kept (default: %(default)s)')
     parser.add_argument(
@@ -33,6 +34,7 @@ def parse_args(argv=None):
 
 def list_images(args):
     """list[str]: Images of this shard, relative to the data root, in order."""
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.splits import find_versions
     from mmdet3d_plugin.datasets.infos.tables import load_tables
     from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
@@ -40,7 +42,8 @@ def list_images(args):
     paths = {}
     for version in find_versions(args.root_path, args.version):
         nusc = load_tables(args.root_path, version)
-        for task in list_tasks(nusc, nusc.scene, args.max_camera_gap):
+        cameras = choose_cameras(nusc, args.cameras)
+        for task in list_tasks(nusc, nusc.scene, args.max_camera_gap, cameras=cameras):
             paths.update((nusc.get('sample_data', token)['filename'], None) for token in task.cameras)
     return list(paths)[args.shard[0] :: args.shard[1]]
 

@@ -12,6 +12,8 @@ VERSIONS = ('v1.0-mini', 'v1.0-trainval')
 OBJECTS = (
     'car=6,truck=2,construction_vehicle=2,bus=2,trailer=2,barrier=4,motorcycle=3,bicycle=3,pedestrian=6,traffic_cone=4'
 )
+CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
+MORE_CAMERAS = ('CAM_LEFT', 'CAM_RIGHT')
 
 
 def parse_objects(text):
@@ -61,6 +63,10 @@ def parse_args(argv=None):
     add('--lidar-dropout', 0.05, 'share of lost returns; 0 also keeps weak far ones')
     add('--image-noise', 4.0, 'standard deviation of the pixel noise, of 255')
     add('--jpeg-quality', 92, '1-100')
+    parser.add_argument(
+        '--cameras', nargs='+', default=CAMERAS, metavar='CAMERA',
+        help=f"of nuScenes' six (the default) and {', '.join(MORE_CAMERAS)}",
+    )  # fmt: skip
     parser.add_argument(
         '--instance-masks', action='store_true', help='also write exact masks of all images to instance_masks/'
     )

@@ -1,6 +1,7 @@
 """Add camera frames before and after each keyframe, and ego-relative velocities, to the info files.
 
-Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl.
+Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl. Cameras, splits and
+classes are those that tools/create_data.py wrote down.
 
     python tools/data_converter/prepare_nuscenes_for_bevdet4d.py
 """
@@ -27,7 +28,7 @@ def parse_args(argv=None):
 
 
 def find_base_files(folder, args):
-    """Base info files as {version: {split: infos}}."""
+    """Base info files as {version: {split: content of the file}}."""
     from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos
 
     found = {}
@@ -39,7 +40,7 @@ def find_base_files(folder, args):
         data = load_infos(path, kind='base')
         version = data['metadata']['version']
         if args.version in (None, version):
-            found.setdefault(version, {})[split] = data['infos']
+            found.setdefault(version, {})[split] = data
         else:
             print(f'{split}: {path} is of {version}, not {args.version}, skipped')
     if not found:
@@ -60,10 +61,13 @@ def convert(folder, args):
     for version, splits in find_base_files(folder, args).items():
         print(f'{args.root_path}: loading the tables of {version}', flush=True)
         nusc = load_tables(args.root_path, version)
-        for split, infos in splits.items():
+        for split, data in splits.items():
+            infos = data['infos']
             result = build_infos_4d(nusc, infos, args.interval, args.max_prev, args.workers)
             path = folder / info_filename(args.extra_tag, split, '4d', args.interval, args.max_prev)
-            stamp = dict(kind='4d', interval=args.interval, max_prev=args.max_prev)
+            stamp = dict(
+                kind='4d', interval=args.interval, max_prev=args.max_prev, origin=data['metadata'].get('origin')
+            )
             save_infos(path, result.infos, version=version, split=split, **stamp)
             print(f'{split}: {len(infos)} samples with {result.frames} neighbouring frames -> {path}')
             if result.missing_frames:
@@ -73,7 +77,12 @@ def convert(folder, args):
 def main(argv=None):
     """Write the files."""
     args = parse_args(argv)
-    convert(Path(args.out_dir or args.root_path), args)
+    from mmdet3d_plugin.atomic_file import remove_leftovers
+
+    folder = Path(args.out_dir or args.root_path)
+    for line in remove_leftovers(folder).lines():
+        print(line)
+    convert(folder, args)
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ from pathlib import Path
 from dualdistill_cli import ToolParser, run_tool
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from workflow.relocate import relocate  # noqa: E402
+from workflow.relocate import data_options  # noqa: E402
 
 
 def main(argv=None):
@@ -22,7 +22,7 @@ def main(argv=None):
 
     cfg = Config.fromfile(args.config, import_custom_modules=False)
     root = args.data_root.rstrip('/') or '/'
-    for option in relocate(cfg._cfg_dict.to_dict(), cfg.data.val.data_root, root):
+    for option in data_options(cfg, root):
         print(option)
 
 

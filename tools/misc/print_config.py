@@ -17,11 +17,11 @@ def parse_args(argv=None):
 def main(argv=None):
     """Print the merged config."""
     args = parse_args(argv)
+    from mmdet3d_plugin.audit.overrides import load_checked
     from mmdet3d_plugin.audit.problems import blame
-    from mmdet3d_plugin.engine import load_config
 
     with blame('config file'):
-        cfg = load_config(args.config, args.cfg_options)
+        cfg = load_checked(args.config, args.cfg_options)[0]
     print(cfg.pretty_text)
 
 

@@ -40,18 +40,22 @@ def build_target(cfg):
 
 
 def check_origin(meta, model, path):
-    """Refuse a file that needs no conversion, or whose classes are in another order than the config's."""
+    """Refuse a file that needs no conversion, or whose classes, tasks or range are not the config's."""
+    from mmdet3d.utils import get_root_logger
+
+    from mmdet3d_plugin.audit.checkpoint_check import MEANING, judge, meaning_findings
+
     if 'dualdistill_version' in meta:
         raise ValueError(f'{path} was written by this code: it follows its conventions already')
-    theirs, ours = meta.get('CLASSES'), [name for names in model.pts_bbox_head.class_names for name in names]
-    if theirs is not None and list(theirs) != ours:
-        raise ValueError(f'{path} detects {list(theirs)}, the config {ours}: make the classes and their order the same')
+    findings = [finding for finding in meaning_findings(model, meta) if finding.check != 'boxes by version']
+    judge(findings, path, MEANING, get_root_logger())
 
 
 def main(argv=None):
     """Convert, or tell what converting would do."""
     args = parse_args(argv)
     import mmdet3d_plugin
+    from mmdet3d_plugin.audit.overrides import load_checked
     from mmdet3d_plugin.checkpoint import (
         file_sha256,
         load_strictly,
@@ -59,10 +63,10 @@ def main(argv=None):
         trust_checkpoints,
         write_checkpoint,
     )
+    from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
     from mmdet3d_plugin.conversion import check_geometry, plan_conversion
-    from mmdet3d_plugin.engine import load_config
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)
     detector = getattr(model, 'student', model)
     with trust_checkpoints(args.trust_checkpoint):
@@ -86,6 +90,7 @@ def main(argv=None):
         print(f'every entry has its place: {len(state)} in the file, {len(conversion.state)} in the model')
         return
     kept = {key: meta[key] for key in ('epoch', 'iter', 'CLASSES') if key in meta}
+    kept[ENTRY] = stored_facts(meta)
     source = dict(file=os.path.basename(args.checkpoint), sha256=file_sha256(args.checkpoint))
     write_checkpoint(
         args.out, conversion.state, dict(kept, dualdistill_version=mmdet3d_plugin.__version__, converted_from=source)

@@ -61,16 +61,17 @@ def find_sample(dataset, index, token):
 def build_distiller(cfg, args):
     """The distiller with its weights, in evaluation mode on the device there is."""
     from mmdet3d.models import build_model
+    from mmdet3d.utils import get_root_logger
 
-    from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint, trust_checkpoints
+    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
     from mmdet3d_plugin.engine import pick_device
 
     if cfg.model.type != 'DualDistill':
         raise ValueError(f'{args.config} trains a {cfg.model.type}: give a distillation config')
     with trust_checkpoints(args.trust_checkpoint):
         model = build_model(cfg.model)
-        state, _ = read_checkpoint(args.checkpoint)
-    load_strictly(model, state, args.checkpoint, args.config)
+        load_to_test(model, args.checkpoint, args.config, get_root_logger())
     return model.to(pick_device()).eval()
 
 
@@ -86,11 +87,12 @@ def main(argv=None):
     from mmcv.parallel import collate, scatter
     from mmdet.apis import set_random_seed
 
-    from mmdet3d_plugin.engine import load_config, pick_device
+    from mmdet3d_plugin.audit.overrides import load_checked
+    from mmdet3d_plugin.engine import pick_device
     from mmdet3d_plugin.visualization.bev_maps import panel_sheet
     from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
 
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_distiller(cfg, args)
     dataset = build_data(cfg, args.split)
     index = find_sample(dataset, args.index, args.token)

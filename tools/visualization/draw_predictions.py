@@ -1,4 +1,4 @@
-"""Draw predictions of one or several models against ground truth: bird's-eye view and six cameras, one PNG a sample.
+"""Draw predictions of one or several models against ground truth: bird's-eye view and all cameras, one PNG a sample.
 
     python tools/visualization/draw_predictions.py CONFIG --out-dir pictures \\
         --pred student=outputs/student/eval/results_nusc.json distilled=outputs/distilled/eval/results_nusc.json
@@ -10,8 +10,6 @@ jsonfile_prefix=FOLDER`` writes.
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, add_cfg_options, run_tool
-
-LIDAR_NUMBERS_PER_POINT = 5
 
 
 def parse_args(argv=None):
@@ -75,8 +73,7 @@ def choose(dataset, predictions, num, tokens=None):
 
 def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width):
     """Sheet of one sample, (H, W, 3) uint8 RGB."""
-    import numpy as np
-
+    from mmdet3d_plugin.datasets.lidar_file import read_lidar
     from mmdet3d_plugin.visualization.results import boxes_in_lidar_frame, ground_truth_boxes
     from mmdet3d_plugin.visualization.sheet import draw_sheet
 
@@ -85,7 +82,7 @@ def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width)
     for name, results in predictions.items():
         boxes = boxes_in_lidar_frame(results[info['token']], info)
         models[name] = boxes.select(boxes.scores >= score_thr)
-    points = np.fromfile(item['pts_filename'], dtype=np.float32).reshape(-1, LIDAR_NUMBERS_PER_POINT)
+    points = read_lidar(item['pts_filename'])
     cameras = {name: (read_image(camera['data_path']), camera) for name, camera in item['cams'].items()}
     title = f'sample {info["token"]}, predictions with a score of at least {score_thr:g}'
     return draw_sheet(
@@ -111,11 +108,11 @@ def main(argv=None):
     import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
     # isort: split
-    from mmcv import Config
     from mmdet3d.datasets import build_dataset
 
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    from mmdet3d_plugin.audit.overrides import load_checked
+
+    cfg, _ = load_checked(args.config, args.cfg_options, also_read={'point_cloud_range'})
     predictions = read_predictions(args.pred)
     dataset = build_dataset(cfg.data.val)
     x_min, y_min, _, x_max, y_max, _ = cfg.point_cloud_range

@@ -7,7 +7,7 @@ from mmcv import Config
 
 from .commands import as_flags, command_step
 from .data_steps import data_steps
-from .relocate import relocate
+from .relocate import data_options
 
 
 class Plan:
@@ -108,7 +108,7 @@ class Plan:
     def _cfg_options(self, name, seed, root):
         """list[str]: The flag and what it changes: data in ``root``, the teacher's weights, the user's options."""
         config = self.configs[name]
-        options = relocate(config._cfg_dict.to_dict(), config.data.val.data_root, root.as_posix())
+        options = data_options(config, root.as_posix())
         options += self.options
         if 'teacher' in config.model:
             options.append(f'model.teacher.checkpoint={self.checkpoint(self._teacher_of(name), seed)}')
@@ -116,11 +116,7 @@ class Plan:
 
     def _picture_steps(self):
         first, evaluations = self.seeds[0], [pair[1] for pair in self.runs[self.seeds[0]].values()]
-        options = relocate(
-            self.configs['student']._cfg_dict.to_dict(),
-            self.configs['student'].data.val.data_root,
-            self.eval_root.as_posix(),
-        )
+        options = data_options(self.configs['student'], self.eval_root.as_posix())
         predictions = [f'{name}={self.predictions(name, first)}' for name in self.configs]
         draw = command_step(
             'pictures',

@@ -24,3 +24,19 @@ def relocate(node, old, new, path=''):
     else:
         return []
     return [option for key, child in children for option in relocate(child, old, new, f'{path}.{key}' if path else key)]
+
+
+def data_options(cfg, root):
+    """List the ``--cfg-options`` that make a config read its data from another folder.
+
+    Variables of the config file are left alone: the file has already used them, and the tools refuse such options.
+
+    Args:
+        cfg (mmcv.Config): Config; the folder it was written for is its ``data.val.data_root``.
+        root (str): Folder to use instead.
+
+    Returns:
+        list[str]: See :func:`relocate`.
+    """
+    parts = {key: cfg[key].to_dict() for key in ('data', 'model')}
+    return relocate(parts, cfg.data.val.data_root, root)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
+from ...atomic_file import replace_when_done
 from ..infos.geometry import pose_matrix
-from ..infos.info_io import replace_when_done
 
 RESULTS_FILE = 'results_nusc.json'
 MAX_BOXES_PER_SAMPLE = 500  # more is an error to the devkit
@@ -52,7 +52,7 @@ def nuscenes_boxes(detection, info, class_names, class_range):
         list[dict]: JSON-ready boxes in the global frame.
 
     Raises:
-        ValueError: A box or score is not finite, or a size not positive.
+        ValueError: A box or score is not finite, a size not positive, or a label not of ``class_names``.
     """
     boxes = detection['boxes_3d']
     centre = boxes.gravity_center.detach().cpu().double().numpy()
@@ -62,7 +62,7 @@ def nuscenes_boxes(detection, info, class_names, class_range):
     if boxes.tensor.shape[1] >= 9:
         velocity[:, :2] = boxes.tensor[:, 7:9].detach().cpu().double().numpy()
     scores = detection['scores_3d'].detach().cpu().double().numpy()
-    names = np.array(class_names)[detection['labels_3d'].detach().cpu().numpy().astype(np.int64)]
+    names = _names(detection['labels_3d'].detach().cpu().numpy().astype(np.int64), class_names, info)
     if not np.isfinite(np.concatenate([centre, size, velocity, yaw[:, None], scores[:, None]], axis=1)).all():
         raise ValueError(f'sample {info["token"]}: a predicted box or score is not finite')
     if (size <= 0).any():
@@ -93,6 +93,17 @@ def nuscenes_boxes(detection, info, class_names, class_range):
         )
         for i in keep
     ]
+
+
+def _names(labels, class_names, info):
+    """(N,) names of labels (N,)."""
+    foreign = labels[(labels < 0) | (labels >= len(class_names))]
+    if len(foreign):
+        raise ValueError(
+            f'sample {info["token"]}: a detection has label {foreign[0]}, but the data set has {len(class_names)} '
+            f'class(es), {list(class_names)}: give the data set the classes of the detection head'
+        )
+    return np.array(class_names)[labels]
 
 
 def _rotate_about_z(ego_to_global, lidar_to_ego, yaw):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for, replace_when_done
-from ..virtual_points.point_layout import FILE_COLUMNS, POINT_COLUMNS
+from ...atomic_file import replace_when_done
+from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for
+from ..lidar_file import NUMBERS_PER_POINT
+from ..virtual_points.point_layout import POINT_COLUMNS
 
 SCHEMA = 'dualdistill-gt-database/1'
 NUM_SWEEPS = 10  # of the published teachers, the keyframe included
@@ -36,7 +38,7 @@ class ObjectClass:
 
 def columns_of(virtual_points):
     """Numbers per point: x, y, z, reflectance, dt, or the layout of ``virtual_points/point_layout.py``."""
-    return POINT_COLUMNS if virtual_points else FILE_COLUMNS
+    return POINT_COLUMNS if virtual_points else NUMBERS_PER_POINT
 
 
 def database_filenames(tag, split, virtual_points=False):
@@ -93,9 +95,10 @@ def load_database_infos(path, num_sweeps, virtual_points):
             f'no ground-truth database {path}. {way_out} (or train without ground-truth sampling: a child config that '
             f'calls lidar_pipelines without gt_sampling)'
         )
+    data = path.read_bytes()
     try:
-        content = pickle.loads(path.read_bytes())
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+        content = pickle.loads(data)
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {way_out}') from error
     metadata = content.get('metadata') if isinstance(content, dict) else None
     if not isinstance(metadata, dict) or 'objects' not in content:

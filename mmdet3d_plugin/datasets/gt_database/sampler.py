@@ -93,6 +93,8 @@ class GTDatabaseSampler:
         numbers = np.fromfile(
             self.points_path, dtype=np.float32, count=count * self.columns, offset=int(start) * self.columns * 4
         )
+        if len(numbers) < count * self.columns:
+            raise ValueError(f'{self.points_path} ends before its object at point {start}: make the database again')
         return numbers.reshape(-1, self.columns)
 
 

@@ -2,8 +2,9 @@
 
 import os
 import pickle
-from contextlib import contextmanager
 from pathlib import Path
+
+from ...atomic_file import replace_when_done
 
 SCHEMA = 'dualdistill-nuscenes/1'
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
@@ -14,22 +15,6 @@ VELOCITY_OF_KIND = {'base': 'absolute', '4d': 'ego_relative'}
 
 class InfoFileError(ValueError):
     """An info file that this code must not read; the message names the file, what was found and the way out."""
-
-
-@contextmanager
-def replace_when_done(path):
-    """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
-
-    A reader, or a run that was killed half-way, never sees an incomplete file.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def info_filename(tag, split, kind='base', interval=3, max_prev=60):
@@ -55,11 +40,12 @@ def command_for(path, kind='base', version=None):
 
 def _version_in(folder, test):
     candidates = ('v1.0-test',) if test else ('v1.0-trainval', 'v1.0-mini')
-    return next((version for version in candidates if (folder / version).is_dir()), candidates[0])
+    own = sorted(path.parent.name for path in folder.glob('*/sample.json'))
+    return next((version for version in (*candidates, *own) if (folder / version).is_dir()), candidates[0])
 
 
-def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None):
-    """Write an info file atomically, stamped with schema, box convention and kind.
+def save_infos(path, infos, version, split, kind='base', interval=None, max_prev=None, origin=None):
+    """Write an info file atomically, stamped with schema, box convention, kind and the cameras of its infos.
 
     Args:
         path (str | Path): File to write.
@@ -69,6 +55,8 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         kind (str): ``base`` or ``4d``.
         interval (int, optional): Step between two entries of ``prev``, in camera sweeps (4d only).
         max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (4d only).
+        origin (dict, optional): How the infos were chosen and named, for people who read the file later: ``scenes``
+            (names), ``split_source`` (``official`` or a file), ``class_map`` (category -> detection class).
     """
     metadata = dict(
         version=version,
@@ -79,6 +67,8 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         velocity=VELOCITY_OF_KIND[kind],
         interval=interval,
         max_prev=max_prev,
+        cameras=list(infos[0].get('cams', ())) if infos else [],
+        origin=dict(origin or {}),
     )
     with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
         pickle.dump(dict(infos=infos, metadata=metadata), stream, protocol=4)
@@ -103,7 +93,9 @@ def load_infos(path, kind=None):
     try:
         with open(path, 'rb') as stream:
             data = pickle.load(stream)
-    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InfoFileError(f'{path}: cannot be unpickled ({error}). {_make_it_with(path, kind)}') from error
     problem = _problem_with(data, kind)
     if problem:

@@ -2,17 +2,18 @@
 
 import functools
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
-from nuscenes.eval.detection.utils import category_to_detection_name
 
+from .cameras import CAMERAS
+from .categories import detection_class
 from .geometry import invert_pose, sensor_to_global
 from .parallel import map_with_tables
 
 LIDAR = 'LIDAR_TOP'
-CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
 _NAMED_FILES = 5
 
 
@@ -24,6 +25,7 @@ class SceneInfos:
     missing_samples: list = field(default_factory=list)  # keyframe files, relative to the data root
     missing_sweeps: int = 0  # LiDAR sweep files, counted once per info that would have used them
     absent_scenes: list = field(default_factory=list)  # names of scenes without a single keyframe file
+    categories: Counter = field(default_factory=Counter)  # annotated boxes of each category
 
 
 def walk(nusc, sample_data, direction, scene_token):
@@ -80,7 +82,7 @@ def _with_lidar_pose(record, global_to_lidar):
     return record
 
 
-def _annotations(nusc, sample, lidar_to_global):
+def _annotations(nusc, sample, lidar_to_global, class_map):
     """Boxes of a keyframe in its LiDAR frame, velocities in m/s (NaN where the tables cannot tell)."""
     records = [nusc.get('sample_annotation', token) for token in sample['anns']]
     _, boxes, _ = nusc.get_sample_data(sample['data'][LIDAR])
@@ -93,7 +95,7 @@ def _annotations(nusc, sample, lidar_to_global):
     velocity[:, 2] = 0  # detection velocities live in the ground plane, and z differences are annotation noise
     lidar_points = np.array([record['num_lidar_pts'] for record in records], dtype=np.int64)
     radar_points = np.array([record['num_radar_pts'] for record in records], dtype=np.int64)
-    names = [category_to_detection_name(r['category_name']) or r['category_name'] for r in records]
+    names = [detection_class(r['category_name'], class_map) or r['category_name'] for r in records]
     return dict(
         gt_boxes=np.concatenate([centres, wlh[:, [1, 0, 2]], yaw[:, None]], axis=1),
         gt_names=np.array(names, dtype=str),
@@ -104,7 +106,7 @@ def _annotations(nusc, sample, lidar_to_global):
     )
 
 
-def sample_info(nusc, sample, max_sweeps, exists):
+def sample_info(nusc, sample, max_sweeps, exists, cameras=CAMERAS, class_map=None):
     """Info of one keyframe.
 
     Args:
@@ -112,11 +114,13 @@ def sample_info(nusc, sample, max_sweeps, exists):
         sample (dict): Sample record.
         max_sweeps (int): LiDAR sweeps to look back at most.
         exists (Callable): Tells whether a file, relative to the data root, is there.
+        cameras (Sequence[str]): Cameras of the info, in this order.
+        class_map (dict[str, str], optional): See :func:`categories.detection_class`.
 
     Returns:
         tuple[dict, int]: The info and the number of sweeps left out because their file is missing.
     """
-    absent = [channel for channel in (LIDAR, *CAMERAS) if channel not in sample['data']]
+    absent = [channel for channel in (LIDAR, *cameras) if channel not in sample['data']]
     if absent:
         raise ValueError(f'sample {sample["token"]} has no keyframe of {", ".join(absent)} in the nuScenes tables')
     lidar_data = nusc.get('sample_data', sample['data'][LIDAR])
@@ -125,7 +129,7 @@ def sample_info(nusc, sample, max_sweeps, exists):
     global_to_lidar = invert_pose(lidar_to_global)
     looked_at = list(islice(walk(nusc, lidar_data, 'prev', sample['scene_token']), max_sweeps))
     sweeps = [data for data in looked_at if exists(data['filename'])]
-    cams = {name: sensor_record(nusc, nusc.get('sample_data', sample['data'][name])) for name in CAMERAS}
+    cams = {name: sensor_record(nusc, nusc.get('sample_data', sample['data'][name])) for name in cameras}
     info = dict(
         token=sample['token'],
         scene_token=sample['scene_token'],
@@ -137,12 +141,12 @@ def sample_info(nusc, sample, max_sweeps, exists):
         lidar2ego_rotation=lidar['sensor2ego_rotation'],
         ego2global_translation=lidar['ego2global_translation'],
         ego2global_rotation=lidar['ego2global_rotation'],
-        **_annotations(nusc, sample, lidar_to_global),
+        **_annotations(nusc, sample, lidar_to_global, class_map),
     )
     return info, len(looked_at) - len(sweeps)
 
 
-def scene_infos(nusc, scene, max_sweeps=10):
+def scene_infos(nusc, scene, max_sweeps=10, cameras=CAMERAS, class_map=None):
     """Infos of one scene; a scene of which no keyframe file is there counts as not downloaded.
 
     Returns:
@@ -150,7 +154,7 @@ def scene_infos(nusc, scene, max_sweeps=10):
     """
     exists = functools.cache(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
     samples = list(keyframes(nusc, scene))
-    tokens = [token for sample in samples for name, token in sample['data'].items() if name in (LIDAR, *CAMERAS)]
+    tokens = [token for sample in samples for name, token in sample['data'].items() if name in (LIDAR, *cameras)]
     files = [nusc.get('sample_data', token)['filename'] for token in tokens]
     missing = [name for name in files if not exists(name)]
     if missing and len(missing) == len(files):
@@ -159,13 +163,14 @@ def scene_infos(nusc, scene, max_sweeps=10):
         return SceneInfos(missing_samples=missing)
     result = SceneInfos()
     for sample in samples:
-        info, missing_sweeps = sample_info(nusc, sample, max_sweeps, exists)
+        info, missing_sweeps = sample_info(nusc, sample, max_sweeps, exists, cameras, class_map)
         result.infos.append(info)
         result.missing_sweeps += missing_sweeps
+        result.categories.update(nusc.get('sample_annotation', token)['category_name'] for token in sample['anns'])
     return result
 
 
-def build_infos(nusc, scenes, max_sweeps=10, workers=1):
+def build_infos(nusc, scenes, max_sweeps=10, workers=1, cameras=CAMERAS, class_map=None):
     """Infos of several scenes.
 
     Args:
@@ -173,6 +178,8 @@ def build_infos(nusc, scenes, max_sweeps=10, workers=1):
         scenes (list[dict]): Scene records.
         max_sweeps (int): LiDAR sweeps to look back at most.
         workers (int): Processes.
+        cameras (Sequence[str]): Cameras of the infos, in this order.
+        class_map (dict[str, str], optional): See :func:`categories.detection_class`.
 
     Returns:
         SceneInfos: All scenes added up.
@@ -181,12 +188,13 @@ def build_infos(nusc, scenes, max_sweeps=10, workers=1):
         FileNotFoundError: Files of some keyframes are missing, or the files of all scenes; the message names them.
     """
     total = SceneInfos()
-    work = functools.partial(scene_infos, max_sweeps=max_sweeps)
+    work = functools.partial(scene_infos, max_sweeps=max_sweeps, cameras=cameras, class_map=class_map)
     for part in map_with_tables(work, scenes, nusc, workers):
         total.infos += part.infos
         total.missing_samples += part.missing_samples
         total.missing_sweeps += part.missing_sweeps
         total.absent_scenes += part.absent_scenes
+        total.categories += part.categories
     if total.missing_samples:
         names = ', '.join(total.missing_samples[:_NAMED_FILES])
         more = len(total.missing_samples) - _NAMED_FILES
@@ -198,6 +206,6 @@ def build_infos(nusc, scenes, max_sweeps=10, workers=1):
     if scenes and not total.infos:
         raise FileNotFoundError(
             f'{nusc.dataroot}: no keyframe file of any of the {len(scenes)} scene(s) is there '
-            f'(looked for samples/{LIDAR} and samples/CAM_*): is this the data root?'
+            f'(looked for those of {LIDAR} and {", ".join(cameras)}): is this the data root?'
         )
     return total

@@ -7,11 +7,11 @@ from itertools import islice
 
 import numpy as np
 
+from .cameras import CAMERAS, reference_camera
 from .geometry import sensor_to_global
-from .nuscenes_infos import CAMERAS, LIDAR, sensor_record, walk
+from .nuscenes_infos import LIDAR, sensor_record, walk
 from .parallel import map_with_tables
 
-REFERENCE = 'CAM_FRONT'
 # Cameras fire up to half a turn of the LiDAR apart; an image further off than this shows another moment.
 MAX_CAMERA_SKEW = 0.15  # s
 
@@ -25,10 +25,11 @@ class SequentialInfos:
     missing_frames: int = 0  # entries left out because a camera's file is missing or no image is near in time
 
 
-def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists):
+def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists, cameras=CAMERAS):
     """Every ``interval``-th camera frame before (or after) a keyframe, inside its scene.
 
-    Frames are counted along CAM_FRONT; each other camera gives its image nearest in time.
+    Frames are counted along the reference camera, CAM_FRONT where there is one; each other camera gives its image
+    nearest in time.
 
     Args:
         nusc (NuScenes): Tables.
@@ -38,19 +39,20 @@ def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exis
         max_prev (int): Furthest frame, in camera sweeps.
         record_of (Callable): sample_data record -> sensor record.
         exists (Callable): Tells whether a file, relative to the data root, is there.
+        cameras (Sequence[str]): Cameras of every frame, in this order.
 
     Returns:
         tuple[list[dict], int]: Frames, nearest first, each ``dict(timestamp, cams)``; and the number left out.
     """
-    chains = {}
-    for name in CAMERAS:
+    chains, reference_name = {}, reference_camera(cameras)
+    for name in cameras:
         start = nusc.get('sample_data', sample['data'][name])
         # One step more than the reference: another camera's nearest image may lie just behind.
-        length = max_prev + (name != REFERENCE)
+        length = max_prev + (name != reference_name)
         chains[name] = list(islice(walk(nusc, start, direction, sample['scene_token']), length))
     times = {name: np.array([data['timestamp'] for data in chain], dtype=np.int64) for name, chain in chains.items()}
     frames, skipped = [], 0
-    for reference in chains[REFERENCE][interval - 1 :: interval]:
+    for reference in chains[reference_name][interval - 1 :: interval]:
         images = {}
         for name, chain in chains.items():
             distance = np.abs(times[name] - reference['timestamp'])
@@ -58,7 +60,7 @@ def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exis
             near = nearest is not None and distance[nearest] <= MAX_CAMERA_SKEW * 1e6
             if near and exists(chain[nearest]['filename']):
                 images[name] = record_of(chain[nearest])
-        if len(images) == len(CAMERAS):
+        if len(images) == len(cameras):
             frames.append(dict(timestamp=reference['timestamp'], cams=images))
         else:
             skipped += 1
@@ -90,7 +92,7 @@ def ego_velocity(nusc, sample):
 
 
 def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
-    """4-D infos of one scene.
+    """4-D infos of one scene, with the cameras of its base infos.
 
     Args:
         nusc (NuScenes): Tables.
@@ -117,7 +119,9 @@ def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
         velocity = ego_velocity(nusc, sample)
         lists = {}
         for direction in ('prev', 'next'):
-            frames, skipped = adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists)
+            frames, skipped = adjacent_frames(
+                nusc, sample, direction, interval, max_prev, record_of, exists, tuple(info['cams'])
+            )
             lists[direction] = frames
             result.frames += len(frames)
             result.missing_frames += skipped

@@ -1,42 +1,42 @@
-"""Reading the tables of a nuScenes data root."""
+"""The nuScenes tables of a data root, read by the devkit."""
 
 import json
 from pathlib import Path
-from typing import Union
 
 from nuscenes import NuScenes
 
 
-def load_tables(root: Union[str, Path], version: str) -> NuScenes:
-    """The devkit's tables of one version.
+def load_tables(root, version):
+    """Read the tables of a version.
 
     Args:
-        root: Data root, the folder that holds the version folders.
-        version: E.g. ``v1.0-mini``.
+        root (str | Path): Data root, the folder that holds the version folders.
+        version (str): Version folder.
 
     Returns:
-        nuscenes.NuScenes: The tables, linked with each other.
+        NuScenes: Tables.
 
     Raises:
-        FileNotFoundError: The version's folder, one of its tables or a map is missing.
-        ValueError: A table cannot be read, as after a download that was cut off.
+        ValueError: A table or map is missing or damaged, or the tables do not fit each other.
     """
     try:
         return NuScenes(version=version, dataroot=str(root), verbose=False)
-    except AssertionError as error:  # how the devkit says that a folder or a map is not there
-        raise FileNotFoundError(f'{root}: {error}. Unpack all of nuScenes there, or give --root-path') from error
-    except ValueError as error:
-        broken = _first_broken(Path(root) / version)
-        if broken is None:
-            raise
-        raise ValueError(f'{broken}: not a whole JSON file ({error}); unpack or download it again') from error
+    except json.JSONDecodeError as error:
+        reason = f'{_damaged(Path(root) / version)} is damaged ({error})'
+    except (AssertionError, FileNotFoundError, ValueError) as error:
+        reason = str(error)
+    except IndexError:
+        reason = 'map.json has no record, but must list every log'
+    except KeyError as error:
+        reason = f'the tables do not fit each other, nothing has the token or field {error}'
+    raise ValueError(f'{root}: cannot read the tables of {version}: {reason}. What they must hold: docs/own_data.md')
 
 
-def _first_broken(folder):
-    """The first table of a version that is not JSON; None when all are."""
+def _damaged(folder):
+    """str: Name of the first table that is no json."""
     for path in sorted(folder.glob('*.json')):
         try:
             json.loads(path.read_text())
         except ValueError:
-            return path
-    return None
+            return path.name
+    return 'a table'

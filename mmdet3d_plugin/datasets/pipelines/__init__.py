@@ -3,6 +3,8 @@
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
 from .global_bev_aug import GlobalBEVAug
+from .load_lidar_points_from_file import LoadLidarPointsFromFile
+from .load_lidar_points_from_multi_sweeps import LoadLidarPointsFromMultiSweeps
 from .load_multi_view_images import LoadMultiViewImages
 from .load_virtual_points_from_file import LoadVirtualPointsFromFile
 from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSweeps
@@ -14,6 +16,8 @@ __all__ = [
     'AugmentMultiViewImages',
     'FormatBEVInputs',
     'GlobalBEVAug',
+    'LoadLidarPointsFromFile',
+    'LoadLidarPointsFromMultiSweeps',
     'LoadMultiViewImages',
     'LoadVirtualPointsFromFile',
     'LoadVirtualPointsFromMultiSweeps',

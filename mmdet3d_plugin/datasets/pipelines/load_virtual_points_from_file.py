@@ -3,6 +3,7 @@
 from mmdet3d.datasets.builder import PIPELINES
 from mmdet3d.datasets.pipelines import LoadPointsFromFile
 
+from ..lidar_file import read_lidar
 from ..virtual_points.point_layout import POINT_COLUMNS, add_virtual_points
 
 
@@ -14,13 +15,14 @@ class LoadVirtualPointsFromFile(LoadPointsFromFile):
     raw points only, in the same layout, when there is no such file.
 
     Raises:
+        FileNotFoundError, LidarFileError: see ``lidar_file.py``.
         VirtualFileError: the file of virtual points is damaged.
     """
 
-    reads_virtual_points = True
+    reads_lidar = reads_virtual_points = True
 
     def __init__(self):
         super().__init__(coord_type='LIDAR', load_dim=POINT_COLUMNS, use_dim=POINT_COLUMNS)
 
     def _load_points(self, pts_filename):
-        return add_virtual_points(super()._load_points(pts_filename), pts_filename)
+        return add_virtual_points(read_lidar(pts_filename), pts_filename)

@@ -3,6 +3,7 @@
 from mmdet3d.datasets.builder import PIPELINES
 from mmdet3d.datasets.pipelines import LoadPointsFromMultiSweeps
 
+from ..lidar_file import read_lidar
 from ..virtual_points.point_layout import POINT_COLUMNS, TIME_COLUMN, add_virtual_points
 
 
@@ -36,4 +37,4 @@ class LoadVirtualPointsFromMultiSweeps(LoadPointsFromMultiSweeps):
         )
 
     def _load_points(self, pts_filename):
-        return add_virtual_points(super()._load_points(pts_filename), pts_filename)
+        return add_virtual_points(read_lidar(pts_filename), pts_filename)

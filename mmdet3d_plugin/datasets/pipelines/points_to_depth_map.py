@@ -11,8 +11,8 @@ class PointsToDepthMap:
     Cell (r, c) holds the pixels whose centres lie in rows r*d .. r*d + d-1 and columns c*d .. c*d + d-1, with
     d = ``downsample``. Depth is along the optical axis, in metres, as in BEVDepth's supervision.
 
-    It must stand directly after LoadPointsFromFile: sweeps of other moments would smear moving objects, and the BEV
-    augmentation would move the points away from the cameras.
+    It must stand directly after LoadLidarPointsFromFile: sweeps of other moments would smear moving objects, and the
+    BEV augmentation would move the points away from the cameras.
 
     Reads: ``points`` (LiDARPoints, current LiDAR frame), ``img`` (for its size), ``intrins``, ``cam2lidar``,
     ``post_rots``, ``post_trans`` (frame 0 of each).
@@ -69,12 +69,12 @@ class PointsToDepthMap:
 
     @staticmethod
     def _check_keyframe_points(results, points):
-        order = 'PointsToDepthMap must stand after LoadPointsFromFile and before'
+        order = 'PointsToDepthMap must stand after LoadLidarPointsFromFile and before'
         if 'bev_aug' in results:
             raise ValueError(f'{order} GlobalBEVAug')
         # The fifth number of a nuScenes file is the ring, a whole number; merging sweeps overwrites it with seconds.
         if points.shape[1] > 4 and np.any(points[:, 4] % 1):
-            raise ValueError(f'{order} LoadPointsFromMultiSweeps')
+            raise ValueError(f'{order} LoadLidarPointsFromMultiSweeps')
 
     def __repr__(self):
         return (

@@ -5,9 +5,7 @@ the lists its base built from it. A config therefore calls one of these with its
 the result is plain lists of dicts, which is also what ``Config.dump`` writes down.
 """
 
-from .select_adjacent_frames import NUSCENES_CAMERAS
-
-KEYFRAME_POINTS = dict(type='LoadPointsFromFile', coord_type='LIDAR', load_dim=5, use_dim=5)
+KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
 
@@ -55,7 +53,7 @@ def camera_4d_pipelines(
     depth_bounds,
     depth_downsample=16,
     decode_reduction=1,
-    cameras=NUSCENES_CAMERAS,
+    cameras=None,
     frames=None,
     image_aug=None,
     bev_aug=None,
@@ -71,7 +69,7 @@ def camera_4d_pipelines(
         depth_bounds (Sequence[float]): (min, max, step) of the depth bins, m.
         depth_downsample (int): image px per depth cell.
         decode_reduction (int): see LoadMultiViewImages.
-        cameras (Sequence[str]): camera names in the order of the N axis.
+        cameras (Sequence[str], optional): camera names in the order of the N axis; None takes all of the data set.
         frames (dict, optional): further arguments of SelectAdjacentFrames.
         image_aug (dict, optional): further arguments of AugmentMultiViewImages.
         bev_aug (dict, optional): arguments of GlobalBEVAug at training.
@@ -141,7 +139,7 @@ def _sweeps(num_sweeps, virtual_points, test_mode):
     options = dict(sweeps_num=num_sweeps - 1, pad_empty_sweeps=True, remove_close=True, test_mode=test_mode)
     if virtual_points:
         return dict(type='LoadVirtualPointsFromMultiSweeps', **options)
-    return dict(type='LoadPointsFromMultiSweeps', use_dim=[0, 1, 2, 3, 4], **options)
+    return dict(type='LoadLidarPointsFromMultiSweeps', **options)
 
 
 def _target_filters(class_names, point_cloud_range):

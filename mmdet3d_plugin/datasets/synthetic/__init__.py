@@ -1,4 +1,4 @@
-"""Synthetic nuScenes: a small world, seen by a LiDAR and six cameras, written as a complete nuScenes v1.0 tree."""
+"""Synthetic nuScenes: a small world, seen by a LiDAR and cameras, written as a complete nuScenes v1.0 tree."""
 
 from .config import SyntheticConfig
 from .generate import generate

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 
 from .classes import CLASS_NAMES
+from .rig import ALL_CAMERAS, CAMERAS, LIDAR
 
 # Raised whenever the same settings would give other files, so that an old tree is never taken for a new one.
 GENERATOR_VERSION = 2
@@ -31,6 +32,7 @@ class SyntheticConfig:
     Lengths are metres, speeds m/s, rates Hz, image sizes pixels. ``val_scenes`` of None takes the official share
     (2 of 10 for v1.0-mini, 150 of 850 for v1.0-trainval), at least one. ``objects`` is the number of objects of each
     class in a scene. ``extent`` bounds the distance from the ego to every annotated object during the whole scene.
+    ``cameras`` are names out of ``rig.ALL_CAMERAS``.
 
     Raises:
         ValueError: on any setting that cannot be met; the text names the setting and what is allowed.
@@ -56,6 +58,7 @@ class SyntheticConfig:
     image_noise: float = 4.0
     jpeg_quality: int = 92
     instance_masks: bool = False
+    cameras: tuple = CAMERAS
 
     def __post_init__(self):
         if self.version not in MAX_SCENES:
@@ -67,8 +70,15 @@ class SyntheticConfig:
             raise ValueError(f'objects: counts must be >= 0 and not all 0, got {self.objects}')
         # A canonical order keeps the manifest, and so the skip of a finished run, independent of how it was typed.
         object.__setattr__(self, 'objects', {name: int(self.objects.get(name, 0)) for name in CLASS_NAMES})
+        object.__setattr__(self, 'cameras', tuple(self.cameras))
         self._check_scenes()
         self._check_ranges()
+        self._check_cameras()
+
+    def _check_cameras(self):
+        unknown = [name for name in self.cameras if name not in ALL_CAMERAS]
+        if unknown or not 0 < len(self.cameras) == len(set(self.cameras)):
+            raise ValueError(f'cameras={list(self.cameras)}: name at least one of {list(ALL_CAMERAS)}, each once')
 
     def _check_scenes(self):
         max_train, max_val = MAX_SCENES[self.version]
@@ -102,15 +112,26 @@ class SyntheticConfig:
                 raise ValueError(f'{name}={getattr(self, name)}: must be at most {high}')
 
     @property
+    def channels(self) -> tuple:
+        """Names of all sensors, the LiDAR first."""
+        return (LIDAR, *self.cameras)
+
+    @property
     def duration(self) -> float:
         """Seconds from the first to the last keyframe."""
         return (self.keyframes - 1) / KEYFRAME_HZ
 
     def manifest(self) -> dict:
-        """JSON-ready record of every setting plus the generator's version, and that of the masks if there are any."""
+        """JSON-ready record of every setting plus the generator's version, and that of the masks if there are any.
+
+        nuScenes' six cameras are not written down, so that trees from before there was a choice stay valid.
+        """
+        settings = dict(asdict(self), cameras=list(self.cameras))
+        if self.cameras == CAMERAS:
+            del settings['cameras']
         masks = dict(masks_version=MASKS_VERSION) if self.instance_masks else {}
         versions = dict(generator_version=GENERATOR_VERSION, **masks)
-        return dict(generator='dualdistill-synthetic', settings=asdict(self), **versions)
+        return dict(generator='dualdistill-synthetic', settings=settings, **versions)
 
     @classmethod
     def names(cls):

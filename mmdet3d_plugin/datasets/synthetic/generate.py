@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .config import SyntheticConfig
 from .render import Task, render
-from .rig import CAMERAS, CHANNELS, LIDAR
+from .rig import LIDAR
 from .schedule import build_schedule
 from .tables import TableBuilder, scene_names
 from .world import build_world
@@ -38,12 +38,14 @@ def generate(out_dir, config: SyntheticConfig, workers: int = None, overwrite: b
         RuntimeError: another run is writing the same folder.
     """
     out = Path(out_dir).absolute()
+    partial = out.parent / f'.{out.name}.partial'
     if _is_done(out, config, overwrite):
+        _remove_leftovers(partial, out_dir)
         if progress:
             print(f'{out_dir}: already generated with these settings')
         return Path(out_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _partial_folder(out.parent / f'.{out.name}.partial', out_dir) as partial:
+    with _partial_folder(partial, out_dir):
         _fill(partial, config, workers or os.cpu_count() or 1, progress)
         (partial / MANIFEST).write_text(json.dumps(config.manifest(), indent=2) + '\n')
         _publish(partial, out)
@@ -97,8 +99,17 @@ def _partial_folder(path, out_dir):
         os.close(handle)
 
 
+def _remove_leftovers(partial, out_dir):
+    """Remove what a run with other settings left when it was killed; one that is still running is not disturbed."""
+    old = partial.with_suffix('.old')
+    if partial.exists() or old.exists():
+        with contextlib.suppress(RuntimeError), _partial_folder(partial, out_dir):
+            shutil.rmtree(partial)
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _publish(partial, out):
-    old = out.parent / f'.{out.name}.old'
+    old = partial.with_suffix('.old')
     if old.exists():
         shutil.rmtree(old)
     if out.exists():
@@ -111,7 +122,7 @@ def _publish(partial, out):
 def _fill(root, config, workers, progress):
     worlds = [build_world(config, i) for i in range(config.scenes)]
     schedules = [build_schedule(config, i) for i in range(config.scenes)]
-    for channel in CHANNELS:
+    for channel in config.channels:
         for folder in ('samples', 'sweeps'):
             (root / folder / channel).mkdir(parents=True)
         if config.instance_masks and channel != LIDAR:
@@ -119,14 +130,14 @@ def _fill(root, config, workers, progress):
     tasks = [
         Task(root, config, i, world, channel, schedules[i][channel])
         for i, world in enumerate(worlds)
-        for channel in CHANNELS
+        for channel in config.channels
     ]
     counts = {}
     for scene, channel, result in _run(tasks, workers, progress):
         counts[scene, channel] = result
     tables = TableBuilder(config)
     for i, name in enumerate(scene_names(config)):
-        seen = {key: sum(counts[i, camera][key] for camera in CAMERAS) for key in ('visible', 'amodal')}
+        seen = {key: sum(counts[i, camera][key] for camera in config.cameras) for key in ('visible', 'amodal')}
         tables.add_scene(i, name, worlds[i], schedules[i], counts[i, LIDAR]['lidar_points'], **seen)
     tables.write(root / config.version)
     (root / 'maps').mkdir()

@@ -1,6 +1,7 @@
-"""The sensor rig: mounts, intrinsics and trigger times of nuScenes' LIDAR_TOP and six cameras.
+"""The sensor rig: mounts, intrinsics and trigger times of nuScenes' LIDAR_TOP and six cameras, and of two more cameras.
 
-Numbers are those of the nuScenes calibration tables (one car's calibration), rounded. Rotations are quaternions
+Numbers are those of the nuScenes calibration tables (one car's calibration), rounded; CAM_LEFT and CAM_RIGHT, which
+nuScenes does not have, are made up. Rotations are quaternions
 (w, x, y, z) sensor -> ego; the LiDAR looks along its own y axis, a camera along its z axis. Intrinsics are given for
 1600 x 900 pixels and scale with the image size; integer pixel coordinates are pixel centres.
 """
@@ -37,9 +38,16 @@ _CAMERAS = {
     'CAM_BACK_RIGHT': (
         (1.0149, -0.4806, 1.5624), (-0.12281, 0.13240, 0.70043, -0.69050), 1259.51, (807.25, 501.20), -110.0,
     ),
+    'CAM_LEFT': (
+        (1.2500, 0.5000, 1.5500), (0.70711, -0.70711, 0.0, 0.0), 1260.00, (800.00, 450.00), 90.0,
+    ),
+    'CAM_RIGHT': (
+        (1.2500, -0.5000, 1.5500), (0.0, 0.0, 0.70711, -0.70711), 1260.00, (800.00, 450.00), -90.0,
+    ),
 }  # fmt: skip
-CAMERAS = tuple(_CAMERAS)
-CHANNELS = (LIDAR, *CAMERAS)
+ALL_CAMERAS = tuple(_CAMERAS)
+CAMERAS = ALL_CAMERAS[:6]  # nuScenes'
+CHANNELS = (LIDAR, *ALL_CAMERAS)
 # The spin ends, and the LiDAR stamp is taken, just after the beam has passed the back-left camera's axis.
 _SPIN_END_DEG = 110.0
 _SPIN_TAIL = 0.0005

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .config import KEYFRAME_HZ, SyntheticConfig
-from .rig import CAMERAS, LIDAR, build_rig
+from .rig import LIDAR, build_rig
 
 _FIRST_STAMP = 1_533_000_000_000_000
 _SCENE_STRIDE = 1_000_000_000
@@ -42,7 +42,7 @@ def build_schedule(config: SyntheticConfig, scene_index: int) -> dict:
     keys = keys + rng.integers(-_KEY_JITTER, _KEY_JITTER + 1, size=len(keys))
     rig = build_rig(config.image_width, config.image_height)
     schedule = {}
-    for channel in (LIDAR, *CAMERAS):
+    for channel in config.channels:
         rate = config.lidar_sweep_hz if channel == LIDAR else config.camera_sweep_hz
         offset = round(rig[channel].trigger_offset * 1e6)
         schedule[channel] = _channel_frames(channel, keys + offset, rate // KEYFRAME_HZ, origin, scene_index, rng)

@@ -8,7 +8,7 @@ from nuscenes.utils.splits import create_splits_scenes
 
 from .classes import ATTRIBUTES, SPECS
 from .config import SyntheticConfig
-from .rig import CHANNELS, LIDAR, build_rig
+from .rig import LIDAR, build_rig
 from .schedule import log_name
 
 VISIBILITY = (('1', 'v0-40', 0.4), ('2', 'v40-60', 0.6), ('3', 'v60-80', 0.8), ('4', 'v80-100', np.inf))
@@ -43,7 +43,7 @@ def ego_quaternion(yaw: float) -> list:
 
 
 def visibility_token(visible: int, amodal: int) -> str:
-    """nuScenes visibility bin of the share of an object's pixels that is seen over all six cameras."""
+    """nuScenes visibility bin of the share of an object's pixels that is seen over all cameras."""
     share = visible / amodal if amodal else 0.0
     return next(name for name, _, upper in VISIBILITY if share < upper or upper == np.inf)
 
@@ -76,7 +76,7 @@ class TableBuilder:
             rows['attribute'].append(dict(token=self._token('attribute', name), name=name, description=''))
         for name, level, _ in VISIBILITY:
             rows['visibility'].append(dict(token=name, level=level, description=''))
-        for channel in CHANNELS:
+        for channel in self.config.channels:
             modality = 'lidar' if channel == LIDAR else 'camera'
             rows['sensor'].append(dict(token=self._token('sensor', channel), channel=channel, modality=modality))
         rows['map'].append(
@@ -93,7 +93,7 @@ class TableBuilder:
                 dict(token=tok, timestamp=frame.timestamp, prev=prev, next=following,
                      scene_token=self._token('scene', index))
             )  # fmt: skip
-        for channel in CHANNELS:
+        for channel in self.config.channels:
             self._add_channel(index, channel, world, schedule[channel], samples)
         for i in range(len(world.labels)):
             self._add_instance(index, i, world, keys, samples, lidar_points[:, i], visible[:, i], amodal[:, i])

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..detection_classes import DETECTION_CLASSES
+from ..lidar_file import decode_lidar
 from .instance_masks import MissingMasksError
 from .lift import lift_instances
 from .storage import VirtualPoints
-from .sweeps import decode_points
 
 # Raised whenever the same inputs and settings give other points, so that old files count as outdated.
 METHOD_VERSION = 1
@@ -109,7 +109,7 @@ def make_virtual_points(inputs, reader, settings, tally):
     Raises:
         ValueError, MaskFileError: A file is damaged; the message names it.
     """
-    points = decode_points(inputs.lidar, inputs.sweep.path)
+    points = decode_lidar(inputs.lidar, inputs.sweep.path)
     xyz = points[:, :3].astype(np.float64)
     label, score = np.full(len(points), -1, dtype=np.int64), np.full(len(points), -1.0)
     virtual = [np.zeros((0, 3 + len(DETECTION_CLASSES) + 1))]

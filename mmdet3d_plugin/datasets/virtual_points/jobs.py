@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...atomic_file import remove_leftovers
+from ..infos.cameras import CAMERAS
 from ..infos.parallel import iterate_with_tables
 from .create import VirtualPointSettings, gather_inputs, make_virtual_points
 from .instance_masks import MaskFileError, MaskReader
@@ -46,30 +48,22 @@ class CreationJob:
     overwrite: bool = False
 
 
-def list_tasks(nusc, scenes, max_gap, shard=(0, 1)):
+def list_tasks(nusc, scenes, max_gap, shard=(0, 1), cameras=CAMERAS):
     """Sweeps of scenes, or every ``shard[1]``-th of them starting with number ``shard[0]``.
 
     Returns:
         list[SweepTask]: In order of scenes and time.
     """
-    tasks = [task for scene in scenes for task in scene_tasks(nusc, scene, max_gap)]
+    tasks = [task for scene in scenes for task in scene_tasks(nusc, scene, max_gap, cameras)]
     return tasks[shard[0] :: shard[1]]
 
 
-def remove_leftovers(nusc, tasks):
-    """Delete unfinished files that a killed run left behind for these sweeps; returns their number.
-
-    Every sweep belongs to one shard, so nobody else is writing them now.
-    """
-    own = {virtual_path(Path(nusc.dataroot) / nusc.get('sample_data', task.lidar)['filename']) for task in tasks}
-    removed = 0
-    for folder in {path.parent for path in own}:
-        for leftover in folder.glob('.*.tmp'):
-            name = leftover.name[1:].rsplit('.', 2)[0]  # .<name>.<process>.tmp, see replace_when_done
-            if folder / name in own:
-                leftover.unlink(missing_ok=True)
-                removed += 1
-    return removed
+def clean_folders(nusc, tasks):
+    """Delete what killed runs left unfinished in the folders of these sweeps, and print what was found."""
+    sweeps = [Path(nusc.dataroot) / nusc.get('sample_data', task.lidar)['filename'] for task in tasks]
+    for folder in sorted({virtual_path(sweep).parent for sweep in sweeps}):
+        for line in remove_leftovers(folder).lines():
+            print(line)
 
 
 def create_files(nusc, tasks, job, workers=1):
@@ -87,7 +81,7 @@ def create_files(nusc, tasks, job, workers=1):
     Raises:
         ValueError, MaskFileError: A damaged LiDAR or mask file, unless ``job.skip_bad``. Files written so far stay.
     """
-    remove_leftovers(nusc, tasks)
+    clean_folders(nusc, tasks)
     total = Tally()
     for tally in iterate_with_tables(_create_one, tasks, (nusc, job), workers):
         total.merge(tally)

@@ -11,7 +11,6 @@ import numpy as np
 
 from .storage import NUM_CLASSES, read_virtual_file, virtual_path
 
-FILE_COLUMNS = 5  # of a nuScenes LiDAR file: x, y, z, intensity, ring
 LABEL_COLUMNS = NUM_CLASSES + 1
 FLAG_COLUMN = 4 + LABEL_COLUMNS
 TIME_COLUMN = FLAG_COLUMN + 1
@@ -53,25 +52,22 @@ def add_virtual_points(raw, sweep_path):
     The first file missing in a folder is warned of; ``NuScenesBEVDataset.check_files`` counts them all before a run.
 
     Args:
-        raw (np.ndarray): Content of the LiDAR file, (N * 5,) float32.
+        raw (np.ndarray): (N, 4 or more) float32, points of the LiDAR file.
         sweep_path (str): The LiDAR file.
 
     Returns:
         np.ndarray: (N + M + K, 17) float32, see :func:`join_points`.
 
     Raises:
-        ValueError: The LiDAR file is not of points of five numbers.
         VirtualFileError: The file of virtual points is damaged.
     """
-    if raw.size % FILE_COLUMNS:
-        raise ValueError(f'{sweep_path}: {raw.size} numbers, expected {FILE_COLUMNS} for each point: fetch it again')
     path = virtual_path(sweep_path)
     try:
         virtual = read_virtual_file(path)
     except FileNotFoundError:
         _warn_of_missing(path.parent)
         virtual = None
-    return join_points(raw.reshape(-1, FILE_COLUMNS), virtual)
+    return join_points(raw, virtual)
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...atomic_file import replace_when_done
 from ..detection_classes import DETECTION_CLASSES
-from ..infos.info_io import replace_when_done
 from .safe_pickle import UnsafePickleError, load_object_array
 
 FORMAT = 'dualdistill-virtual/1'

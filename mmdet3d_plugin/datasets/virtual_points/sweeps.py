@@ -1,15 +1,13 @@
 """LiDAR sweeps and the camera images nearest to them in time, from the nuScenes tables."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ..infos.cameras import CAMERAS
 from ..infos.geometry import invert_pose, sensor_to_global
-from ..infos.nuscenes_infos import CAMERAS, LIDAR, sensor_record, walk
-
-LIDAR_NUMBERS_PER_POINT = 5  # x, y, z (m, LiDAR frame), intensity (0 to 255), ring
+from ..infos.nuscenes_infos import LIDAR, sensor_record, walk
 
 
 class SweepTask(NamedTuple):
@@ -52,30 +50,31 @@ class LidarSweep:
     images: list
 
 
-def scene_tasks(nusc, scene, max_gap):
+def scene_tasks(nusc, scene, max_gap, cameras=CAMERAS):
     """Every LiDAR sweep of a scene with its nearest images, keyframes and the sweeps between them, in order of time.
 
     Args:
         nusc (NuScenes): Tables.
         scene (dict): Scene record.
         max_gap (float): An image further off in time is not used, s.
+        cameras (Sequence[str]): Cameras to look at.
 
     Returns:
         list[SweepTask]: One per sweep; a sweep without any near image has no cameras.
     """
     sample = nusc.get('sample', scene['first_sample_token'])
-    chains = {name: _whole_chain(nusc, sample, name) for name in (LIDAR, *CAMERAS) if name in sample['data']}
+    chains = {name: _whole_chain(nusc, sample, name) for name in (LIDAR, *cameras) if name in sample['data']}
     times = {name: np.array([data['timestamp'] for data in chain]) for name, chain in chains.items()}
     tasks = []
     for sweep in chains.get(LIDAR, []):
-        cameras = []
-        for name in CAMERAS:
+        images = []
+        for name in cameras:
             if name in chains:
                 distance = np.abs(times[name] - sweep['timestamp'])
                 nearest = int(distance.argmin())
                 if distance[nearest] <= max_gap * 1e6:
-                    cameras.append(chains[name][nearest]['token'])
-        tasks.append(SweepTask(sweep['token'], tuple(cameras), len(CAMERAS) - len(cameras)))
+                    images.append(chains[name][nearest]['token'])
+        tasks.append(SweepTask(sweep['token'], tuple(images), len(cameras) - len(images)))
     return tasks
 
 
@@ -106,25 +105,3 @@ def load_sweep(nusc, task):
             )
         )
     return LidarSweep(path=lidar_data['filename'], record=record, images=images)
-
-
-def decode_points(data, path):
-    """Points of a LiDAR file.
-
-    Args:
-        data (bytes): Content of the file.
-        path (str | Path): For messages.
-
-    Returns:
-        np.ndarray: (N, 5) float32, see ``LIDAR_NUMBERS_PER_POINT``; read-only.
-
-    Raises:
-        ValueError: Not whole points, none at all, or values that are not finite.
-    """
-    size = LIDAR_NUMBERS_PER_POINT * 4
-    if not data or len(data) % size:
-        raise ValueError(f'{Path(path)}: {len(data)} bytes are no points of {size} bytes each')
-    points = np.frombuffer(data, dtype=np.float32).reshape(-1, LIDAR_NUMBERS_PER_POINT)
-    if not np.isfinite(points[:, :4]).all():
-        raise ValueError(f'{Path(path)}: holds values that are not finite')
-    return points

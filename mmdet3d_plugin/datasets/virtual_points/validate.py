@@ -7,11 +7,12 @@ from typing import Optional
 import numpy as np
 
 from ..infos.parallel import iterate_with_tables
+from ..lidar_file import LidarFileError, read_lidar
 from .create import VirtualPointSettings, gather_inputs
 from .instance_masks import MaskReader
 from .jobs import NO_CAMERAS, NO_LIDAR
 from .storage import VirtualFileError, read_virtual_file, virtual_path
-from .sweeps import decode_points, load_sweep
+from .sweeps import load_sweep
 from .tally import Tally
 
 GOOD = 'files in order'
@@ -77,8 +78,8 @@ def _validate_one(shared, task):
         tally.add(DAMAGED, error)
         return tally
     try:
-        points = decode_points(lidar.read_bytes(), lidar)
-    except ValueError as error:
+        points = read_lidar(lidar)
+    except LidarFileError as error:
         tally.add(BAD_LIDAR, error)
         return tally
     problem = _problem(nusc, job, sweep, found, points)

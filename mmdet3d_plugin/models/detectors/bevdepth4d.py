@@ -7,13 +7,13 @@ from mmdet3d.core import bbox3d2result
 from mmdet3d.models import builder
 from mmdet3d.models.detectors import Base3DDetector
 
+from ...checkpoints.layout import DISTILL
+from ...compat import no_grad
 from ..bev_features import BEVFeatures, level_names
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
 from .bev_head_check import check_head_fits, head_settings
-
-_DISTILL_PREFIX = 'distill.'
 
 
 @builder.DETECTORS.register_module()
@@ -100,7 +100,7 @@ class BEVDepth4D(Base3DDetector):
                 f'the batch holds {frames} frame(s) of images but the model was built with num_frames={self.num_frames}'
             )
         previous = []
-        with torch.no_grad():
+        with no_grad():
             for frame in range(1, frames):
                 bev, _ = self._frame_bev(batch, frame)
                 previous.append(align_bev(bev, batch['frame2cur'][:, frame], self.img_view_transformer.grid))
@@ -154,10 +154,10 @@ class BEVDepth4D(Base3DDetector):
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         """Ignore what a distiller saved beside the student, so that one checkpoint serves both models."""
-        extra = [key for key in state_dict if key.startswith(prefix + _DISTILL_PREFIX)]
+        extra = [key for key in state_dict if key.startswith(prefix + DISTILL)]
         if extra:
             print_log(
-                f'BEVDepth4D ignores {len(extra)} checkpoint entries under "{prefix}{_DISTILL_PREFIX}": '
+                f'BEVDepth4D ignores {len(extra)} checkpoint entries under "{prefix}{DISTILL}": '
                 f'they serve distillation only',
                 logger='mmdet3d',
             )

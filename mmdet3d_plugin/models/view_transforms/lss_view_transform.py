@@ -70,6 +70,7 @@ class LSSViewTransform(BaseModule):
         self.in_channels = in_channels
         self.depth_bound = tuple(depth_bound)
         self.zbound = tuple(zbound)
+        self.frustum_anchor = frustum_anchor
         self.loss_depth_weight = loss_depth_weight
         self.level = BEVLevel(out_channels, _num_cells('ybound', ybound), _num_cells('xbound', xbound))
         self.grid = BEVGrid(xbound[0], ybound[0], xbound[1], ybound[1], self.level.height, self.level.width)

@@ -147,3 +147,10 @@ def test_bad_arguments_are_named(tmp_path):
         build(path, dict(lorry=1))
     with pytest.raises(ValueError, match='no sample_2d'):
         build(path, dict(car=1)).sample_all(np.zeros((0, 9), np.float32), np.zeros(0, np.int64), img=np.zeros(1))
+
+
+def test_points_that_were_cut_after_the_start_are_named(tmp_path):
+    sampler = build(write_database(tmp_path, {'car': [(box(0, 0), 9)]}), dict(car=1))
+    (tmp_path / 'points.bin').write_bytes(bytes(8 * 5 * 4))
+    with pytest.raises(ValueError, match=r'points\.bin ends before its object at point 0: make the database again'):
+        sample(sampler)

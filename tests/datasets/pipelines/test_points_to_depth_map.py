@@ -116,8 +116,8 @@ def test_wrong_place_in_the_pipeline_is_an_error():
     with pytest.raises(ValueError, match='before GlobalBEVAug'):
         PointsToDepthMap(downsample=STRIDE)(sample)
     sample = _sample()
-    sample['points'].tensor[:, 4] = 0.05  # seconds, as LoadPointsFromMultiSweeps leaves them
-    with pytest.raises(ValueError, match='before LoadPointsFromMultiSweeps'):
+    sample['points'].tensor[:, 4] = 0.05  # seconds, as LoadLidarPointsFromMultiSweeps leaves them
+    with pytest.raises(ValueError, match='before LoadLidarPointsFromMultiSweeps'):
         PointsToDepthMap(downsample=STRIDE)(sample)
 
 

@@ -135,7 +135,7 @@ def test_sweeps_bring_their_age_and_the_keyframe_comes_first(tiny_nuscenes, tiny
         assert column[0] == 0  # training a teacher shuffles
     ages = np.unique(column.numpy())[1:]
     assert len(ages) == 9
-    (step,) = [step for step in pipeline() if step['type'] == 'LoadPointsFromMultiSweeps']
+    (step,) = [step for step in pipeline() if step['type'] == 'LoadLidarPointsFromMultiSweeps']
     assert step['test_mode'] == nearest
     if nearest:
         np.testing.assert_allclose(ages, known[:9], atol=1e-5)
@@ -171,7 +171,7 @@ data = dict(train=dict(dataset=dict(pipeline=train_pipeline)), val=dict(pipeline
     assert train['ObjectRangeFilter']['point_cloud_range'] == [-32, -32, -5, 32, 32, 3]
     assert train['ObjectNameFilter']['classes'] == cfg.class_names and len(cfg.class_names) == 10
     assert train['PointsToDepthMap']['depth_bounds'] == (1.0, 40.0, 1.0)
-    assert train['LoadPointsFromMultiSweeps']['sweeps_num'] == 4
+    assert train['LoadLidarPointsFromMultiSweeps']['sweeps_num'] == 4
     assert cfg.data.test.pipeline[2]['final_dim'] == (96, 256) and cfg.data.test.pipeline[2]['test_mode']
     assert cfg.data.train.dataset.info_kind == '4d'
     assert Config.fromstring(cfg.pretty_text, '.py').data.train.dataset.pipeline == cfg.data.train.dataset.pipeline
@@ -201,7 +201,7 @@ def test_presets_pass_options_on_and_leave_their_arguments_alone():
     assert steps['GlobalBEVAug']['flip_x_prob'] == 0.0
     assert 'points' not in steps['FormatBEVInputs']['keys']
     assert {step['type'] for step in test} == set(steps) - {
-        'LoadPointsFromFile',
+        'LoadLidarPointsFromFile',
         'PointsToDepthMap',
         'LoadAnnotations3D',
         'ObjectRangeFilter',

@@ -11,6 +11,7 @@ from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
 from mmdet3d_plugin.datasets.synthetic import config as synthetic_config
 from mmdet3d_plugin.datasets.synthetic import generate as package_generate
 from mmdet3d_plugin.datasets.synthetic.generate import MANIFEST
+from mmdet3d_plugin.datasets.synthetic.rig import CAMERAS, LIDAR
 
 SMALL = dict(
     scenes=2, keyframes=2, image_width=48, image_height=27, camera_sweep_hz=4, lidar_sweep_hz=4, lidar_beams=6,
@@ -64,6 +65,28 @@ def test_old_masks_are_refused_and_trees_without_masks_stay_valid(tmp_path, monk
         make(tmp_path / 'masks', instance_masks=True)
 
 
+def test_cameras_are_chosen_and_recorded_and_trees_from_before_there_was_a_choice_stay_valid(tmp_path):
+    plain = make(tmp_path / 'plain')
+    assert 'cameras' not in json.loads((plain / MANIFEST).read_text())['settings']
+    assert sorted(path.name for path in (plain / 'samples').iterdir()) == sorted([LIDAR, *CAMERAS])
+    chosen = ['CAM_BACK', 'CAM_LEFT', 'CAM_RIGHT']
+    other = make(tmp_path / 'other', cameras=chosen)
+    assert json.loads((other / MANIFEST).read_text())['settings']['cameras'] == chosen
+    make(tmp_path / 'other', cameras=chosen)
+    for folder in ('samples', 'sweeps'):
+        assert sorted(path.name for path in (other / folder).iterdir()) == [*chosen, LIDAR]
+    sensors = json.loads((other / 'v1.0-mini' / 'sensor.json').read_text())
+    assert [record['channel'] for record in sensors] == [LIDAR, *chosen]
+    with pytest.raises(FileExistsError, match='cameras'):
+        make(tmp_path / 'other')
+
+
+@pytest.mark.parametrize('cameras', [[], ['CAM_TOP'], ['CAM_LEFT', 'CAM_LEFT']])
+def test_wrong_cameras_are_named(cameras):
+    with pytest.raises(ValueError, match=r'cameras=.*CAM_FRONT.*CAM_RIGHT.*each once'):
+        SyntheticConfig(cameras=cameras)
+
+
 def test_foreign_folders_are_never_touched(tmp_path):
     (tmp_path / 'real').mkdir()
     (tmp_path / 'real' / 'samples').write_text('precious')
@@ -110,3 +133,17 @@ def test_two_runs_do_not_write_one_folder(tmp_path):
 
 def test_package_exports():
     assert package_generate is generate
+
+
+def test_what_a_killed_run_with_other_settings_left_is_removed_when_there_is_nothing_to_do(tmp_path):
+    make(tmp_path / 'set')
+    for name in ('.set.partial', '.set.old'):
+        (tmp_path / name / 'samples').mkdir(parents=True)
+        (tmp_path / name / 'samples' / 'half.jpg').write_text('half')
+    handle = os.open(tmp_path / '.set.partial', os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    make(tmp_path / 'set')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.set.old', '.set.partial', 'set']  # still running
+    os.close(handle)
+    make(tmp_path / 'set')
+    assert [path.name for path in tmp_path.iterdir()] == ['set']

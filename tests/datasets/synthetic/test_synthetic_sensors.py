@@ -145,8 +145,10 @@ def test_rig_matches_nuscenes_axes():
     front = {name: sensor.rotation @ np.array([0, 0, 1.0]) for name, sensor in rig.items() if name != LIDAR}
     yaw = {name: np.degrees(np.arctan2(v[1], v[0])) for name, v in front.items()}
     want = dict(CAM_FRONT=0, CAM_FRONT_LEFT=55, CAM_FRONT_RIGHT=-55, CAM_BACK_LEFT=110, CAM_BACK_RIGHT=-110)
+    want.update(CAM_LEFT=90, CAM_RIGHT=-90)
     for name, degrees in want.items():
         assert yaw[name] == pytest.approx(degrees, abs=3)
+    assert all((rig[name].rotation @ [0, 1.0, 0])[2] < -0.99 for name in front)  # a picture's rows run downwards
     assert abs(yaw['CAM_BACK']) == pytest.approx(180, abs=3)
     np.testing.assert_allclose(rig[LIDAR].rotation @ [0, 1, 0], [1, 0, 0], atol=0.04)
     half = build_rig(800, 450)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmdet3d_plugin.atomic_file import replace_when_done
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import keyframes, sample_info
 from mmdet3d_plugin.datasets.virtual_points import jobs, read_virtual_file, validate, virtual_path
 from mmdet3d_plugin.datasets.virtual_points.box_masks import distance_to_boxes
@@ -156,14 +157,16 @@ def test_sweeps_without_masks_or_cameras_are_counted(nusc):
     assert digests(nusc) == {}
 
 
-def test_leftovers_of_a_killed_run_are_removed(nusc):
+def test_leftovers_of_a_killed_run_are_removed(nusc, capsys):
     tasks = some_tasks(nusc, 2)
     path = virtual_path(lidar_file(nusc, tasks[0]))
     path.parent.mkdir()
-    own, other = path.with_name(f'.{path.name}.4321.tmp'), path.with_name('.other.bin.pkl.npy.4321.tmp')
-    own.write_bytes(b'half'), other.write_bytes(b'of another shard')
-    create(nusc, tasks[:1])
-    assert not own.exists() and other.exists() and path.is_file()
+    with replace_when_done(path.with_name('other.bin.pkl.npy')) as living:
+        left = path.with_name(living.name.replace('other.bin', lidar_file(nusc, tasks[0]).name))
+        left.write_bytes(b'half')
+        create(nusc, tasks[:1])
+        assert not left.exists() and living.exists() and path.is_file()
+    assert f'removed 1 unfinished file(s) of killed runs, 0.0 MB: {left}' in capsys.readouterr().out
 
 
 def test_low_scores_are_left_out(nusc):

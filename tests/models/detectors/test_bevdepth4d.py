@@ -21,6 +21,11 @@ def _batch(**kwargs):
     return make_batch(**{**dict(image_size=IMAGE_SIZE, num_cams=2), **kwargs})
 
 
+def _without_deformation():
+    """mmcv's deformable convolution knows no bfloat16 on a CPU."""
+    return dict(toy_bevdepth_cfg(image_size=IMAGE_SIZE)['img_view_transformer'], depth_conv_cfg=None)
+
+
 def _total(losses):
     return sum(value for value in losses.values())
 
@@ -67,6 +72,21 @@ def test_only_the_current_frame_carries_gradients():
     assert not batch['img'].grad[:, 1].any()
 
 
+def test_autocast_keeps_no_weights_of_the_previous_frame():
+    """Whatever copy of a weight the pass without gradients makes, the current frame must not be given it."""
+    model, batch = _build(img_view_transformer=_without_deformation()), _batch()
+    seen = []
+    model.img_backbone.conv1.register_forward_pre_hook(
+        lambda *_: seen.append((torch.is_grad_enabled(), torch.is_autocast_cache_enabled()))
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.forward_train(**batch)
+        assert torch.is_autocast_cache_enabled()
+    assert seen == [(False, False), (True, True)]
+    _total(losses).backward()
+    assert model.img_backbone.conv1.weight.grad.abs().sum() > 0
+
+
 def test_the_previous_frame_is_read():
     model, batch = _build().eval(), _batch()
     neck = model.extract_bev(batch).neck
@@ -105,6 +125,24 @@ def test_the_previous_map_is_aligned_with_the_current_one():
     model.extract_bev(batch)
     current, previous = joined[0].chunk(2, dim=1)
     torch.testing.assert_close(previous[..., :-2], current[..., 2:], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize('num_cams', [1, 5, 7])
+def test_any_number_of_cameras_in_any_order(num_cams):
+    model, batch = _build(), _batch(num_cams=num_cams)
+    losses = model(return_loss=True, **batch)
+    assert all(value.isfinite() for value in losses.values()) and losses['loss_depth'] > 0
+    model.eval()
+    order = torch.randperm(num_cams)
+    shuffled = {
+        key: batch[key][:, :, order] if key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev') else batch[key]
+        for key in batch
+    }
+    with torch.no_grad():
+        bev, again = model.extract_bev(batch), model.extract_bev(shuffled)
+    assert bev.depth_logits.shape[1] == num_cams
+    torch.testing.assert_close(again.depth_logits, bev.depth_logits[:, order])
+    torch.testing.assert_close(again.neck, bev.neck, rtol=1e-4, atol=1e-4)
 
 
 def test_a_few_steps_reduce_the_loss():

@@ -5,7 +5,7 @@ from unittest import mock
 import torch
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
 
-from mmdet3d_plugin.engine import load_config
+from mmdet3d_plugin.audit.overrides import load_checked
 
 from .models import load_distiller, load_tested_model, made_up_batch
 
@@ -47,7 +47,7 @@ def describe_detector(model, batch):
 
 def describe(args):
     """[(part, parameters, multiply-adds)] of everything in a config."""
-    if load_config(args.config, args.cfg_options).model.type != 'DualDistill':
+    if load_checked(args.config, args.cfg_options)[0].model.type != 'DualDistill':
         cfg, model = load_tested_model(args)
         return describe_detector(model, made_up_batch(cfg, args, 1))
     cfg, model, _ = load_distiller(args)

@@ -6,9 +6,9 @@ import torch
 from mmcv import Config
 
 from mmdet3d_plugin.audit.config_check import build_quietly, stand_in_for_teacher
+from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.datasets.synthetic.random_batch import make_batch
 from mmdet3d_plugin.distill import student_model_cfg
-from mmdet3d_plugin.engine import load_config
 from mmdet3d_plugin.models.heads.center_decode import logit_threshold
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of a model without cameras
@@ -50,7 +50,7 @@ def load_distiller(args):
     Raises:
         ValueError: the config trains something else.
     """
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     if cfg.model.type != 'DualDistill':
         raise ValueError(f'{args.config} trains a {cfg.model.type}: give a distillation config')
     random_teacher = stand_in_for_teacher(cfg.model)
@@ -82,7 +82,7 @@ def make_teacher_sure(teacher, batch, cells):
 
 def load_tested_model(args):
     """(config, what is tested of it, with initial weights): the student of a distiller, any other detector itself."""
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_checked(args.config, args.cfg_options)[0]
     tested = copy.deepcopy(cfg)
     tested.model = student_model_cfg(cfg.model)
     model, _ = build_quietly(tested)

@@ -5,16 +5,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import LIDAR, keyframes, sample_info
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.infos.tables import load_tables
+from mmdet3d_plugin.datasets.lidar_file import read_lidar
 from mmdet3d_plugin.datasets.virtual_points.box_masks import (
     annotated_objects,
     distance_to_boxes,
     masks_of_objects,
 )
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances
-from mmdet3d_plugin.datasets.virtual_points.sweeps import decode_points, load_sweep, scene_tasks
+from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
 from mmdet3d_plugin.visualization.bev import draw_bev
 from mmdet3d_plugin.visualization.boxes import Boxes
 
@@ -23,10 +25,10 @@ TOLERANCE = 0.5  # m
 VIRTUAL_COLOUR = (214, 39, 40)
 
 
-def keyframe_sweeps(nusc, max_gap):
+def keyframe_sweeps(nusc, max_gap, cameras):
     """Yield (sample, LidarSweep) of every keyframe."""
     for scene in nusc.scene:
-        tasks = {task.lidar: task for task in scene_tasks(nusc, scene, max_gap)}
+        tasks = {task.lidar: task for task in scene_tasks(nusc, scene, max_gap, cameras)}
         for sample in keyframes(nusc, scene):
             yield sample, load_sweep(nusc, tasks[sample['data'][LIDAR]])
 
@@ -37,9 +39,9 @@ def check_keyframe(nusc, sample, sweep, args):
     Returns:
         tuple: LiDAR points (N, 5), the annotated boxes (Boxes), virtual points (K, 3) and their boxes' rows (K,).
     """
-    points = decode_points((Path(nusc.dataroot) / sweep.path).read_bytes(), sweep.path)
+    points = read_lidar(Path(nusc.dataroot) / sweep.path)
     xyz = points[:, :3].astype(np.float64)
-    info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True)
+    info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True, cameras=())
     objects = annotated_objects(info, [nusc.get('sample_annotation', token) for token in sample['anns']])
     virtual, owners = [np.zeros((0, 3))], [np.zeros(0, dtype=np.int64)]
     for image in sweep.images:
@@ -77,8 +79,9 @@ def draw(points, boxes, virtual, half=45.0, height=900):
 def measure(args):
     """Print the table and write the picture."""
     nusc = load_tables(args.root_path, find_versions(args.root_path, args.version)[0])
+    sweeps = keyframe_sweeps(nusc, args.max_camera_gap, choose_cameras(nusc, args.cameras))
     names, ranges, distances = [], [], []
-    for number, (sample, sweep) in enumerate(keyframe_sweeps(nusc, args.max_camera_gap)):
+    for number, (sample, sweep) in enumerate(sweeps):
         if number == args.num:
             break
         points, boxes, virtual, owner = check_keyframe(nusc, sample, sweep, args)

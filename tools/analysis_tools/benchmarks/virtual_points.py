@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mmdet3d_plugin.datasets.lidar_file import read_lidar
 from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader, coco_mask_path, write_image_masks
 from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings, gather_inputs, make_virtual_points
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances, sample_pixels
 from mmdet3d_plugin.datasets.virtual_points.storage import virtual_path, write_virtual_file
-from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage, LidarSweep, decode_points
+from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage, LidarSweep
 from mmdet3d_plugin.datasets.virtual_points.tally import Tally
 
 # nuScenes' images: pixels, and the focal length of all cameras but the one to the back
@@ -97,7 +98,7 @@ def timed(function, *args):
 
 def lift_all(lift, sweep, root, reader, settings):
     """Run ``lift`` on every image of a sweep; returns the results and the processor time of that alone."""
-    xyz = decode_points((root / sweep.path).read_bytes(), sweep.path)[:, :3].astype(np.float64)
+    xyz = read_lidar(root / sweep.path)[:, :3].astype(np.float64)
     results, seconds = [], 0.0
     for image in sweep.images:
         instances = reader.parse(reader.raw(image), image).instances
