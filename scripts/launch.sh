@@ -25,7 +25,7 @@ PYTHON=${PYTHON:-python}
 if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && .venv/bin/python -c '' 2>/dev/null; then PYTHON=$PWD/.venv/bin/python; fi
 export PYTHON
 
-# one list of overrides: the tools keep only the last --cfg-options
+# one list of overrides for training and evaluation
 options=()
 if [ -n "${DATA_ROOT:-}" ]; then
   moved=$("$PYTHON" -W ignore tools/misc/move_data_root.py "$config" "$DATA_ROOT")
@@ -43,6 +43,7 @@ fi
 flags=()
 last=''
 for word in "$@"; do
+  case $word in –[a-z]*) word=--${word#–} ;; —[a-z]*) word=--${word#—} ;; −[a-z]*) word=--${word#−} ;; esac # typographic
   case $word in
     --cfg-options=*) options+=("${word#*=}") ;;
     --work-dir=*) work_dir=${word#*=} ;;
