@@ -78,7 +78,7 @@ def find_interpreter(version: str) -> str:
                 return candidate
             if candidate in usual:  # a version manager's stand-in for a version that is not switched on
                 broken.append(candidate)
-    remark = f' ({", ".join(broken)} does not run)' if broken else ''
+    remark = f' (these do not run: {", ".join(broken)})' if broken else ''
     raise PairFailedError('no interpreter', f'no {name} found{remark}: put it on the PATH, or name one in PYTHONS')
 
 
