@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from workflow.environments import Pair, PairFailedError, describe_checkout, find_interpreter, run_pair
-from workflow.matrix_report import Outcome, rows_of, write_reports
+from workflow.matrix_report import Outcome, remarks_of, rows_of, write_reports
 from workflow.report import as_text
 
 REPO = Path(__file__).resolve().parents[1]
@@ -96,7 +96,8 @@ def main(argv=None):
         interrupted = True
         print('\ninterrupted; start the same command again to resume', file=sys.stderr)
     if outcomes:
-        print(f'\n{as_text(rows_of(outcomes), "mmcv-full")}\n\nalso in {args.folder}/matrix.json and matrix.md')
+        print(f'\n{as_text(rows_of(outcomes), "mmcv-full")}\n')
+        print('\n'.join([*remarks_of(outcomes), f'also in {args.folder}/matrix.json and matrix.md']))
     if interrupted:
         return 130
     return 0 if all(outcome.status == 'passed' for outcome in outcomes) else 1

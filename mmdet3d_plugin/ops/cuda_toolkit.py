@@ -5,6 +5,7 @@ a GPU to ask it fails with ``IndexError: list index out of range``, and an ``nvc
 apart from the toolkit leads it to a folder without headers. :func:`settings` gives the values it then needs.
 """
 
+import importlib.util
 import os
 import re
 import shutil
@@ -16,13 +17,15 @@ from typing import Optional
 import torch
 
 _USUAL_PLACE = '/usr/local/cuda'
+_LIBRARY_HEADERS = ('cublas_v2.h', 'cusolverDn.h', 'cusparse.h')  # of those that ATen/cuda/CUDAContext.h includes
 
 
 def settings() -> dict:
     """Environment variables with which torch compiles CUDA sources here.
 
     Returns:
-        dict[str, str]: ``CUDA_HOME``, and ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs.
+        dict[str, str]: ``CUDA_HOME``; ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs; ``CPATH`` where the
+        toolkit lacks headers that came with torch.
 
     Raises:
         RuntimeError: CUDA sources cannot be compiled here; the message says why and what to do.
@@ -32,11 +35,13 @@ def settings() -> dict:
         raise RuntimeError('this torch is built without CUDA')
     if home is None:
         raise RuntimeError(f'there is no CUDA toolkit: install one for CUDA {torch.version.cuda} or set CUDA_HOME')
-    found = re.search(r'release (\d+)\.', _nvcc(home, '--version'))
-    if not found or found.group(1) != torch.version.cuda.split('.')[0]:
+    release = re.search(r'release (\d+)\.', _nvcc(home, '--version'))
+    if not release or release.group(1) != torch.version.cuda.split('.')[0]:
         raise RuntimeError(f'the toolkit at {home} is not one for CUDA {torch.version.cuda}, which torch is built for')
-    wanted = architectures(home)
-    return {'CUDA_HOME': home, **({'TORCH_CUDA_ARCH_LIST': wanted} if wanted else {})}
+    found = {'CUDA_HOME': home, 'TORCH_CUDA_ARCH_LIST': architectures(home), 'CPATH': ':'.join(_headers_of_torch(home))}
+    if found['CPATH'] and os.environ.get('CPATH'):
+        found['CPATH'] = f'{os.environ["CPATH"]}:{found["CPATH"]}'
+    return {name: value for name, value in found.items() if value}
 
 
 def toolkit() -> Optional[str]:
@@ -85,6 +90,18 @@ def architectures(home: str) -> str:
             f'set TORCH_CUDA_ARCH_LIST (for example 8.0;9.0)'
         )
     return ';'.join(common) + '+PTX'  # and code that the driver of a newer GPU translates
+
+
+def _headers_of_torch(home):
+    """list[str]: Folders with headers that torch's own include; empty unless the toolkit is a compiler and little else.
+
+    torch's wheels for CUDA bring the libraries of the toolkit, headers included, as packages below ``nvidia``.
+    """
+    missing = [name for name in _LIBRARY_HEADERS if not Path(home, 'include', name).is_file()]
+    packages = importlib.util.find_spec('nvidia') if missing else None
+    folders = [Path(folder) for folder in (packages.submodule_search_locations or ())] if packages else []
+    found = {str(file.parent) for folder in folders for name in missing for file in folder.glob(f'*/include/{name}')}
+    return sorted(found)
 
 
 def _nvcc(home, flag):

@@ -30,6 +30,9 @@ def toolkit(tmp_path):
             'esac\n'
         )
         nvcc.chmod(0o755)
+        (folder / 'include').mkdir()
+        for name in cuda_toolkit._LIBRARY_HEADERS:
+            (folder / 'include' / name).touch()
         return folder
 
     return make
@@ -119,6 +122,24 @@ def test_the_usual_place_comes_last(toolkit, tmp_path, monkeypatch):
     assert cuda_toolkit.toolkit() == str(tmp_path / 'usual')
     monkeypatch.setenv('CUDA_PATH', '/named')
     assert cuda_toolkit.toolkit() == '/named'
+
+
+@pytest.mark.parametrize('before', ['', '/mine'])
+def test_headers_that_a_small_toolkit_lacks_are_those_that_came_with_torch(toolkit, tmp_path, monkeypatch, before):
+    home = toolkit()
+    for name in ('cusparse.h', 'cusolverDn.h'):
+        (home / 'include' / name).unlink()
+    for file in ('cusparse/include/cusparse.h', 'cusolver/include/cusolverDn.h', 'cublas/include/cublas_v2.h'):
+        (tmp_path / 'site' / 'nvidia' / file).parent.mkdir(parents=True)
+        (tmp_path / 'site' / 'nvidia' / file).touch()
+    monkeypatch.setattr(sys, 'path', [str(tmp_path / 'site')])
+    for name in [name for name in sys.modules if name.split('.')[0] == 'nvidia']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv('CUDA_HOME', str(home))
+    monkeypatch.setenv('CPATH', before)
+    packages = tmp_path / 'site' / 'nvidia'
+    expected = [before, f'{packages}/cusolver/include', f'{packages}/cusparse/include']
+    assert cuda_toolkit.settings()['CPATH'] == ':'.join(expected).lstrip(':')
 
 
 def test_obstacles_are_named(toolkit, monkeypatch):

@@ -126,7 +126,7 @@ def test_one_failing_pair_of_each_kind_leaves_the_others_alone(matrix, monkeypat
     assert 'no space left' in output and 'import error' in output  # the ends of the logs
     assert found['2.7.1+cpu']['failures'] == ['tests.a::two']
     assert (found['2.7.1+cpu']['passed'], found['2.7.1+cpu']['failed'], found['2.7.1+cpu']['skipped']) == (1, 1, 1)
-    assert '- `tests.a::two`' in (matrix.out / 'matrix.md').read_text()
+    assert '- `tests.a::two`' in output and '- `tests.a::two`' in (matrix.out / 'matrix.md').read_text()
 
 
 def test_what_passed_is_skipped_until_something_it_depends_on_changes(matrix, monkeypatch):

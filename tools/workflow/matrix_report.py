@@ -82,12 +82,17 @@ def rows_of(outcomes):
     return rows
 
 
-def write_reports(outcomes: list[Outcome], folder: Path):
-    """Write ``matrix.json`` and ``matrix.md``."""
-    write_text(folder / 'matrix.json', json.dumps([asdict(one) for one in outcomes], indent=2) + '\n')
-    lines = [as_markdown(rows_of(outcomes))]
+def remarks_of(outcomes: list[Outcome]) -> list[str]:
+    """Lines that say what failed: the reason, then the names of the failed tests."""
+    lines = []
     for one in outcomes:
         if one.reason:
             lines.append(f'{one.python} + {one.torch}: {one.reason}')
         lines += [f'- `{name}`' for name in one.failures]
-    write_text(folder / 'matrix.md', '\n\n'.join(lines) + '\n')
+    return lines
+
+
+def write_reports(outcomes: list[Outcome], folder: Path):
+    """Write ``matrix.json`` and ``matrix.md``."""
+    write_text(folder / 'matrix.json', json.dumps([asdict(one) for one in outcomes], indent=2) + '\n')
+    write_text(folder / 'matrix.md', '\n\n'.join([as_markdown(rows_of(outcomes)), *remarks_of(outcomes)]) + '\n')
