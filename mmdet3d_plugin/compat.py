@@ -5,10 +5,12 @@ below closes one gap and says why it exists; :func:`apply` runs them in the righ
 it, so nothing else in the code base mentions a version.
 """
 
+import contextlib
 import functools
 import sys
 import types
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -110,6 +112,23 @@ def let_distributed_model_run_forward():
 
     if not hasattr(torch.nn.parallel.DistributedDataParallel, '_use_replicated_tensor_module'):
         MMDistributedDataParallel._use_replicated_tensor_module = False
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """``torch.no_grad()`` for a pass through trained weights that the same autocast region uses again with gradients.
+
+    Autocast keeps the low-precision copy it makes of a weight until the region ends. Below torch 2.9 or so it hands a
+    copy made without gradients to later passes as well, and the weight then gets no gradient at all, in silence.
+    Nothing is kept here, and where autocast is off nothing changes.
+    """
+    keeps_copies = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_autocast_cache_enabled(keeps_copies)
 
 
 def wrote_old_boxes(version):

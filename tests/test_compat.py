@@ -123,3 +123,21 @@ def test_data_containers_reach_the_gpu():
     (moved,) = scatter(dict(img=DataContainer([torch.ones(2, 3)], stack=True)), [0])
     assert moved['img'].device == torch.device('cuda', 0)
     assert moved['img'].tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize('cached', [True, False])
+def test_a_pass_without_gradients_leaves_autocast_as_it_was(cached):
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    torch.set_autocast_cache_enabled(cached)
+    try:
+        with torch.autocast('cpu', torch.bfloat16):
+            with compat.no_grad():
+                assert not torch.is_autocast_cache_enabled()
+                assert not (torch.ones(1, 2) @ weight).requires_grad
+            assert torch.is_autocast_cache_enabled() == cached
+            assert (torch.ones(1, 2) @ weight).requires_grad
+            with pytest.raises(KeyError), compat.no_grad():
+                raise KeyError
+            assert torch.is_autocast_cache_enabled() == cached and torch.is_grad_enabled()
+    finally:
+        torch.set_autocast_cache_enabled(True)

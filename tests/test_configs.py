@@ -63,6 +63,7 @@ def test_runner_stops_at_bad_losses_before_the_optimizer(name, tmp_path):
     runner.register_custom_hooks(cfg.custom_hooks)
     order = [type(hook).__name__ for hook in runner.hooks]
     assert order.index('CheckFiniteLossHook') < order.index('OptimizerHook')
+    assert order.index('OptimizerHook') < order.index('CheckGradientHook')
     assert 'EpochSeedHook' in order and 'TrainingSummaryHook' in order
     assert cfg.evaluation.metric == 'bbox' and cfg.workflow == [('train', 1)]
 

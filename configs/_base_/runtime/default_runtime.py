@@ -10,6 +10,7 @@ log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook')])
 custom_hooks = [
     dict(type='EpochSeedHook'),
     dict(type='CheckFiniteLossHook', priority='HIGH'),
+    dict(type='CheckGradientHook', priority='LOW'),
     dict(type='SetIterationHook'),
     dict(type='GradientShareHook', interval=50, warn_ratio=10.0, priority='HIGH'),
     dict(type='TrainingSummaryHook'),

@@ -7,6 +7,7 @@ from mmdet3d.core import bbox3d2result
 from mmdet3d.models import builder
 from mmdet3d.models.detectors import Base3DDetector
 
+from ...compat import no_grad
 from ..bev_features import BEVFeatures, level_names
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
@@ -100,7 +101,7 @@ class BEVDepth4D(Base3DDetector):
                 f'the batch holds {frames} frame(s) of images but the model was built with num_frames={self.num_frames}'
             )
         previous = []
-        with torch.no_grad():
+        with no_grad():
             for frame in range(1, frames):
                 bev, _ = self._frame_bev(batch, frame)
                 previous.append(align_bev(bev, batch['frame2cur'][:, frame], self.img_view_transformer.grid))

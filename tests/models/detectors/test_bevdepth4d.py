@@ -21,6 +21,11 @@ def _batch(**kwargs):
     return make_batch(**{**dict(image_size=IMAGE_SIZE, num_cams=2), **kwargs})
 
 
+def _without_deformation():
+    """mmcv's deformable convolution knows no bfloat16 on a CPU."""
+    return dict(toy_bevdepth_cfg(image_size=IMAGE_SIZE)['img_view_transformer'], depth_conv_cfg=None)
+
+
 def _total(losses):
     return sum(value for value in losses.values())
 
@@ -65,6 +70,21 @@ def test_only_the_current_frame_carries_gradients():
     _total(model(return_loss=True, **batch)).backward()
     assert batch['img'].grad[:, 0].any()
     assert not batch['img'].grad[:, 1].any()
+
+
+def test_autocast_keeps_no_weights_of_the_previous_frame():
+    """Whatever copy of a weight the pass without gradients makes, the current frame must not be given it."""
+    model, batch = _build(img_view_transformer=_without_deformation()), _batch()
+    seen = []
+    model.img_backbone.conv1.register_forward_pre_hook(
+        lambda *_: seen.append((torch.is_grad_enabled(), torch.is_autocast_cache_enabled()))
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = model.forward_train(**batch)
+        assert torch.is_autocast_cache_enabled()
+    assert seen == [(False, False), (True, True)]
+    _total(losses).backward()
+    assert model.img_backbone.conv1.weight.grad.abs().sum() > 0
 
 
 def test_the_previous_frame_is_read():
