@@ -32,6 +32,20 @@ SECONDS=0
 say() { printf '[setup %4d s] %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" >&2; exit 1; }
 
+# interrupted <process group>: stop it, kindly first, as pip then removes its temporary folders, which may hold GBs
+interrupted() {
+  local kind waited
+  for kind in INT TERM KILL; do
+    kill "-$kind" -- "-$1" 2>/dev/null || break
+    for ((waited = 0; waited < 20; waited++)); do
+      kill -0 -- "-$1" 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  say 'interrupted; run this script again to go on from here' >&2
+  exit 130
+}
+
 # run <what is happening> <command...>: output to the log, a sign of life every 30 s, the log's end on failure
 run() {
   local title=$1 pid waited=0
@@ -39,16 +53,16 @@ run() {
   say "$title"
   printf '\n=== %s: %s\n' "$title" "$*" >>"$LOG"
   set -m # a process group of its own: whoever stops this script also stops the compilers
-  "$@" >>"$LOG" 2>&1 </dev/null &
+  "$@" >>"$LOG" 2>&1 </dev/null 9<&- &
   pid=$!
   set +m
-  trap 'kill -TERM -- "-$pid" 2>/dev/null; say "interrupted; run this script again to go on from here" >&2; exit 130' INT TERM
+  trap 'interrupted "$pid"' INT TERM HUP
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     waited=$((waited + 1))
     if [ $((waited % 150)) -eq 0 ]; then say "  ... still at it: $(tail -n 1 "$LOG" | tr -d '\r' | cut -c1-100)"; fi
   done
-  trap - INT TERM
+  trap - INT TERM HUP
   if ! wait "$pid"; then
     tail -n 40 "$LOG" >&2
     fail "$title (whole output: $LOG; run this script again to go on from here)"
@@ -236,8 +250,22 @@ fingerprint() {
 # Set up without CUDA operators for want of a toolkit, and now there is another.
 toolkit_changed() { [ -f "$STATE/unfit_toolkit" ] && [ "$(cat "$STATE/unfit_toolkit")" != "$(toolkit)" ]; }
 
+is_done() {
+  [ -f "$STATE/stamp" ] && [ -x "$PY" ] && [ "$(cat "$STATE/stamp")" = "$(fingerprint)" ] && ! toolkit_changed
+}
+
+# One set-up at a time, also when tests and quick start are started side by side. Where flock is missing, nobody waits.
+wait_for_others() {
+  exec 9<scripts/setup.sh
+  if ! command -v flock >/dev/null || flock -n 9; then return; fi
+  say 'another set-up works in this folder: waiting for it'
+  flock 9
+  if is_done; then exit 0; fi
+}
+
 check_variables
-if [ -f "$STATE/stamp" ] && [ -x "$PY" ] && [ "$(cat "$STATE/stamp")" = "$(fingerprint)" ] && ! toolkit_changed; then exit 0; fi
+if is_done; then exit 0; fi
+wait_for_others
 
 make_venv
 mkdir -p "$STATE"

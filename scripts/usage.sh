@@ -84,7 +84,7 @@ refuse_missing_value() {
 
 # check_config <script that was called> <config file>
 check_config() {
-  if [ ! -f "$2" ]; then refuse "$1" "there is no config file '$2'"; fi
+  if [ ! -f "$2" ]; then refuse "$1" "there is no config file '$2' (looked for in $PWD)"; fi
 }
 
 # check_number <script that was called> <what it counts> <number>

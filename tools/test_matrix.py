@@ -80,7 +80,9 @@ def alone_in(folder):
 def main(argv=None):
     """Returns the exit status: 0 when every pair passed, 130 when interrupted."""
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed matrix stops what it started, too
+    for kind in (signal.SIGTERM, signal.SIGHUP):  # a killed matrix stops what it started, too
+        if signal.getsignal(kind) != signal.SIG_IGN:  # nohup
+            signal.signal(kind, signal.default_int_handler)
     try:
         lock = alone_in(args.folder)  # noqa: F841  (held as long as it lives)
         print(describe_checkout(REPO), flush=True)

@@ -164,7 +164,7 @@ def test_a_report_of_an_earlier_run_does_not_stand_for_a_crash(matrix, monkeypat
     assert matrix(*pair)[0] == 1 and rows(matrix)['2.7.1']['status'] == 'no tests'
 
 
-@pytest.mark.parametrize('kind', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('kind', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_stops_what_it_started_and_goes_on_later(matrix, monkeypatch, tmp_path, kind):
     monkeypatch.setenv('HANGS', '2.13.0')
     pairs = ('--pairs', f'{HERE}+2.7.1,{HERE}+2.13.0')

@@ -38,6 +38,7 @@ def call(tmp_path):
         program.chmod(0o755)
     env = {**os.environ, 'PATH': f'{tmp_path / "bin"}{os.pathsep}{os.environ["PATH"]}'}
     env = {key: value for key, value in env.items() if not key.startswith(('DUALDISTILL_', 'PYTHON'))}
+    env['DUALDISTILL_PYTHON'] = str(tmp_path / 'bin' / 'python')  # a set-up that starts after all ends soon
 
     def run(script, *words, **more):
         done = subprocess.run(

@@ -206,18 +206,29 @@ def test_a_wheel_for_another_torch_is_not_handed_on(machine, folder, installed):
     assert len(handed) == installed and all(f'--find-links {wheels}' in line for line in handed)
 
 
-@pytest.mark.parametrize('kind', [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_the_set_up_stops_the_compiler_too(machine, kind):
-    body = f'echo $$ >"{machine.home}/pid"; exec sleep 60'
+@pytest.mark.parametrize('kind', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize('deaf', ['', "trap '' INT; "])
+def test_whoever_stops_the_set_up_stops_the_compiler_too(machine, kind, deaf):
+    body = f'{deaf}echo $$ >"{machine.home}/pid"; exec sleep 60'
     machine.program('clone/.venv/bin/python', f'case "$*" in *"-r requirements/build.txt"*) {body} ;; esac')
     process = machine.start(CXX='true')
     while not (machine.home / 'pid').exists() or not (machine.home / 'pid').read_text():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(kind)
-    assert process.wait(timeout=10) == 130
+    assert process.wait(timeout=20) == 130
     assert 'interrupted; run this script again to go on from here' in process.stdout.read()
     with pytest.raises(ProcessLookupError):
         for _ in range(100):
             os.kill(int((machine.home / 'pid').read_text()), 0)
             time.sleep(0.05)
+
+
+def test_two_set_ups_at_a_time_do_the_work_once(machine):
+    machine.answer(obstacle='none', cuda_of_torch='')
+    both = [machine.start(), machine.start()]
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sorted('compiling mmcv-full' in output for output in outputs) == [False, True]
+    (waited,) = (output for output in outputs if 'compiling mmcv-full' not in output)
+    assert waited.endswith('] another set-up works in this folder: waiting for it\n') and len(waited.splitlines()) == 1
