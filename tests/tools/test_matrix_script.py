@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from helpers.signals import hear_signals
 
 HERE = '.'.join(platform.python_version_tuple()[:2])
 OTHER = '3.99'  # there is no such interpreter
@@ -66,7 +67,8 @@ def matrix(tmp_path, repo_root, monkeypatch):
     def run(*words, wait=True):
         record.unlink(missing_ok=True)
         command = ['bash', str(repo / 'scripts' / 'test_matrix.sh'), '--folder', str(tmp_path / 'out'), *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command, preexec_fn=hear_signals, **pipes)
         if not wait:
             return process
         output = process.communicate(timeout=60)[0]

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from helpers.signals import hear_signals
 
 # Answers with the first (part of the command line, exit status, text); writes pip's commands and their variables down.
 STAND_IN = """
@@ -88,7 +89,8 @@ class Machine:
         left_out = ('DUALDISTILL_', 'TORCH_', 'CUDA_', 'FORCE_')
         env = {**{key: value for key, value in os.environ.items() if not key.startswith(left_out)}, **env}
         words = ['bash', str(self.root / 'scripts' / 'setup.sh')]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(words, env=env, preexec_fn=hear_signals, **pipes)
 
     def set_up(self, **env):
         """Returns exit status, output and pip's commands with their variables."""
