@@ -16,7 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workflow.environments import Pair, PairFailedError, describe_checkout, find_interpreter, run_pair
+from workflow.environments import (
+    Pair,
+    PairFailedError,
+    current_commit,
+    describe_checkout,
+    find_interpreter,
+    run_pair,
+)
 from workflow.matrix_report import Outcome, remarks_of, rows_of, write_reports
 from workflow.report import as_text
 
@@ -51,10 +58,10 @@ def _pairs(text):
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def test_pair(pair, label, args):
+def test_pair(pair, commit, label, args):
     """Outcome: what came of one pair; a failure of any kind is one, and does not end the others."""
     try:
-        return run_pair(pair, find_interpreter(pair.python), REPO, args.folder.resolve(), label, args.jobs)
+        return run_pair(pair, find_interpreter(pair.python), REPO, commit, args.folder.resolve(), label, args.jobs)
     except PairFailedError as error:
         print(f'{label} {pair.name}  {error}', file=sys.stderr, flush=True)
         return Outcome(pair.python, pair.torch, status=error.status, reason=error.reason)
@@ -86,13 +93,14 @@ def main(argv=None):
     try:
         lock = alone_in(args.folder)  # noqa: F841  (held as long as it lives)
         print(describe_checkout(REPO), flush=True)
+        commit = current_commit(REPO)  # the checkout may move on while pairs are tested
     except (OSError, PairFailedError) as error:
         print(error, file=sys.stderr)
         return 1
     outcomes, interrupted = [], False
     try:
         for number, pair in enumerate(args.pairs, start=1):
-            outcomes.append(test_pair(pair, f'[{number}/{len(args.pairs)}]', args))
+            outcomes.append(test_pair(pair, commit, f'[{number}/{len(args.pairs)}]', args))
             write_reports(outcomes, args.folder)
     except KeyboardInterrupt:
         interrupted = True

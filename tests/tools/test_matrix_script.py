@@ -156,6 +156,20 @@ def test_what_passed_is_skipped_until_something_it_depends_on_changes(matrix, mo
     assert (matrix.out / f'{HERE}+2.7.1' / 'clone' / 'tests' / 'new.py').read_text() == 'changed'
 
 
+def test_all_pairs_are_of_the_commit_at_the_start(matrix, monkeypatch):
+    """Also when the checkout moves on meanwhile: the first set-up commits something here."""
+    commit = (
+        f'cd {matrix.repo} && touch later && git add later && git -c user.name=n -c user.email=e@x commit -qm later'
+    )
+    (matrix.repo / 'scripts' / 'setup.sh').open('a').write(f'[ -e {matrix.repo}/later ] || ( {commit} )\n')
+    matrix.git('commit', '-qam', 'second')
+    assert matrix('--pairs', f'{HERE}+2.7.1,{HERE}+2.13.0')[0] == 0
+    assert (matrix.repo / 'later').exists()
+    first, second = (one['commit'] for one in rows(matrix).values())
+    assert first == second
+    assert not list(matrix.out.glob('*/clone/later'))
+
+
 def test_a_report_of_an_earlier_run_does_not_stand_for_a_crash(matrix, monkeypatch):
     pair = ('--pairs', f'{HERE}+2.7.1')
     assert matrix(*pair)[0] == 0

@@ -110,13 +110,23 @@ def describe_checkout(repo: Path) -> str:
     return text
 
 
-def run_pair(pair: Pair, python: str, repo: Path, folder: Path, label: str, jobs: int) -> Outcome:
+def current_commit(repo: Path) -> str:
+    """The commit that is checked out.
+
+    Raises:
+        PairFailedError: It is no checkout of git.
+    """
+    return _git(repo, 'rev-parse', 'HEAD').strip()
+
+
+def run_pair(pair: Pair, python: str, repo: Path, commit: str, folder: Path, label: str, jobs: int) -> Outcome:
     """Set up a pair and run its tests, unless that was done before with the same sources.
 
     Args:
         pair: What to install.
         python: Interpreter, see :func:`find_interpreter`.
-        repo: Checkout whose commit is tested.
+        repo: Checkout that has the commit.
+        commit: What is tested.
         folder: Gets a folder for the pair.
         label: Start of the console's lines.
         jobs: Files of tests at a time.
@@ -128,9 +138,9 @@ def run_pair(pair: Pair, python: str, repo: Path, folder: Path, label: str, jobs
         PairFailedError: The clone or the set-up failed, or the tests gave no report.
     """
     home, clone = folder / pair.name, folder / pair.name / 'clone'
-    setup, tests = _steps(pair, python, repo, home, jobs)
+    setup, tests = _steps(pair, python, repo, commit, home, jobs)
     if not (setup.is_done() and tests.is_done()):
-        _update_clone(repo, clone)
+        _update_clone(repo, commit, clone)
     try:
         setup_seconds = setup.run(label)
     except StepFailedError as error:
@@ -152,11 +162,11 @@ def run_pair(pair: Pair, python: str, repo: Path, folder: Path, label: str, jobs
         reason=reason,
         setup_seconds=setup_seconds,
         test_seconds=tests.read_marker()['seconds'],
-        commit=_git(clone, 'rev-parse', 'HEAD').strip(),
+        commit=current_commit(clone),
     )
 
 
-def _steps(pair, python, repo, home, jobs):
+def _steps(pair, python, repo, commit, home, jobs):
     """tuple[Step, Step]: set-up and tests."""
     clone = home / 'clone'
     wheels = os.environ.get('DUALDISTILL_WHEELS') or repo.parent / 'shared' / 'wheels'
@@ -177,7 +187,7 @@ def _steps(pair, python, repo, home, jobs):
         home / 'setup.json',
         home / 'setup.log',
         outputs=(clone / '.venv' / '.dualdistill' / 'stamp',),
-        settings=_hash_of(repo, _SETUP_SOURCES),
+        settings=_hash_of(repo, commit, _SETUP_SOURCES),
     )
     pytest = ['-q', '-n', str(jobs), '-m', 'not slow', f'--junitxml={home / "junit.xml"}', *CORE_TESTS]
     tests = Step(
@@ -187,26 +197,26 @@ def _steps(pair, python, repo, home, jobs):
         home / 'tests.json',
         home / 'tests.log',
         outputs=(home / 'junit.xml',),
-        settings=_hash_of(repo, _SOURCES),
+        settings=_hash_of(repo, commit, _SOURCES),
         after=(setup,),
     )
     return setup, tests
 
 
-def _hash_of(repo, paths):
+def _hash_of(repo, commit, paths):
     """str: Changes with any of the files as they are committed."""
-    return hashlib.sha256(_git(repo, 'ls-tree', '-r', 'HEAD', '--', *paths).encode()).hexdigest()
+    return hashlib.sha256(_git(repo, 'ls-tree', '-r', commit, '--', *paths).encode()).hexdigest()
 
 
-def _update_clone(repo, clone):
-    """Bring a clone to the commit that is checked out here; its environment and compiled files stay."""
+def _update_clone(repo, commit, clone):
+    """Bring a clone to a commit; its environment and compiled files stay."""
     try:
         if not (clone / '.git').is_dir():
             shutil.rmtree(clone, ignore_errors=True)
             clone.parent.mkdir(parents=True, exist_ok=True)
             _git(repo, 'clone', '--quiet', '--no-checkout', str(repo), str(clone))
         _git(clone, 'fetch', '--quiet', str(repo), 'HEAD')
-        _git(clone, 'reset', '--quiet', '--hard', 'FETCH_HEAD')
+        _git(clone, 'reset', '--quiet', '--hard', commit)
         _git(clone, 'clean', '--quiet', '-fd')
     except OSError as error:
         raise PairFailedError('no clone', f'{clone} cannot be written: {error}') from error
