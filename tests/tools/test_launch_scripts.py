@@ -116,4 +116,10 @@ def test_the_teacher_s_own_training_takes_no_teacher(launch, name):
 
 def test_launcher_says_how_to_call_it(launch):
     status, lines = launch(script='scripts/launch.sh')
-    assert status == 2 and 'scripts/launch.sh <config>' in lines[0]
+    assert status == 2 and 'scripts/launch.sh <config>' in lines[1]
+
+
+def test_overrides_joined_by_an_equals_sign_may_be_followed_by_more(launch):
+    train, test = started(launch('--cfg-options=a=1', 'b=2', '--seed', '3', GPUS='1')[1])
+    assert train.endswith('--auto-resume --seed 3 --cfg-options a=1 b=2')
+    assert test.endswith('--eval bbox --cfg-options a=1 b=2')
