@@ -13,10 +13,10 @@ ENV DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CH
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends build-essential ca-certificates git \
-      python3.11 python3.11-dev python3.11-venv \
+      python3.10 python3.10-dev python3.10-venv \
  && rm -rf /var/lib/apt/lists/*
 
-RUN python3.11 -m venv /opt/venv
+RUN python3.10 -m venv /opt/venv
 ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH
 
 # The files of requirements/, word for word; a test keeps them equal.
@@ -27,8 +27,13 @@ wheel==0.48.0
 ninja==1.13.2
 EOF
 
+COPY <<"EOF" /opt/requirements/torch_cuda12.txt
+# Instead of torch.txt with a toolkit of CUDA 12, as in the Dockerfile: the wheel on PyPI is built for CUDA 12.6.
+torch==2.7.1
+EOF
+
 COPY <<"EOF" /opt/requirements/runtime.txt
-# torch and mmcv-full are installed by scripts/setup.sh, mmdet3d and lyft-dataset-sdk by no_deps.txt.
+# Comes after torch.txt (or torch_cuda12.txt) and before mmcv.txt and no_deps.txt, which hold the rest.
 mmdet==2.28.2
 mmsegmentation==0.30.0
 nuscenes-devkit==1.2.0
@@ -63,6 +68,12 @@ scikit-learn==1.9.1; python_version >= "3.11"
 scikit-learn==1.6.1; python_version < "3.11"
 trimesh==5.2.0; python_version >= "3.11"
 trimesh==4.12.2; python_version < "3.11"
+EOF
+
+COPY <<"EOF" /opt/requirements/mmcv.txt
+# Compiled after torch and runtime.txt are there; scripts/setup_mmcv.sh and the Dockerfile show the settings. By hand, for the CPU:
+#   MMCV_WITH_OPS=1 FORCE_CUDA=0 pip install --no-deps --no-build-isolation --no-cache-dir --no-binary mmcv-full -r requirements/mmcv.txt
+mmcv-full==1.7.2
 EOF
 
 COPY <<"EOF" /opt/requirements/no_deps.txt
@@ -120,8 +131,7 @@ EOF
 
 RUN pip install -r /opt/requirements/build.txt
 
-# The newest torch whose PyPI wheel is built for CUDA 12 with code for sm_70 to sm_90.
-RUN pip install torch==2.7.1
+RUN pip install -r /opt/requirements/torch_cuda12.txt
 
 RUN pip install -r /opt/requirements/runtime.txt -r /opt/requirements/tests.txt -c /opt/requirements/constraints.txt
 
@@ -131,7 +141,7 @@ RUN mkdir -p /opt/forward/THC \
 ARG TORCH_CUDA_ARCH_LIST="7.0 7.5 8.0 8.6 8.9 9.0+PTX"
 ARG MAX_JOBS=8
 RUN CFLAGS="-g0 -O2 -w" CPATH=/opt/forward FORCE_CUDA=1 MMCV_WITH_OPS=1 \
-    pip install -v --no-deps --no-build-isolation --no-binary mmcv-full mmcv-full==1.7.2
+    pip install -v --no-deps --no-build-isolation --no-binary mmcv-full -r /opt/requirements/mmcv.txt
 
 RUN pip install --no-deps --no-build-isolation -r /opt/requirements/no_deps.txt
 

@@ -15,7 +15,7 @@ VERSION = re.search(r"__version__ = '([^']+)'", (ROOT / 'mmdet3d_plugin' / '__in
 class BuildWithOperators(build_py):
     """Also compiles the operators, next to their sources, for the torch of the environment that is installed into.
 
-    The compiling process is started with ``-I``: pip's build isolation works through PYTHONPATH, and without it the
+    The compiling process is started with ``-E -s``: pip's build isolation works through PYTHONPATH, and without it the
     interpreter sees its own environment, torch included, so that no torch has to be listed, and fetched, as a build
     requirement. Nothing that goes wrong here stops the installation: operators are compiled on first use instead, or
     plain torch is used.
@@ -24,7 +24,7 @@ class BuildWithOperators(build_py):
     def run(self):
         script = ROOT / 'mmdet3d_plugin' / 'ops' / 'build_extension.py'
         done = subprocess.run(
-            [sys.executable, '-I', str(script), 'cpp', 'cuda'],
+            [sys.executable, '-E', '-s', str(script), 'cpp', 'cuda'],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -38,7 +38,7 @@ setup(
     version=VERSION,
     description='LiDAR-to-camera BEV distillation for 3-D object detection',
     license='Apache-2.0',
-    packages=find_packages(include=['mmdet3d_plugin', 'mmdet3d_plugin.*']),
+    packages=find_packages(include=['mmdet3d_plugin', 'mmdet3d_plugin.*', 'dualdistill_cli']),
     package_data={'mmdet3d_plugin.ops': ['*/csrc/*', 'compiled/*.so']},
     cmdclass={'build_py': BuildWithOperators},
     python_requires='>=3.9,<3.13',

@@ -4,7 +4,9 @@ from . import compat
 
 compat.apply()
 
-from . import datasets, distill, hooks, models, ops
+with compat.unused_libraries_import_on_use():
+    from . import datasets, distill, hooks, models, ops
+
 from .checkpoint import register_mmcv_loaders
 
 register_mmcv_loaders()

@@ -33,15 +33,6 @@ def trust_checkpoints(active=True):
         _trusted.reset(token)
 
 
-def add_trust_flag(parser):
-    """Give a command-line tool the flag ``--trust-checkpoint``; pass its value to :func:`trust_checkpoints`."""
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='also load checkpoint files that hold pickled code, and so run it: only for files whose origin you trust',
-    )
-
-
 def file_sha256(path):
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from packaging.version import InvalidVersion, Version
 
+from .import_on_use import import_on_use
+
 # mmdet3d 1.0.0rc6 accepts mmcv up to this version; 1.7.1 and 1.7.2 only fix bugs.
 _NEWEST_MMCV_MMDET3D_ACCEPTS = '1.7.0'
 
@@ -141,6 +143,21 @@ def wrote_old_boxes(version):
         return Version(str(version)) < Version(_FIRST_MMDET3D_OF_TODAYS_BOXES)
     except InvalidVersion:
         return None
+
+
+def unused_libraries_import_on_use():
+    """Context in which to import mmdet3d's parts: what it and the devkit import for drawings and the like waits."""
+    return import_on_use('matplotlib', 'pandas', 'scipy.interpolate', 'scipy.optimize', 'sklearn', 'trimesh')
+
+
+def constant_when_compiled(function):
+    """Mark a function whose result ``torch.compile`` may take for a constant.
+
+    ``torch.compiler.assume_constant_result`` sets the same mark, and imports the whole compiler to do so, a fifth of
+    the time that importing this package takes.
+    """
+    function._dynamo_marked_constant = True
+    return function
 
 
 def advise_on_import_order():

@@ -1,8 +1,21 @@
 #!/usr/bin/env bash
 # Baseline, DistillBEV, DualDistill and its ablations over several seeds: table and plot. Run it again to resume.
-# Arguments are passed to tools/ablation.py (see --help).
+#   bash scripts/ablation.sh [flags]
+# Flags, passed to tools/ablation.py, which says more with --help once the set-up is done:
+#   --configs <names or files>...
+#   --seeds <0,1,2>
+#   --jobs <trainings at a time>
+#   --data-root <folder of the generated data>
+#   --out-dir <folder of the results>
+#   --full-size
+#   --report-only
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/usage.sh
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked scripts/ablation.sh "$@"
+check_words scripts/ablation.sh scripts/ablation.sh "$@"
 
 bash scripts/setup.sh
 exec .venv/bin/python -W ignore tools/ablation.py "$@"

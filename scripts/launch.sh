@@ -5,27 +5,33 @@
 # DATA_ROOT     nuScenes data root with its info files (default: the config's)
 # TEACHER_CKPT  the teacher's checkpoint of a distillation config (default: the config's)
 # WORK_DIR      logs and checkpoints (default: outputs/<config name>)
-# --cfg-options reach training and evaluation, other flags the training only.
+# --cfg-options reach training and evaluation, other flags the training only. bash tools/dist_train.sh --help lists the flags.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
+. scripts/usage.sh
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked scripts/launch.sh "$@"
 if [ $# -lt 1 ]; then
-  sed -n 3p "${BASH_SOURCE[0]}" | cut -c3- >&2
+  print_usage scripts/launch.sh >&2
   exit 2
 fi
 config=$1
 shift
+check_config scripts/launch.sh "$config"
+check_words scripts/launch.sh tools/dist_train.sh "$@"
 work_dir=${WORK_DIR:-outputs/$(basename "$config" .py)}
 if [ -z "${GPUS:-}" ]; then
   GPUS=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU' || true)
   if [ "${GPUS:-0}" -lt 1 ]; then GPUS=1; fi
 fi
+check_number scripts/launch.sh GPUS "$GPUS"
 # an active environment wins over the one of scripts/setup.sh
 PYTHON=${PYTHON:-python}
 if [ -z "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && .venv/bin/python -c '' 2>/dev/null; then PYTHON=$PWD/.venv/bin/python; fi
 export PYTHON
 
-# one list of overrides: the tools keep only the last --cfg-options
+# one list of overrides for training and evaluation
 options=()
 if [ -n "${DATA_ROOT:-}" ]; then
   moved=$("$PYTHON" -W ignore tools/misc/move_data_root.py "$config" "$DATA_ROOT")
@@ -43,6 +49,7 @@ fi
 flags=()
 last=''
 for word in "$@"; do
+  case $word in –[a-z]*) word=--${word#–} ;; —[a-z]*) word=--${word#—} ;; −[a-z]*) word=--${word#−} ;; esac # typographic
   case $word in
     --cfg-options=*) options+=("${word#*=}") ;;
     --work-dir=*) work_dir=${word#*=} ;;
@@ -55,7 +62,7 @@ for word in "$@"; do
       esac
       ;;
   esac
-  case $word in -*) last=$word ;; esac
+  case $word in --*) last=${word%%=*} ;; esac
 done
 if [ ${#options[@]} -gt 0 ]; then options=(--cfg-options "${options[@]}"); fi
 

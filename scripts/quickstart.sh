@@ -1,8 +1,19 @@
 #!/usr/bin/env bash
 # Set-up, synthetic data, teacher, student, distilled student, evaluation and report. Run it again to resume.
-# Arguments are passed to tools/quickstart.py (see --help).
+#   bash scripts/quickstart.sh [flags]
+# Flags, passed to tools/quickstart.py, which says more with --help once the set-up is done:
+#   --teacher <centerpoint or mvp>
+#   --seeds <0,1,2>
+#   --jobs <trainings at a time>
+#   --data-root <folder of the generated data>
+#   --out-dir <folder of the results>
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/usage.sh
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked scripts/quickstart.sh "$@"
+check_words scripts/quickstart.sh scripts/quickstart.sh "$@"
 
 bash scripts/setup.sh
 exec .venv/bin/python -W ignore tools/quickstart.py "$@"

@@ -1,17 +1,28 @@
 #!/usr/bin/env bash
 # Prepare .venv with everything the project needs. Run it as often as you like: what is already right is skipped.
-#
+#   bash scripts/setup.sh
+# It takes no arguments but reads these variables; the scripts that start it (test.sh, quickstart.sh, ...) hand them on.
 #   DUALDISTILL_PYTHON   interpreter to build .venv from (default: an active environment's, then python3.11, 3.12, 3.10, 3.9)
-#   DUALDISTILL_TORCH    torch version to install (default: the torch of the active environment, else 2.13.0;
-#                        2.8.0 on Python 3.9, the last one for it)
+#   DUALDISTILL_TORCH    torch version to install (default: the torch of the active environment, else that of
+#                        requirements/torch.txt)
+#   DUALDISTILL_DEVICE   cpu: no CUDA operators, whatever is here; cuda: CUDA operators or an error, also on a machine
+#                        without a GPU (default: CUDA operators where torch and a toolkit allow them)
 #   TORCH_INDEX_URL      index to take torch from (default: PyPI; without an NVIDIA driver also PyTorch's CPU index)
-#   DUALDISTILL_WHEELS   folder with prebuilt mmcv-full wheels, tried before compiling (default: ../shared/wheels)
-#   TORCH_CUDA_ARCH_LIST GPU architectures to compile mmcv-full for (default: those torch finds)
+#   DUALDISTILL_WHEELS   folder with prebuilt mmcv-full wheels, tried before compiling (default: ../shared/wheels): those for
+#                        one torch in a folder named as in .venv/.dualdistill/wheels, others beside them
+#   TORCH_CUDA_ARCH_LIST GPU architectures to compile for (default: those of the GPUs here; without one, torch's own)
 #   MAX_JOBS             parallel compiler jobs (default: all cores)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/usage.sh
+. scripts/setup_mmcv.sh
+help_if_asked scripts/setup.sh "$@"
+if [ $# -gt 0 ]; then refuse scripts/setup.sh "it takes no arguments, settings are variables: '$1'"; fi
 
-MMCV=1.7.2
+MMCV=$(sed -n 's/^mmcv-full==//p' requirements/mmcv.txt)
+WHEELS=${DUALDISTILL_WHEELS:-../shared/wheels}
+DEVICE=${DUALDISTILL_DEVICE:-}
+OLDEST_TORCH=$(sed -n "s/^_OLDEST_TORCH = '\(.*\)'/\1/p" mmdet3d_plugin/compat.py)
 VENV=.venv
 STATE=$VENV/.dualdistill
 PY=$VENV/bin/python
@@ -21,19 +32,37 @@ SECONDS=0
 say() { printf '[setup %4d s] %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" >&2; exit 1; }
 
+# interrupted <process group>: stop it, kindly first, as pip then removes its temporary folders, which may hold GBs
+interrupted() {
+  local kind waited
+  for kind in INT TERM KILL; do
+    kill "-$kind" -- "-$1" 2>/dev/null || break
+    for ((waited = 0; waited < 20; waited++)); do
+      kill -0 -- "-$1" 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  say 'interrupted; run this script again to go on from here' >&2
+  exit 130
+}
+
 # run <what is happening> <command...>: output to the log, a sign of life every 30 s, the log's end on failure
 run() {
   local title=$1 pid waited=0
   shift
   say "$title"
   printf '\n=== %s: %s\n' "$title" "$*" >>"$LOG"
-  "$@" >>"$LOG" 2>&1 &
+  set -m # a process group of its own: whoever stops this script also stops the compilers
+  "$@" >>"$LOG" 2>&1 </dev/null 9<&- &
   pid=$!
+  set +m
+  trap 'interrupted "$pid"' INT TERM HUP
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     waited=$((waited + 1))
     if [ $((waited % 150)) -eq 0 ]; then say "  ... still at it: $(tail -n 1 "$LOG" | tr -d '\r' | cut -c1-100)"; fi
   done
+  trap - INT TERM HUP
   if ! wait "$pid"; then
     tail -n 40 "$LOG" >&2
     fail "$title (whole output: $LOG; run this script again to go on from here)"
@@ -45,12 +74,13 @@ version_of() { "$PY" -c "import importlib.metadata as m; print(m.version('$1'))"
 
 supported() { "$1" -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 13))' 2>/dev/null; }
 
-# The folder that holds an interpreter's torch (2.5 or newer), empty without one.
+# The folder that holds an interpreter's torch, empty without one that is new enough.
 torch_home() {
   "$1" -c "
 import importlib.metadata as m, importlib.util as u, pathlib
 version = tuple(int(part) for part in m.version('torch').split('.')[:2])
-print(pathlib.Path(u.find_spec('torch').origin).parents[1] if version >= (2, 5) else '')" 2>/dev/null || true
+oldest = tuple(int(part) for part in '$OLDEST_TORCH'.split('.'))
+print(pathlib.Path(u.find_spec('torch').origin).parents[1] if version >= oldest else '')" 2>/dev/null || true
 }
 
 # An active environment other than our own comes first: its torch is used.
@@ -123,126 +153,70 @@ make_venv() {
   fi
 }
 
-default_torch() { if "$PY" -c 'import sys; sys.exit(sys.version_info >= (3, 10))'; then echo 2.8.0; else echo 2.13.0; fi; }
+# The torch of requirements/torch.txt for this Python.
+default_torch() {
+  "$PY" - <<'READ'
+from pip._vendor.packaging.requirements import Requirement
+with open('requirements/torch.txt') as file:
+    lines = [Requirement(line) for line in file if not line.startswith('#')]
+(version,) = [line.specifier for line in lines if line.marker is None or line.marker.evaluate()]
+print(str(version).lstrip('='))
+READ
+}
 
 has_nvidia_driver() { nvidia-smi -L 2>/dev/null | grep -q GPU; }
 reachable() { "$PY" -c "import urllib.request; urllib.request.urlopen('$1', timeout=5)" 2>/dev/null; }
+cuda_of_torch() { "$PY" -c 'import torch; print((torch.version.cuda or "").split(".")[0])'; }
+# The release of the CUDA toolkit, empty without one.
+toolkit() {
+  local nvcc
+  for nvcc in "${CUDA_HOME:-${CUDA_PATH:-}}/bin/nvcc" "$(type -P nvcc)" /usr/local/cuda/bin/nvcc; do
+    if [ -x "$nvcc" ]; then
+      "$nvcc" --version 2>/dev/null | sed -n 's/.*\(release .*\)/\1/p'
+      return
+    fi
+  done
+}
+
+# Before any download: values that cannot lead to an environment.
+check_variables() {
+  case $DEVICE in
+    '' | cpu) ;;
+    cuda)
+      if [ -z "$(toolkit)" ]; then
+        fail 'DUALDISTILL_DEVICE=cuda, but there is no CUDA toolkit: put nvcc on the PATH, set CUDA_HOME, or unset DUALDISTILL_DEVICE'
+      fi
+      ;;
+    *) fail "DUALDISTILL_DEVICE=$DEVICE: choose cpu or cuda, or unset it to take CUDA where torch and a toolkit allow it" ;;
+  esac
+  if [ -n "${DUALDISTILL_WHEELS:-}" ] && [ ! -d "$WHEELS" ]; then fail "DUALDISTILL_WHEELS=$WHEELS is not a folder"; fi
+  case ${DUALDISTILL_TORCH:-$OLDEST_TORCH} in
+    *[!0-9A-Za-z.+]* | [!0-9]*) fail "DUALDISTILL_TORCH=$DUALDISTILL_TORCH is not a version such as 2.7.1" ;;
+  esac
+  if [ "$(printf '%s\n' "$OLDEST_TORCH" "${DUALDISTILL_TORCH:-$OLDEST_TORCH}" | sort -V | head -n 1)" != "$OLDEST_TORCH" ]; then
+    fail "DUALDISTILL_TORCH=$DUALDISTILL_TORCH is too old: $OLDEST_TORCH or newer is needed"
+  fi
+}
 
 install_torch() {
   if [ -f "$STATE/existing_torch" ]; then return; fi
   local want=${DUALDISTILL_TORCH:-$(default_torch)} have index=()
   have=$(version_of torch)
+  # the same version for another device is not what is wanted, but pip would leave it in place
+  if [ "$DEVICE" = cuda ] && [ -n "$have" ] && [ -z "$(cuda_of_torch)" ]; then
+    run "removing torch $have, which is built without CUDA" "$PY" -m pip uninstall -y torch
+    have=''
+  fi
   if [ "${have%%+*}" = "${want%%+*}" ] && [ "$(cat "$STATE/torch_index" 2>/dev/null)" = "${TORCH_INDEX_URL:-}" ]; then
     return
   fi
   if [ -n "${TORCH_INDEX_URL:-}" ]; then
     index=(--index-url "$TORCH_INDEX_URL")
-  elif ! has_nvidia_driver && reachable https://download.pytorch.org/whl/cpu/; then
+  elif [ "$DEVICE" != cuda ] && { [ "$DEVICE" = cpu ] || ! has_nvidia_driver; } && reachable https://download.pytorch.org/whl/cpu/; then
     index=(--extra-index-url https://download.pytorch.org/whl/cpu)
   fi
   run "installing torch $want" pip_install "torch==$want" "${index[@]+"${index[@]}"}"
   echo "${TORCH_INDEX_URL:-}" >"$STATE/torch_index"
-}
-
-# mmcv_works <cpu or cuda>: the installed mmcv-full runs, and has CUDA operations where they are wanted
-mmcv_works() {
-  "$PY" - "$MMCV" "$1" <<'CHECK' >>"$LOG" 2>&1
-import sys, types
-import torch
-for name in ('torchvision', 'torchvision.models'):  # mmcv asks for it at import only
-    sys.modules.setdefault(name, types.ModuleType(name)).__path__ = []
-import mmcv
-from mmcv.ops import get_compiling_cuda_version, nms
-assert mmcv.__version__ == sys.argv[1], mmcv.__version__
-assert sys.argv[2] == 'cpu' or get_compiling_cuda_version() != 'not available', 'no CUDA operations'
-boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 3.9], [8, 8, 9, 9]])
-_, kept = nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
-assert kept.tolist() == [0, 2], kept
-CHECK
-}
-
-# 'cuda' when a CUDA torch and a toolkit of the same major version are there, else 'cpu'.
-mmcv_target() {
-  local of_torch of_nvcc nvcc=${CUDA_HOME:+$CUDA_HOME/bin/}nvcc
-  of_torch=$("$PY" -c 'import torch; print((torch.version.cuda or "").split(".")[0])')
-  of_nvcc=$("$nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\)\..*/\1/p' || true)
-  if [ -z "$of_torch" ]; then
-    echo cpu
-  elif [ "$of_torch" = "$of_nvcc" ]; then
-    echo cuda
-  else
-    say "torch is built for CUDA $of_torch, the toolkit found is '${of_nvcc:-none}': mmcv-full gets CPU operations only" >&2
-    echo cpu
-  fi
-}
-
-# mmcv-full's CUDA sources include a header that torch dropped; this one forwards to what replaced it.
-write_forwarding_header() {
-  mkdir -p "$STATE/include/THC"
-  printf '#pragma once\n#include <ATen/cuda/Atomic.cuh>\n' >"$STATE/include/THC/THCAtomics.cuh"
-}
-
-# need_compiler: said before the minutes of downloads, when it is plain that mmcv-full has to be compiled
-need_compiler() {
-  local missing=()
-  if ! command -v "${CXX:-g++}" >/dev/null; then missing+=("a C++ compiler (${CXX:-g++})"); fi
-  if [ ! -f "$("$PY" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ]; then
-    missing+=("Python.h of $("$PY" -V 2>&1)")
-  fi
-  if [ ${#missing[@]} -eq 0 ]; then return; fi
-  fail "mmcv-full $MMCV has to be compiled, and these are missing: $(printf '%s; ' "${missing[@]}")on Debian and Ubuntu:" \
-    'apt-get install g++ python3-dev (or python3.11-dev, as your Python is)'
-}
-
-wheel_for_us() {
-  local python
-  python=$("$PY" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
-  ls "${DUALDISTILL_WHEELS:-../shared/wheels}/mmcv_full-$MMCV-$python-"*.whl "$STATE"/wheels/*/mmcv_full-*"-$python-"*.whl 2>/dev/null
-}
-
-build_mmcv() {
-  local target=$1 wheels=$2 part=$2.part
-  write_forwarding_header
-  export CFLAGS="-g0 -O2 -w" MMCV_WITH_OPS=1 MAX_JOBS="${MAX_JOBS:-$(nproc)}"
-  if [ "$target" = cuda ]; then
-    export FORCE_CUDA=1 CPATH="$PWD/$STATE/include${CPATH:+:$CPATH}"
-  else
-    export FORCE_CUDA=0 CUDA_VISIBLE_DEVICES=''
-  fi
-  # pip's own cache would hand a wheel built for one torch to another; this folder is per torch version
-  rm -rf "$part"
-  "$PY" -m pip wheel --disable-pip-version-check -v --no-deps --no-build-isolation --no-cache-dir --no-binary mmcv-full \
-    -w "$part" "mmcv-full==$MMCV" || return 1
-  # a killed run leaves no half-written wheel where the next one looks
-  rm -rf "$wheels"
-  mv "$part" "$wheels"
-}
-
-install_mmcv() {
-  local target key wheels prebuilt
-  target=$(mmcv_target)
-  key=torch$(version_of torch)-$target-$("$PY" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
-  if [ "$target" = cuda ]; then key+=-$(echo "${TORCH_CUDA_ARCH_LIST:-found}" | tr -c 'A-Za-z0-9.+\n' '_'); fi
-  if [ "$(cat "$STATE/mmcv" 2>/dev/null)" = "$key" ] && mmcv_works "$target"; then return; fi
-  if [ ! -f "$STATE/mmcv" ] && mmcv_works "$target"; then  # put there by other means, and it runs
-    echo "$key" >"$STATE/mmcv"
-    return
-  fi
-  wheels=$STATE/wheels/$key
-  prebuilt=${DUALDISTILL_WHEELS:-../shared/wheels}
-  if [ "$target" = cpu ] && [ -d "$prebuilt" ]; then
-    say "trying a prebuilt mmcv-full $MMCV"
-    pip_install --no-deps --no-index --force-reinstall --find-links "$prebuilt" "mmcv-full==$MMCV" >>"$LOG" 2>&1 || true
-  fi
-  if [ "$target" = cuda ] || ! mmcv_works "$target"; then
-    if ! ls "$wheels"/mmcv_full-*.whl >/dev/null 2>&1; then
-      need_compiler
-      run "compiling mmcv-full $MMCV for $key (5 to 15 minutes)" build_mmcv "$target" "$wheels"
-    fi
-    run 'installing the compiled mmcv-full' pip_install --no-deps --force-reinstall "$wheels"/mmcv_full-*.whl
-    mmcv_works "$target" || fail "mmcv-full $MMCV ($target) does not run with torch $(version_of torch) (see $LOG)"
-  fi
-  echo "$key" >"$STATE/mmcv"
 }
 
 verify() {
@@ -266,13 +240,32 @@ CHECK
 # Everything that decides what .venv must hold, in one line.
 fingerprint() {
   {
-    cat requirements/*.txt setup.py scripts/setup.sh mmdet3d_plugin/ops/build_extension.py mmdet3d_plugin/ops/*/csrc/*
+    cat requirements/*.txt setup.py scripts/setup{,_mmcv}.sh mmdet3d_plugin/ops/{build_extension,cuda_toolkit}.py
+    cat mmdet3d_plugin/ops/*/csrc/*
     "$PY" -c "import sys, importlib.metadata as m; print(sys.version, sys.prefix, m.version('torch'))"
-    echo "${DUALDISTILL_TORCH:-} ${TORCH_INDEX_URL:-} ${TORCH_CUDA_ARCH_LIST:-}"
+    echo "${DUALDISTILL_TORCH:-} ${TORCH_INDEX_URL:-} ${TORCH_CUDA_ARCH_LIST:-} $DEVICE"
   } 2>/dev/null | sha256sum | cut -d' ' -f1
 }
 
-if [ -f "$STATE/stamp" ] && [ -x "$PY" ] && [ "$(cat "$STATE/stamp")" = "$(fingerprint)" ]; then exit 0; fi
+# Set up without CUDA operators for want of a toolkit, and now there is another.
+toolkit_changed() { [ -f "$STATE/unfit_toolkit" ] && [ "$(cat "$STATE/unfit_toolkit")" != "$(toolkit)" ]; }
+
+is_done() {
+  [ -f "$STATE/stamp" ] && [ -x "$PY" ] && [ "$(cat "$STATE/stamp")" = "$(fingerprint)" ] && ! toolkit_changed
+}
+
+# One set-up at a time, also when tests and quick start are started side by side. Where flock is missing, nobody waits.
+wait_for_others() {
+  exec 9<scripts/setup.sh
+  if ! command -v flock >/dev/null || flock -n 9; then return; fi
+  say 'another set-up works in this folder: waiting for it'
+  flock 9
+  if is_done; then exit 0; fi
+}
+
+check_variables
+if is_done; then exit 0; fi
+wait_for_others
 
 make_venv
 mkdir -p "$STATE"

@@ -16,29 +16,68 @@ def pins(content):
     return [line for line in content.splitlines() if line and not line.startswith('#')]
 
 
-@pytest.mark.parametrize('name', ['build', 'runtime', 'no_deps', 'tests', 'constraints'])
-def test_every_requirement_is_pinned_and_repeated_in_the_dockerfile(text, name):
+FILES = ['build', 'torch', 'torch_cuda12', 'runtime', 'mmcv', 'no_deps', 'tests', 'constraints']
+
+
+def test_there_are_no_other_files(repo_root):
+    assert sorted(path.stem for path in (repo_root / 'requirements').iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_every_requirement_is_pinned(text, name):
+    for line in pins(text(f'requirements/{name}.txt')):
+        assert re.fullmatch(r'[\w.-]+==[\w.]+(; python_version (>=|<) "3\.1[01]")?', line), line
+
+
+@pytest.mark.parametrize('name', [name for name in FILES if name != 'torch'])
+def test_the_dockerfile_repeats_and_installs_them(text, name):
     requirements = text(f'requirements/{name}.txt')
-    for line in pins(requirements):
-        assert re.fullmatch(r'[\w.-]+==[\w.]+(; python_version (>=|<) "3\.11")?', line), line
     heredoc = re.search(rf'^COPY <<"EOF" /opt/requirements/{name}\.txt\n(.*?)^EOF$', text('Dockerfile'), re.M | re.S)
     assert heredoc, f'Dockerfile does not write {name}.txt'
     assert heredoc.group(1) == requirements
+    assert re.search(rf'^(RUN| ) .*pip install .*-[rc] /opt/requirements/{name}\.txt', text('Dockerfile'), re.M)
 
 
 def test_a_package_is_pinned_once_per_python(text):
     names = []
-    for name in ('build', 'runtime', 'no_deps', 'tests', 'constraints'):
+    for name in FILES:
+        if name == 'torch_cuda12':  # instead of torch.txt
+            continue
         for line in pins(text(f'requirements/{name}.txt')):
             names.append((line.split('==')[0].lower(), line.partition(';')[2]))
     assert len(names) == len(set(names))
 
 
-def test_dockerfile_and_setup_build_the_same_mmcv(text):
-    (in_script,) = re.findall(r'^MMCV=(\S+)$', text('scripts/setup.sh'), re.M)
-    assert f' mmcv-full=={in_script}\n' in text('Dockerfile')
-    for setting in ('CFLAGS="-g0 -O2 -w"', 'MMCV_WITH_OPS=1', 'ATen/cuda/Atomic.cuh'):
-        assert setting in text('scripts/setup.sh') and setting in text('Dockerfile')
+def test_no_tool_has_a_second_copy_of_a_pin(text):
+    """Nor the version of torch or mmcv-full: both are read from requirements/."""
+    dockerfile = re.sub(r'^COPY <<"EOF".*?^EOF$', '', text('Dockerfile'), flags=re.M | re.S)
+    for script in (dockerfile, text('scripts/setup.sh'), text('scripts/setup_mmcv.sh')):
+        assert not re.search(r'[\w-]+==\d', script)
+        for name in ('torch', 'mmcv'):
+            for line in pins(text(f'requirements/{name}.txt')):
+                assert re.search(r'==([\w.]+)', line).group(1) not in script
+
+
+def test_dockerfile_and_setup_build_mmcv_in_the_same_way(text):
+    for setting in ('CFLAGS="-g0 -O2 -w"', 'MMCV_WITH_OPS=1', 'ATen/cuda/Atomic.cuh', '--no-binary mmcv-full'):
+        assert setting in text('scripts/setup_mmcv.sh') and setting in text('Dockerfile')
+
+
+def test_the_tested_pairs_are_what_is_installed_somewhere(text):
+    """The default pairs of the matrix: every Python, the pins of set-up, and the Docker image's pair."""
+    (pairs,) = re.findall(r"^PAIRS = '(.*)'$", text('tools/test_matrix.py'), re.M)
+    pairs = dict(pair.split('+') for pair in pairs.split(','))
+    assert list(pairs) == ['3.9', '3.10', '3.11', '3.12']
+    newest, oldest = (
+        re.search(rf'torch==(\S+); python_version {sign} "3\.10"', text('requirements/torch.txt')).group(1)
+        for sign in ('>=', '<')
+    )
+    assert (pairs['3.9'], pairs['3.11'], pairs['3.12']) == (oldest, newest, newest)
+    (python,) = re.findall(r'^RUN python(3\.\d+) -m venv', text('Dockerfile'), re.M)
+    assert pins(text('requirements/torch_cuda12.txt')) == [f'torch=={pairs[python]}']
+    # the interpreter comes with that Ubuntu, and the wheel on PyPI is for the image's CUDA
+    assert re.search(r'^FROM nvidia/cuda:12\.6\.\d+-cudnn-devel-ubuntu22\.04$', text('Dockerfile'), re.M)
+    assert python == '3.10'
 
 
 def test_dockerfile_needs_no_build_context(text):

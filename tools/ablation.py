@@ -9,25 +9,15 @@ when nothing they depend on has changed; an interrupted training resumes. After 
 ``report.md`` and ``scores.png`` are written anew; runs of earlier calls stay in them.
 """
 
-import argparse
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_converter.make_synthetic_nuscenes import settings_of
 from quickstart import SYNTHETIC
-from workflow.ablation_configs import add_config, choose_configs, with_teacher
-from workflow.ablation_report import summary_table, write_files
-from workflow.ablation_runs import TEACHER, finished_rows, has_teacher, read_rows, time_left
-from workflow.ablation_summary import summarise
-from workflow.cli import add_run_flags, default_jobs, describe_machine, run_to_the_end
-from workflow.commands import as_flags
-from workflow.plan import Plan
-from workflow.progress import clock
-from workflow.report import as_text
+from workflow.cli import add_run_flags, run_to_the_end
 
-from mmdet3d_plugin.engine import pick_device
+from dualdistill_cli import ToolParser, run_tool
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ FULL = Size(
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_run_flags(parser, seeds='0,1,2', what='a teacher and every config for each')
     parser.add_argument('--configs', nargs='+', help=f'names or config files (default: {",".join(NAMES)})')
     parser.add_argument('--out-dir', type=Path, help=f'default: {TOY.out_dir}, or {FULL.out_dir} with --full-size')
@@ -91,93 +81,39 @@ def parse_args(argv=None):
     return args
 
 
-class Ablation:
-    """The runs of one call and the files about them and those of earlier calls.
-
-    Args:
-        args (argparse.Namespace): See :func:`parse_args`.
+def report_anew(out_dir):
+    """Write the files about the runs of earlier calls again; returns their rows.
 
     Raises:
-        ValueError: The configs cannot be compared, or an earlier ``results.json`` cannot be read.
+        ValueError: There are none, or an older version wrote them.
     """
+    from workflow.ablation_report import write_files
+    from workflow.ablation_runs import read_rows
 
-    def __init__(self, args):
-        size, self.out_dir, self.jobs = args.size, args.out_dir, args.jobs or default_jobs()
-        self.earlier, _ = read_rows(self.out_dir / 'results.json')
-        self.rows = []
-        wanted = choose_configs(args.configs, size.configs)
-        configs = dict(wanted)
-        for row in self.earlier:
-            add_config(configs, row['config'], row['config_file'])
-        seeds = list(dict.fromkeys([*args.seeds, *(row['seed'] for row in self.earlier)]))
-        evaluate_on = None if args.data_root else size.evaluate_on
-        self.plan = Plan(
-            with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
-            own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=evaluate_on,
-        )  # fmt: skip
-        names = [name for name in wanted if name in self.plan.configs]
-        if any(has_teacher(self.plan, name) for name in names):
-            names.insert(0, TEACHER)
-        self.runs = {(name, seed): self.plan.runs[seed][name] for seed in args.seeds for name in names}
-        _, evaluation = evaluate_on or (None, size.synthetic)
-        self.setting = {
-            'machine': describe_machine(),
-            'training': describe_data(self.plan.data_root, size.synthetic),
-            'evaluation': describe_data(self.plan.eval_root, evaluation),
-        }
-
-    @property
-    def steps(self):
-        """list[Step]: What this call has to do, seed by seed."""
-        data = [*self.plan.data_steps, *self.plan.eval_data_steps]
-        return [*data, *(step for pair in self.runs.values() for step in pair)]
-
-    def update(self):
-        """Write the files when another run is finished, and say how many are."""
-        rows = finished_rows(self.plan)
-        if rows == self.rows:
-            return
-        write_files(self.out_dir, rows, self.setting)
-        self._tell_who_left(rows)
-        self.rows = rows
-        left = time_left(list(self.runs.values()), self.jobs)
-        eta = f', about {clock(left)} to go' if left else ''
-        print(f'{len(rows)} finished run(s) in {self.out_dir / "report.md"}{eta}', flush=True)
-
-    def _tell_who_left(self, rows):
-        """Name the earlier runs that do not hold any more and are not made anew, once."""
-        here = {(row['config'], row['seed']) for row in rows} | set(self.runs)
-        for row in self.earlier:
-            if (row['config'], row['seed']) not in here:
-                print(f'{row["config"]} seed {row["seed"]} leaves the table: its files are gone or settings changed')
-        self.earlier = []
-
-
-def describe_data(root, flags):
-    """dict: ``data_root`` and the generator's ``settings``, for the report."""
-    settings = settings_of(['--out-dir', 'unused', *map(str, as_flags(flags))]).manifest()['settings']
-    return {'data_root': root.as_posix(), 'settings': settings}
+    rows, setting = read_rows(out_dir / 'results.json')
+    if not rows:
+        raise ValueError(f'{out_dir / "results.json"} has no runs to report; leave out --report-only')
+    if not {'training', 'evaluation'} <= set(setting):
+        raise ValueError(f'{out_dir / "results.json"} is of an older version: leave out --report-only')
+    write_files(out_dir, rows, setting)
+    return rows
 
 
 def main(argv=None):
     """Train, evaluate, report. Returns the exit status."""
     args = parse_args(argv)
     os.chdir(Path(__file__).resolve().parent.parent)
-    try:
-        if args.report_only:
-            rows, setting = read_rows(args.out_dir / 'results.json')
-            if not rows:
-                raise ValueError(f'{args.out_dir / "results.json"} has no runs to report; leave out --report-only')
-            if not {'training', 'evaluation'} <= set(setting):
-                raise ValueError(f'{args.out_dir / "results.json"} is of an older version: leave out --report-only')
-            write_files(args.out_dir, rows, setting)
-        else:
-            ablation = Ablation(args)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
-    if not args.report_only:
+    from workflow.ablation_call import Ablation
+    from workflow.ablation_report import summary_table
+    from workflow.ablation_summary import summarise
+    from workflow.report import as_text
+
+    from mmdet3d_plugin.engine import pick_device
+
+    if args.report_only:
+        rows = report_anew(args.out_dir)
+    else:
+        ablation = Ablation(args)
         if args.full_size and pick_device() != 'cuda':
             print('no GPU found: trainings of full size take weeks on a CPU', file=sys.stderr)
         status, _ = run_to_the_end(ablation.steps, ablation.jobs, finished=ablation.update)
@@ -190,4 +126,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

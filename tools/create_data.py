@@ -7,27 +7,18 @@ python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./dat
 Your own data in nuScenes format, with other cameras, scene names or categories: docs/own_data.md.
 """
 
-import argparse
-import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
+from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.flags import add_camera_option, add_split_option, parse_class
 
-from mmdet3d_plugin.atomic_file import remove_leftovers
-from mmdet3d_plugin.datasets.gt_database.build import build_database
-from mmdet3d_plugin.datasets.gt_database.files import NUM_SWEEPS
-from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
-from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map
-from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
-from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
-from mmdet3d_plugin.datasets.infos.splits import add_split_option, find_versions, scenes_by_split, split_names
-from mmdet3d_plugin.datasets.infos.tables import load_tables
-from mmdet3d_plugin.datasets.virtual_points.options import parse_class
+NUM_SWEEPS = 10  # of the published teachers, the keyframe included
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
     parser.add_argument('dataset', choices=['nuscenes'], help='data set to convert')
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--out-dir', help='folder of the info files (default: the data root)')
@@ -51,11 +42,18 @@ def parse_args():
         help="sweeps in the databases' points, the keyframe included (default: %(default)s)",
     )
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def convert(version, args):
     """Write the info files of one version; returns the number of files written."""
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
+    from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map
+    from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+    from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
+    from mmdet3d_plugin.datasets.infos.splits import scenes_by_split, split_names
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
     nusc = load_tables(args.root_path, version)
     class_map, cameras = dict(args.class_map), choose_cameras(nusc, args.cameras)
@@ -86,6 +84,8 @@ def convert(version, args):
 
 def report(split, path, scenes, result):
     """Say what the info file of a split holds, and what was left out."""
+    import numpy as np
+
     print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
     if result.missing_sweeps:
         print(f'{split}: {result.missing_sweeps} sweep(s) left out, their files are missing')
@@ -102,6 +102,8 @@ def report(split, path, scenes, result):
 
 def make_databases(info_path, args):
     """Write the databases that the command line asks for."""
+    from mmdet3d_plugin.datasets.gt_database.build import build_database
+
     for virtual_points in [False] * args.gt_database + [True] * args.virtual:
         print(f'ground-truth database {"with" if virtual_points else "without"} virtual points', flush=True)
         path, counts, empty = build_database(
@@ -111,17 +113,18 @@ def make_databases(info_path, args):
         print(f'{sum(counts.values())} objects ({numbers}) -> {path}; {empty} boxes without a point left out')
 
 
-def main():
-    args = parse_args()
+def main(argv=None):
+    """Write the files; ValueError when there was nothing to write."""
+    args = parse_args(argv)
+    from mmdet3d_plugin.atomic_file import remove_leftovers
+    from mmdet3d_plugin.datasets.infos.splits import find_versions
+
     for line in remove_leftovers(args.out_dir or args.root_path).lines():
         print(line)
-    try:
-        written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    written = sum([convert(version, args) for version in find_versions(args.root_path, args.version)])
     if not written:
-        sys.exit(f'error: {args.root_path}: none of its scenes is in a split: name yours in a file for --split-file')
+        raise ValueError(f'{args.root_path}: none of its scenes is in a split: name yours in a file for --split-file')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -2,16 +2,34 @@
 # Test with several processes, one per GPU (or CPU processes where there is no GPU).
 #   bash tools/dist_test.sh <config> <checkpoint> <processes per node> [flags of tools/test.py]
 # PYTHON names another interpreter than python. Several nodes: run it on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# Flags of tools/test.py, which says more with --help:
+#   --eval <bbox, mAP or NDS>...
+#   --out <predictions.pkl>
+#   --format-only
+#   --eval-options <key=value>...
+#   --work-dir <folder>
+#   --fuse-conv-bn
+#   --seed <number>
+#   --deterministic
+#   --cfg-options <key=value>...
+#   --trust-checkpoint
 set -euo pipefail
+tools=$(dirname "${BASH_SOURCE[0]}")
+. "$tools/../scripts/usage.sh"
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked "$tools/dist_test.sh" "$@"
 if [ $# -lt 3 ]; then
-  sed -n 2,4p "${BASH_SOURCE[0]}" | cut -c3- >&2
+  print_usage "$tools/dist_test.sh" >&2
   exit 2
 fi
 config=$1
 checkpoint=$2
 processes=$3
 shift 3
-tools=$(dirname "${BASH_SOURCE[0]}")
+check_config "$tools/dist_test.sh" "$config"
+check_number "$tools/dist_test.sh" 'processes per node' "$processes"
+check_words "$tools/dist_test.sh" "$tools/dist_test.sh" "$@"
 
 exec "${PYTHON:-python}" -m torch.distributed.run \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \

@@ -2,15 +2,31 @@
 # Train with several processes, one per GPU (or CPU processes where there is no GPU).
 #   bash tools/dist_train.sh <config> <processes per node> [flags of tools/train.py]
 # PYTHON names another interpreter than python. Several nodes: run it on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
+# Flags of tools/train.py, which says more with --help:
+#   --work-dir <folder>
+#   --resume-from <checkpoint>
+#   --auto-resume
+#   --no-validate
+#   --seed <number>
+#   --deterministic
+#   --cfg-options <key=value>...
+#   --trust-checkpoint
 set -euo pipefail
+tools=$(dirname "${BASH_SOURCE[0]}")
+. "$tools/../scripts/usage.sh"
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked "$tools/dist_train.sh" "$@"
 if [ $# -lt 2 ]; then
-  sed -n 2,4p "${BASH_SOURCE[0]}" | cut -c3- >&2
+  print_usage "$tools/dist_train.sh" >&2
   exit 2
 fi
 config=$1
 processes=$2
 shift 2
-tools=$(dirname "${BASH_SOURCE[0]}")
+check_config "$tools/dist_train.sh" "$config"
+check_number "$tools/dist_train.sh" 'processes per node' "$processes"
+check_words "$tools/dist_train.sh" "$tools/dist_train.sh" "$@"
 
 exec "${PYTHON:-python}" -m torch.distributed.run \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \

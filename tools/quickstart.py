@@ -9,17 +9,16 @@ of the project's ordinary commands, printed in full in ``<out-dir>/steps/*.json`
 live in ``configs/quickstart/``; only the flags of the generated data are here.
 """
 
-import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 from workflow.cli import add_run_flags, default_jobs, describe_machine, run_to_the_end
-from workflow.plan import Plan
 from workflow.progress import clock
 from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
+
+from dualdistill_cli import ToolParser, run_tool
 
 # Many short scenes rather than mini's ten long ones: at the same number of keyframes, several times as many objects to
 # learn from. v1.0-trainval only lends the names of the scenes.
@@ -64,7 +63,7 @@ PICTURES = {'num': 3, 'score-thr': 0.25}
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_run_flags(parser, seeds='0', what='teacher, student and distilled student for each')
     parser.add_argument('--teacher', choices=('centerpoint', 'mvp'), default='centerpoint', help='default: %(default)s')
     parser.add_argument('--out-dir', type=Path, help='default: outputs/quickstart, or outputs/quickstart_mvp')
@@ -100,6 +99,8 @@ def main(argv=None):
     """Run the plan. Returns the exit status."""
     args = parse_args(argv)
     os.chdir(Path(__file__).resolve().parent.parent)
+    from workflow.plan import Plan
+
     configs, synthetic = CONFIGS, SYNTHETIC
     if args.teacher == 'mvp':
         configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
@@ -115,4 +116,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

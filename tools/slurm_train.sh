@@ -2,18 +2,27 @@
 # Train under Slurm: one torchrun per node, which starts one process per GPU.
 #   NODES=2 GPUS_PER_NODE=8 bash tools/slurm_train.sh <partition> <job name> <config> [flags of tools/train.py]
 # CPUS_PER_GPU (default 5) and SRUN_ARGS are passed to srun; PORT is the rendezvous port.
+# bash tools/dist_train.sh --help lists the flags.
 set -euo pipefail
+tools=$(dirname "${BASH_SOURCE[0]}")
+. "$tools/../scripts/usage.sh"
+plain_dashes "$@"
+set -- "${words[@]+"${words[@]}"}"
+help_if_asked "$tools/slurm_train.sh" "$@"
 if [ $# -lt 3 ]; then
-  sed -n 2,4p "${BASH_SOURCE[0]}" | cut -c3- >&2
+  print_usage "$tools/slurm_train.sh" >&2
   exit 2
 fi
 partition=$1
 job=$2
 config=$3
 shift 3
-tools=$(dirname "${BASH_SOURCE[0]}")
 nodes=${NODES:-1}
 gpus=${GPUS_PER_NODE:-8}
+check_config "$tools/slurm_train.sh" "$config"
+check_number "$tools/slurm_train.sh" NODES "$nodes"
+check_number "$tools/slurm_train.sh" GPUS_PER_NODE "$gpus"
+check_words "$tools/slurm_train.sh" "$tools/dist_train.sh" "$@"
 
 # The rendezvous host is the first node of the allocation, known only inside it.
 # shellcheck disable=SC2016

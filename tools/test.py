@@ -7,36 +7,23 @@
 neither teacher nor points are needed.
 """
 
-import argparse
 import os.path as osp
-import sys
 import time
 
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-import mmcv
-from mmcv import DictAction
-from mmcv.cnn import fuse_conv_bn
-from mmcv.runner import wrap_fp16_model
-from mmdet.apis import set_random_seed
-from mmdet.utils import compat_cfg
-from mmdet3d.models import build_model
-from mmdet3d.utils import get_root_logger, setup_multi_processes
-
-from mmdet3d_plugin.audit.run_check import load_for_test
-from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
-from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
-from mmdet3d_plugin.distill import student_model_cfg
-from mmdet3d_plugin.engine import init_distributed, run_inference
-from mmdet3d_plugin.engine.distributed import LAUNCHERS
-from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
-from mmdet3d_plugin.engine.test import build_test_loader
+from dualdistill_cli import (
+    KeyValueAction,
+    ToolParser,
+    add_cfg_options,
+    add_launcher_flags,
+    add_trust_flag,
+    require_files,
+    run_tool,
+)
 
 
 def parse_args(argv=None):
     """Read the command line; at least one of the output flags must be there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     add_trust_flag(parser)
@@ -44,15 +31,17 @@ def parse_args(argv=None):
     parser.add_argument('--out', help='save the predictions (.pkl)')
     parser.add_argument('--eval', nargs='+', choices=('bbox', 'mAP', 'NDS'), help='run the nuScenes evaluation')
     parser.add_argument('--format-only', action='store_true', help='write the submission file, do not evaluate')
-    parser.add_argument('--eval-options', nargs='+', action=DictAction, help="arguments of the data set's evaluate()")
+    parser.add_argument(
+        '--eval-options', nargs='+', action=KeyValueAction, metavar='KEY=VALUE',
+        help="arguments of the data set's evaluate()",
+    )  # fmt: skip
     parser.add_argument(
         '--fuse-conv-bn', action='store_true', help='fold batch norm into convolutions: a little faster'
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    add_cfg_options(parser)
     parser.add_argument('--seed', type=int, default=0, help='seed of random pipeline steps')
     parser.add_argument('--deterministic', action='store_true', help='make cuDNN deterministic')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
-    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    add_launcher_flags(parser)
     args = parser.parse_args(argv)
     if not (args.out or args.eval or args.format_only):
         parser.error('nothing to do with the predictions: give --eval, --out or --format-only')
@@ -75,6 +64,14 @@ def build_tested_model(cfg, config, checkpoint, fuse=False):
     Returns:
         nn.Module: The detector; the student for a distilled config.
     """
+    from mmcv.cnn import fuse_conv_bn
+    from mmcv.runner import wrap_fp16_model
+    from mmdet3d.models import build_model
+    from mmdet3d.utils import get_root_logger
+
+    from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
+    from mmdet3d_plugin.distill import student_model_cfg
+
     model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
     if cfg.get('fp16') is not None:
         wrap_fp16_model(model)
@@ -87,6 +84,8 @@ def build_tested_model(cfg, config, checkpoint, fuse=False):
 
 def report(dataset, predictions, cfg, args):
     """Save, format or evaluate predictions as the flags say."""
+    import mmcv
+
     options = args.eval_options or {}
     if args.out:
         mmcv.mkdir_or_exist(osp.dirname(osp.abspath(args.out)))
@@ -113,6 +112,20 @@ def report_flags(args):
 def main(argv=None):
     """Predict over the test set and report."""
     args = parse_args(argv)
+    require_files(args.config, args.checkpoint)
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    from mmdet.apis import set_random_seed
+    from mmdet.utils import compat_cfg
+    from mmdet3d.utils import setup_multi_processes
+
+    from mmdet3d_plugin.audit.run_check import load_for_test
+    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.engine import init_distributed, run_inference
+    from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
+    from mmdet3d_plugin.engine.test import build_test_loader
+
     cfg, folders = load_for_test(args.config, args.cfg_options, args.work_dir, **report_flags(args))
     cfg = compat_cfg(cfg)
     setup_multi_processes(cfg)
@@ -131,4 +144,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

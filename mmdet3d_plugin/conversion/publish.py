@@ -1,11 +1,10 @@
 """Files to hand out: weights and what a reader needs to know of them, named after their content."""
 
-import argparse
 import os
 from pathlib import Path
 
 from ..atomic_file import scratch_folder
-from ..checkpoint import add_trust_flag, file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
+from ..checkpoint import file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
 from ..distill.state_keys import DISTILL
 
 # what a training run notes for itself: machine, folders, scheduler and scaler states
@@ -55,19 +54,13 @@ def publish(source, destination, state, meta):
     return named, digest
 
 
-def publish_command(description, choose, argv=None):
-    """Command line of a tool that publishes a file: read it, choose among its weights, write, print name and hash.
+def publish_file(args, choose):
+    """What a tool that publishes a file does: read it, choose among its weights, write, print name and hash.
 
     Args:
-        description (str): for ``--help``.
+        args (argparse.Namespace): see :func:`dualdistill_cli.flags.publishing_args`.
         choose (Callable): state dict -> state dict to write.
-        argv (list[str] | None): words of the command line.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', help='checkpoint of a training run')
-    parser.add_argument('out', help='name of the new file; the hash is added to it')
-    add_trust_flag(parser)
-    args = parser.parse_args(argv)
     with trust_checkpoints(args.trust_checkpoint):
         state, meta = read_checkpoint(args.checkpoint)
     path, digest = publish(args.checkpoint, args.out, choose(state), meta)

@@ -12,8 +12,6 @@ from mmcv.parallel.scatter_gather import scatter_kwargs
 from mmcv.runner import init_dist
 from torch import nn
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-
 
 class CPUDataParallel(MMDataParallel):
     """mmcv's one-process wrapper, held on the CPU: torch's would move the model to a GPU whenever it sees one."""
@@ -64,7 +62,7 @@ def init_distributed(launcher, dist_params):
     """Join the process group that the launcher prepared.
 
     Args:
-        launcher (str): One of :data:`LAUNCHERS`; 'none' starts nothing.
+        launcher (str): One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
         dist_params (dict): Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
 
     Returns:

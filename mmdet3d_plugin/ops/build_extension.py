@@ -9,15 +9,18 @@ import fcntl
 import hashlib
 import os
 import platform
-import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+
+try:
+    from . import cuda_toolkit
+except ImportError:  # run as a script
+    import cuda_toolkit
 
 _FOLDER = Path(__file__).resolve().parent
 _SOURCE_FOLDER = _FOLDER / 'bev_pool' / 'csrc'
@@ -47,18 +50,12 @@ def obstacle(kind):
 
 
 def _cuda_obstacle():
-    from torch.utils.cpp_extension import CUDA_HOME
-
-    if torch.version.cuda is None:
-        return 'this torch is built without CUDA'
-    if not CUDA_HOME:
-        return f'there is no CUDA toolkit: install one for CUDA {torch.version.cuda} or set CUDA_HOME'
-    answer = subprocess.run([f'{CUDA_HOME}/bin/nvcc', '--version'], capture_output=True, text=True).stdout
-    found = re.search(r'release (\d+)\.', answer)
-    if not found or found.group(1) != torch.version.cuda.split('.')[0]:
-        return f'the toolkit at {CUDA_HOME} is not one for CUDA {torch.version.cuda}, which torch is built for'
-    if not torch.cuda.is_available() and 'TORCH_CUDA_ARCH_LIST' not in os.environ:
-        return 'no GPU is seen: set TORCH_CUDA_ARCH_LIST (for example 8.0;9.0) to compile for GPUs elsewhere'
+    if os.environ.get('DUALDISTILL_DEVICE') == 'cpu':
+        return 'DUALDISTILL_DEVICE=cpu leaves CUDA out'
+    try:
+        cuda_toolkit.settings()
+    except RuntimeError as error:
+        return str(error)
     return None
 
 
@@ -84,7 +81,9 @@ def build(kind):
 
 
 def _compile(kind, folder):
-    from torch.utils.cpp_extension import load
+    if kind == 'cuda':
+        _set_up_cuda()
+    from torch.utils.cpp_extension import load  # reads CUDA_HOME
 
     # ninja, which torch calls by name, lies beside the interpreter of an environment that nobody activated
     os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', os.defpath)])
@@ -99,6 +98,13 @@ def _compile(kind, folder):
         is_python_module=False,
     )
     return Path(folder) / f'{name}.so'
+
+
+def _set_up_cuda():
+    settings = cuda_toolkit.settings()
+    os.environ.update(settings)
+    if 'TORCH_CUDA_ARCH_LIST' in settings:
+        print(f'GPU architectures: {settings["TORCH_CUDA_ARCH_LIST"]} (TORCH_CUDA_ARCH_LIST names others)', flush=True)
 
 
 def main(kinds):

@@ -213,4 +213,5 @@ def test_command_line(repo_root, tmp_path):
     broken = write_child(tmp_path, repo_root, 'optimzer = dict(lr=1)')
     run = subprocess.run([*tool, broken], cwd=repo_root, capture_output=True, text=True)
     assert run.returncode == 1 and run.stdout == ''
-    assert run.stderr.splitlines()[-1] == f"error: {broken}: nothing reads 'optimzer', did you mean 'optimizer'?"
+    said = f"error: {broken}: nothing reads 'optimzer', did you mean 'optimizer'?"
+    assert run.stderr.splitlines()[-1] == f'{said} (DUALDISTILL_TRACEBACK=1 shows where)'

@@ -2,11 +2,11 @@
 
 import re
 import sys
-from argparse import ArgumentParser
 
 import pytest
-from mmcv import Config, DictAction
+from mmcv import Config
 
+from dualdistill_cli import ToolParser, add_cfg_options
 from mmdet3d_plugin.audit.config_paths import few, nearest, places_of
 from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.audit.problems import ConfigProblem
@@ -71,8 +71,8 @@ def _at_repo_root(monkeypatch, repo_root):
 
 def options(words):
     """``--cfg-options`` as the command line reads them."""
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser = ToolParser()
+    add_cfg_options(parser)
     return parser.parse_args(['--cfg-options', *words.split()]).cfg_options
 
 

@@ -104,11 +104,13 @@ def test_slurm_script_starts_one_torchrun_a_node(script, tmp_path, monkeypatch):
     monkeypatch.setenv('GPUS_PER_NODE', '4')
     monkeypatch.setenv('SLURM_NODEID', '1')
     monkeypatch.setenv('SLURM_JOB_NODELIST', 'node[7-8]')
-    status, output = script('slurm_train.sh', 'gpu', 'job', 'config.py', '--seed', '3', first_on_path=[tools])
+    config = tmp_path / 'config.py'
+    config.touch()
+    status, output = script('slurm_train.sh', 'gpu', 'job', config, '--seed', '3', first_on_path=[tools])
     assert status == 0, output
     assert 'srun: --nodes=2' in output and 'srun: --gres=gpu:4' in output
     assert '--nnodes=2 --node_rank=1 --master_addr=node7' in output and '--nproc_per_node=4' in output
-    assert output.rstrip().endswith('train.py config.py --launcher pytorch --seed 3')
+    assert output.rstrip().endswith(f'train.py {config} --launcher pytorch --seed 3')
 
 
 def test_a_gpu_that_mmcv_cannot_use_is_left_alone_and_said_once(monkeypatch):

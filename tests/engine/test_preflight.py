@@ -23,13 +23,14 @@ def checkpoint(toy_config, train, tmp_path):
 
 @pytest.mark.parametrize('words', ['optimzer.lr=1', 'class_name=car', 'data.sample_per_gpu=1', 'data.train.lenght=1'])
 def test_overrides_that_nothing_reads_stop_training_and_testing(toy_config, train, run_test_tool, tmp_path, words):
-    drawn = tmp_path / 'draws.txt'
+    drawn, checkpoint = tmp_path / 'draws.txt', tmp_path / 'unread.pth'
+    checkpoint.touch()
     name = words.split('=')[0]
     options = ['--cfg-options', words, f'data.train.log={drawn}', f'data.test.log={drawn}']
     with pytest.raises(ConfigProblem, match=f'--cfg-options {name}: '):
         train(toy_config, '--work-dir', tmp_path / 'run', *options)
     with pytest.raises(ConfigProblem, match=f'--cfg-options {name}: '):
-        run_test_tool(toy_config, 'none.pth', '--out', tmp_path / 'out.pkl', *options)
+        run_test_tool(toy_config, checkpoint, '--out', tmp_path / 'out.pkl', *options)
     assert not drawn.exists() and not (tmp_path / 'run').exists()
 
 

@@ -7,6 +7,7 @@ import torch
 from helpers import toy_engine
 from helpers.harmful import RunsCode
 
+from dualdistill_cli import run_tool
 from mmdet3d_plugin.engine.resume import _processes
 
 LOSSES = ('loss', 'loss_fit', 'loss_size')
@@ -128,6 +129,14 @@ def test_a_non_finite_loss_stops_before_the_weights_change(toy_config, train, tm
     with pytest.raises(FloatingPointError, match=r'loss_fit = nan, loss_size = nan.*token2') as caught:
         train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', 'data.train.poison=2')
     assert 'epoch 1' in str(caught.value)
+
+
+def test_an_ended_run_says_why_in_one_line_and_paths_keep_their_blanks(toy_config, train, tmp_path):
+    options = ('--cfg-options', 'data.train.poison=2', '--cfg-options', f'data.train.log={tmp_path}/my draws')
+    with pytest.raises(SystemExit) as stop:
+        run_tool(lambda: train(toy_config, '--work-dir', tmp_path / 'my run', *options))
+    assert stop.value.code.startswith('error: non-finite loss at epoch 1') and '\n' not in stop.value.code
+    assert (tmp_path / 'my draws').is_file()
 
 
 @pytest.fixture

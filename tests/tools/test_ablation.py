@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import ablation  # noqa: E402
 from data_converter.make_synthetic_nuscenes import settings_of  # noqa: E402
+from workflow.ablation_call import Ablation  # noqa: E402
 from workflow.ablation_configs import add_config, choose_configs, with_teacher  # noqa: E402
 from workflow.ablation_report import build_report, runs_table, summary_table  # noqa: E402
 from workflow.ablation_runs import read_rows, time_left  # noqa: E402
@@ -287,26 +288,26 @@ class TestRuns:
         _, results, _ = workplace('--seeds', '1', '--configs', configs['baseline'])
         del results['setting']['evaluation']
         (tmp_path / 'out' / 'results.json').write_text(json.dumps(results))
-        assert workplace('--report-only')[0] == 2
-        assert 'results.json is of an older version' in capsys.readouterr().err
+        with pytest.raises(ValueError, match=r'results\.json is of an older version'):
+            workplace('--report-only')
 
-    def test_errors_are_one_line_and_leave_nothing(self, workplace, tmp_path, capsys):
-        for words in (['--report-only'], ['--configs', 'nonsense']):
-            status, results, calls = workplace(*words)
-            assert status == 2 and results is None and calls == []
-            assert capsys.readouterr().err.startswith('error: ')
+    def test_errors_are_one_line_and_leave_nothing(self, workplace, tmp_path):
+        for words, said in ((['--report-only'], 'has no runs to report'), (['--configs', 'nonsense'], 'nonsense')):
+            with pytest.raises(ValueError, match=said) as error:
+                workplace(*words)
+            assert '\n' not in str(error.value) and (tmp_path / 'calls.txt').read_text() == ''
         assert not (tmp_path / 'out').exists()
 
 
 def test_evaluated_on_scenes_of_another_seed_unless_the_user_brings_data(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     words = ['--out-dir', str(tmp_path / 'out')]
-    own = ablation.Ablation(ablation.parse_args(words))
+    own = Ablation(ablation.parse_args(words))
     assert own.setting['evaluation']['data_root'] == 'data/ablation_evaluation'
     assert own.setting['evaluation']['settings']['val_scenes'] == 100
     assert own.setting['evaluation']['settings']['seed'] != own.setting['training']['settings']['seed']
     assert 'eval_prepare_4d' in [step.name for step in own.steps]
-    users = ablation.Ablation(ablation.parse_args([*words, '--data-root', str(tmp_path)]))
+    users = Ablation(ablation.parse_args([*words, '--data-root', str(tmp_path)]))
     assert users.setting['evaluation'] == users.setting['training']
     assert 'eval_prepare_4d' not in [step.name for step in users.steps]
 

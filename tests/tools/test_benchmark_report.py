@@ -47,6 +47,12 @@ def test_tables_that_cannot_be_written(tool, result_file, tmp_path, extra, text,
     assert document.read_text() == text
 
 
+def test_a_file_that_is_no_report(tool, tmp_path):
+    (tmp_path / 'ops.json').write_text('{"a')
+    with pytest.raises(ValueError, match=r'ops\.json is not what --out of a benchmark wrote'):
+        tool('benchmark').main(['tables', str(tmp_path / 'ops.json'), '--into', str(tmp_path / 'doc.md')])
+
+
 def test_the_performance_document_asks_for_tables_there_are(tool, repo_root):
     text = (repo_root / 'docs' / 'performance.md').read_text()
     places = [match.group('file', 'table') for match in tool('benchmarks.report').TABLE_PLACE.finditer(text)]

@@ -25,7 +25,7 @@ class _Layers(nn.Module):
 
 def test_multiply_adds_are_those_worked_out_by_hand(tool):
     model, cells = _Layers(ModulatedDeformConv2dPack(8, 4, 3, padding=1, bias=False)), 5 * 6
-    found = tool('get_flops').count(model, lambda: model(torch.randn(1, 3, 5, 6)))
+    found = tool('benchmarks.flops').count(model, lambda: model(torch.randn(1, 3, 5, 6)))
     conv, offsets, deformed = (9 * cells * pair for pair in (3 * 8, 8 * 27, 8 * 4))
     assert found == {'': conv + offsets + deformed + 2 * cells * cells * 4, 'conv': conv,
                      'deformable': offsets + deformed}  # fmt: skip

@@ -71,6 +71,15 @@ def test_teacher_and_overrides_share_one_list_that_reaches_both_steps(launch, tm
     assert test.endswith(f'--eval bbox {options}') and '--seed' not in test
 
 
+@pytest.mark.parametrize('dash', ['–', '—', '−'])
+@pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
+def test_typographic_dashes_are_read_as_plain_ones(launch, dash, locale):
+    words = (f'{dash}work-dir', 'here', f'{dash}cfg-options', 'a.b=1', '--seed', '−1')
+    train, test = started(launch(*words, GPUS='1', LC_ALL=locale)[1])
+    assert train.endswith('--work-dir here --auto-resume --seed −1 --cfg-options a.b=1')
+    assert 'here/latest.pth' in test and test.endswith('--work-dir here/eval --eval bbox --cfg-options a.b=1')
+
+
 def test_work_dir_flag_counts_for_both_steps(launch):
     train, test = started(launch('--work-dir', 'here', GPUS='1')[1])
     assert train.endswith('--work-dir here --auto-resume')
@@ -107,4 +116,10 @@ def test_the_teacher_s_own_training_takes_no_teacher(launch, name):
 
 def test_launcher_says_how_to_call_it(launch):
     status, lines = launch(script='scripts/launch.sh')
-    assert status == 2 and 'scripts/launch.sh <config>' in lines[0]
+    assert status == 2 and 'scripts/launch.sh <config>' in lines[1]
+
+
+def test_overrides_joined_by_an_equals_sign_may_be_followed_by_more(launch):
+    train, test = started(launch('--cfg-options=a=1', 'b=2', '--seed', '3', GPUS='1')[1])
+    assert train.endswith('--auto-resume --seed 3 --cfg-options a=1 b=2')
+    assert test.endswith('--eval bbox --cfg-options a=1 b=2')

@@ -4,6 +4,9 @@ import importlib.util
 
 import pytest
 
+from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
+from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS
+
 
 @pytest.fixture(scope='module')
 def tool(request):
@@ -26,13 +29,19 @@ def test_writes_skips_and_refuses(tool, tmp_path, capsys):
     assert (tmp_path / 'set' / 'v1.0-mini' / 'sample.json').is_file()
     tool.main(['--out-dir', out, *SMALL])
     assert 'already generated' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='--overwrite'):
+    with pytest.raises(FileExistsError, match='--overwrite'):
         tool.main(['--out-dir', out, *SMALL, '--seed', '3'])
-    with pytest.raises(SystemExit, match='multiple of the keyframe rate'):
+    with pytest.raises(ValueError, match='multiple of the keyframe rate'):
         tool.main(['--out-dir', out, *SMALL, '--lidar-sweep-hz', '7'])
 
 
+def test_cameras_option(tool):
+    assert (*tool.CAMERAS, *tool.MORE_CAMERAS) == ALL_CAMERAS
+    assert tool.settings_of(['--out-dir', 'x', '--cameras', 'CAM_LEFT']).cameras == ('CAM_LEFT',)
+
+
 def test_objects_option(tool, capsys):
+    assert SyntheticConfig() == tool.settings_of(['--out-dir', 'x'])
     counts = tool.parse_objects('car=1, bus=0')
     assert (counts['car'], counts['bus'], counts['barrier']) == (1, 0, 4)
     with pytest.raises(SystemExit):

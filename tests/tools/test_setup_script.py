@@ -16,10 +16,12 @@ def pretend(path, body='exit 0'):
 
 @pytest.fixture
 def place(repo_root, tmp_path):
-    """Folder with nothing but the script, and a .venv whose interpreter agrees to everything but running scripts."""
+    """Folder with nothing but the scripts, and a .venv whose interpreter agrees to everything but running scripts."""
     root = tmp_path / 'clone'
-    (root / 'scripts').mkdir(parents=True)
-    shutil.copy(repo_root / 'scripts' / 'setup.sh', root / 'scripts')
+    for folder in ('scripts', 'requirements'):
+        shutil.copytree(repo_root / folder, root / folder)
+    (root / 'mmdet3d_plugin').mkdir()
+    shutil.copy(repo_root / 'mmdet3d_plugin' / 'compat.py', root / 'mmdet3d_plugin')
     # "python - ..." is the check of mmcv-full: it does not work yet; "-m venv" is a new environment
     pretend(root / '.venv' / 'bin' / 'python', 'case "$*" in -\\ *) exit 1 ;; *sysconfig*) echo nowhere ;; esac')
     (root / '.venv' / 'bin' / 'activate').write_text(f'VIRTUAL_ENV="{root}/.venv"\nexport VIRTUAL_ENV\n')
@@ -79,3 +81,23 @@ def test_an_interpreter_that_will_not_do_is_refused(set_up, place, value):
 def test_no_script_depends_on_an_activated_environment(repo_root, name):
     text = (repo_root / 'scripts' / name).read_text()
     assert 'activate' not in text.replace('activated', '') and '.venv/bin/python' in text
+
+
+@pytest.mark.parametrize(
+    'variable, value, message',
+    [
+        ('DUALDISTILL_DEVICE', 'gpu', 'DUALDISTILL_DEVICE=gpu: choose cpu or cuda'),
+        ('DUALDISTILL_TORCH', '2.4.1', 'DUALDISTILL_TORCH=2.4.1 is too old: 2.5 or newer is needed'),
+        ('DUALDISTILL_TORCH', 'newest', 'DUALDISTILL_TORCH=newest is not a version such as 2.7.1'),
+        ('DUALDISTILL_WHEELS', 'nowhere', 'DUALDISTILL_WHEELS=nowhere is not a folder'),
+    ],
+)
+def test_a_variable_that_cannot_be_right_is_refused_at_once(set_up, variable, value, message):
+    status, output = set_up(**{variable: value})
+    assert status == 1 and f'FAILED: {message}' in output and len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize('value', ['2.5.0', '2.13.0', '2.10.1+cu128', '3.0'])
+def test_every_newer_torch_may_be_wanted(set_up, value):
+    status, output = set_up(DUALDISTILL_TORCH=value, CXX='no-such-compiler')
+    assert status == 1 and 'DUALDISTILL_TORCH' not in output and 'a C++ compiler (no-such-compiler)' in output

@@ -22,6 +22,9 @@ from mmdet3d_plugin.datasets.virtual_points import read_virtual_file
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
+sys.path.insert(0, str(TOOLS / 'analysis_tools'))  # as when a tool of that folder is run
+
+
 def load(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, TOOLS / path)
     module = importlib.util.module_from_spec(spec)
@@ -55,7 +58,7 @@ def test_rendered_masks_to_files_then_validation(root, capsys):
     create_tool.main([*words, '--validate'])
     assert f'{count} files in order' in capsys.readouterr().out
     virtual_files(root)[0].unlink()
-    with pytest.raises(SystemExit, match='missing or wrong'):
+    with pytest.raises(ValueError, match='missing or wrong'):
         create_tool.main([*words, '--validate'])
     assert '1 files missing' in capsys.readouterr().out
 
@@ -79,9 +82,9 @@ def test_wrong_arguments_are_one_line(root, tmp_path, capsys):
         (['--root-path', str(root), '--masks', str(tmp_path / 'none')], 'no masks at'),
         (['--root-path', str(root), '--masks', str(tmp_path), '--splits', 'val'], 'no sweep of v1.0-mini has virtual'),
     ):
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises((FileNotFoundError, ValueError), match=said) as error:
             create_tool.main(words)
-        assert stop.value.code.startswith('error: ') and said in stop.value.code and '\n' not in stop.value.code
+        assert '\n' not in str(error.value)
 
 
 def test_kill_in_the_middle_leaves_no_partial_file_and_resume_completes(root, repo_root, capsys):
@@ -163,7 +166,7 @@ def test_detector_to_masks_to_files(root, tmp_path, capsys):
 
 def test_detector_without_known_classes_is_refused(root, tmp_path):
     model = small_mask_rcnn(tmp_path, ('person', 'dog'))
-    with pytest.raises(SystemExit, match='--class-map'):
+    with pytest.raises(ValueError, match='--class-map'):
         detect_tool.main([*model, '--root-path', str(root), '--out-dir', str(tmp_path / 'masks'), '--device', 'cpu'])
 
 

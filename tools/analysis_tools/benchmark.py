@@ -10,42 +10,35 @@ What is compared runs in one process, in turn, round by round; numbers are media
 ratios are medians over rounds. Only ``data`` needs a data set. How to read the tables: docs/performance.md.
 """
 
-import argparse
+import importlib
 import sys
 from pathlib import Path
 
-import torch
+from benchmarks.arguments import SUBJECTS
 
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+from dualdistill_cli import ToolParser, run_tool
 
-# isort: split
-from benchmarks import inference, operators, pipeline, step
-from benchmarks.report import fill_document, measure_and_report
-
-SUBJECTS = dict(ops=operators, step=step, data=pipeline, inference=inference)
 ROUNDS = dict(ops=11, step=3, inference=11)
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     subjects = parser.add_subparsers(dest='subject', required=True)
-    for name, module in SUBJECTS.items():
-        sub = subjects.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+    for name, subject in SUBJECTS.items():
+        sub = subjects.add_parser(name, help=subject.help, description=subject.help)
         if name in ROUNDS:
             sub.add_argument('--rounds', type=int, default=ROUNDS[name], help='timed runs (default: %(default)s)')
         sub.add_argument('--threads', type=int, help="CPU threads (default: torch's choice)")
         sub.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
         sub.add_argument('--out', '--json', type=Path, help='also write numbers and tables to this file')
-        module.add_arguments(sub)
+        subject.add_arguments(sub)
     tables = subjects.add_parser('tables', help='write tables of result files into a document')
     tables.add_argument('files', type=Path, nargs='+', help='what --out wrote')
     tables.add_argument('--into', type=Path, required=True, help='Markdown file with <!-- table <file>/<table> -->')
     args = parser.parse_args(argv)
     if getattr(args, 'rounds', 2) < 2:
         parser.error(f'--rounds {args.rounds}: a spread needs at least 2')
-    if getattr(args, 'device', 'cpu') == 'cuda' and not torch.cuda.is_available():
-        parser.error('--device cuda: torch sees no GPU')
     return args
 
 
@@ -53,17 +46,24 @@ def main(argv=None):
     """Measure and report, or write tables."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
+    import torch
+
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    from benchmarks.report import fill_document, measure_and_report
+
     if args.subject == 'tables':
         print(f'{fill_document(args.into, args.files)} table(s) written into {args.into}')
         return
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('--device cuda: torch sees no GPU')
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    measure_and_report('benchmark.py', argv, args, SUBJECTS[args.subject].measure)
+    subject = importlib.import_module(f'benchmarks.{SUBJECTS[args.subject].module}')
+    measure_and_report('benchmark.py', argv, args, subject.measure)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

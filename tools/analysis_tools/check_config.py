@@ -6,29 +6,22 @@
 Ends with one line that starts with ``error:`` and exit code 1 at the first thing that is wrong or that nothing reads.
 """
 
-import argparse
-import sys
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from mmcv import DictAction
-
-from mmdet3d_plugin.audit.config_check import check_config
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from dualdistill_cli import ToolParser, add_cfg_options, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     """Print the table and the notes."""
     args = parse_args(argv)
+    from mmdet3d_plugin.audit.config_check import check_config
+
     table, notes = check_config(args.config, args.cfg_options)
     print(f'{args.config}\n\n{table}\n')
     for note in notes:
@@ -37,7 +30,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except ConfigProblem as problem:
-        sys.exit(f'error: {problem}')
+    run_tool(main)

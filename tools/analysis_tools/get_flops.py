@@ -8,100 +8,35 @@ torch.utils.flop_counter counts: matrix products, convolutions (deformable ones 
 normalisation, activations, interpolation, pooling, voxelisation and the aligners' matrix parametrisation.
 """
 
-import argparse
 import sys
 from pathlib import Path
-from unittest import mock
 
-import torch
+from benchmarks.arguments import add_model_arguments
 
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from benchmarks.models import add_model_arguments, load_distiller, load_tested_model, made_up_batch
-from benchmarks.report import measure_and_report
-from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
-
-from mmdet3d_plugin.audit.overrides import load_checked
-
-# What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU.
-EXTRA_FORMULAS = {
-    torch.ops.aten.addmm_: lambda total, a, b, *args, out_shape=None, **kwargs: addmm_flop(total, a, b),
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *args, out_shape=None, **kwargs: (
-        sdpa_flop(q, k, v)
-    ),
-}
+from dualdistill_cli import ToolParser, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     add_model_arguments(parser)
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--out', '--json', type=Path, help='also write numbers and table to this file')
     return parser.parse_args(argv)
 
 
-@torch.no_grad()
-def count(module, call):
-    """Multiply-adds of ``call()``: {'': all of it, '<child>': inside that child of ``module``}."""
-    with FlopCounterMode(display=False, custom_mapping=EXTRA_FORMULAS) as counter:
-        call()
-    root = type(module).__name__
-    found = {name: sum(by_operator.values()) // 2 for name, by_operator in counter.get_flop_counts().items()}
-    children = {name: found.get(f'{root}.{name}', 0) for name, _ in module.named_children()}
-    return {'': counter.get_total_flops() // 2, **children}
-
-
-def parameters(module):
-    """Number of parameters."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def describe_detector(model, batch):
-    """[(part, parameters, multiply-adds)] of a detector: all of it, then its children that have any."""
-    model.eval()
-    # decoding has nothing to count, and the NMS of what initial weights answer takes minutes
-    with mock.patch.object(model.head, 'decode', return_value=[]):
-        macs = count(model, lambda: model(return_loss=False, **batch))
-    whole = [('all', parameters(model), macs[''])]
-    parts = [(name, parameters(child), macs[name]) for name, child in model.named_children()]
-    return whole + [part for part in parts if any(part[1:])]
-
-
-def describe(args):
-    """[(part, parameters, multiply-adds)] of everything in a config."""
-    if load_checked(args.config, args.cfg_options)[0].model.type != 'DualDistill':
-        cfg, model = load_tested_model(args)
-        return describe_detector(model, made_up_batch(cfg, args, 1))
-    cfg, model, _ = load_distiller(args)
-    batch = made_up_batch(cfg, args, 1)
-    rows = []
-    for owner, detector in (('student', model.student), ('teacher', model.teacher.module)):
-        rows += [(f'{owner}: {part}', *numbers) for part, *numbers in describe_detector(detector, batch)]
-    for name, aligner in model.distill['aligners'].items():
-        feature = torch.zeros(1, *aligner.student.shape, device=args.device)
-        rows.append((f'aligner: {name}', parameters(aligner), count(aligner, lambda: aligner(feature))['']))  # noqa: B023
-    return rows
-
-
-def measure(args):
-    """(numbers by name, e.g. 'student: all.macs'; a table with a row per part)."""
-    rows = describe(args)
-    table = [('part', 'parameters, M', 'multiply-adds, G')]
-    table += [(part, f'{number / 1e6:.3f}', f'{macs / 1e9:.2f}') for part, number, macs in rows]
-    numbers = {f'{part}.{key}': value for part, *pair in rows for key, value in zip(('parameters', 'macs'), pair)}
-    return numbers, dict(flops=table)
-
-
 def main(argv=None):
     """Print the table."""
     argv = sys.argv[1:] if argv is None else argv
-    measure_and_report('get_flops.py', argv, parse_args(argv), measure)
+    args = parse_args(argv)
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    from benchmarks.flops import measure
+    from benchmarks.report import measure_and_report
+
+    measure_and_report('get_flops.py', argv, args, measure)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

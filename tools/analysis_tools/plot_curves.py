@@ -3,19 +3,14 @@
 python tools/analysis_tools/plot_curves.py student=outputs/student distilled=outputs/distilled --out curves.png
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-import cv2
-
-import mmdet3d_plugin  # noqa: F401
-from mmdet3d_plugin.visualization.curves import draw_curves, read_run
+from dualdistill_cli import ToolParser, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('runs', nargs='+', metavar='[NAME=]WORK_DIR', help='folders with *.log.json files')
     parser.add_argument('--out', type=Path, default=Path('curves.png'), help='picture (default: %(default)s)')
     return parser.parse_args(argv)
@@ -24,6 +19,10 @@ def parse_args(argv=None):
 def main(argv=None):
     """Draw and write the picture."""
     args = parse_args(argv)
+    import cv2
+
+    from mmdet3d_plugin.visualization.curves import draw_curves, read_run
+
     runs = {}
     for text in args.runs:
         name, _, folder = text.rpartition('=')
@@ -35,7 +34,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

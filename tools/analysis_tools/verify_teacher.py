@@ -9,30 +9,12 @@ meta and weights. With ``--data``: mAP and NDS on samples of ``data.val``, and w
 their class with the right sizes and yaws. One line a finding; exit code 1 when any is wrong.
 """
 
-import argparse
-import sys
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from mmcv import DictAction
-
-from mmdet3d_plugin.audit.checkpoint_check import checkpoint_findings, file_findings
-from mmdet3d_plugin.audit.finding import Finding
-from mmdet3d_plugin.audit.problems import ConfigProblem
-from mmdet3d_plugin.audit.student_fit import student_finding
-from mmdet3d_plugin.audit.teacher_data import data_findings
-from mmdet3d_plugin.audit.teacher_manifest import entries_of
-from mmdet3d_plugin.audit.teacher_record import record_path, write_record
-from mmdet3d_plugin.audit.teacher_setup import build_sides, verification_setup
-from mmdet3d_plugin.audit.weight_evidence import key_coverage
-from mmdet3d_plugin.audit.wiring_table import columns
-from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+from dualdistill_cli import ToolParser, add_cfg_options, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help="the teacher's config, or a distillation config")
     parser.add_argument('checkpoint', nargs='?', help="default: a distillation config's own")
     parser.add_argument('--student', help='student or distillation config whose BEV the teacher must share')
@@ -40,7 +22,7 @@ def parse_args(argv=None):
     parser.add_argument('--samples', type=int, default=200, help='samples of --data (default: %(default)s)')
     parser.add_argument('--min-map', type=float, default=0.05, help='mAP below it is wrong (default: %(default)s)')
     parser.add_argument('--record', action='store_true', help='keep the scores beside the checkpoint; needs --data')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help="overrides of the teacher's config")
+    add_cfg_options(parser, help="overrides of the teacher's config")
     args = parser.parse_args(argv)
     if args.record and not args.data:
         parser.error('--record keeps what --data measures: give both')
@@ -49,6 +31,8 @@ def parse_args(argv=None):
 
 def print_coverage(rows):
     """Key counts of each module as a table."""
+    from mmdet3d_plugin.audit.wiring_table import columns
+
     header = ('module', 'keys', 'found', 'missing', 'misshaped', 'unexpected')
     cells = [(r.module, *map(str, (r.keys, r.found, r.missing, r.misshaped, r.unexpected))) for r in rows]
     print('\n'.join(columns([header, *cells])), end='\n\n')
@@ -56,6 +40,10 @@ def print_coverage(rows):
 
 def run_on_data(args, setup, teacher, state, sha256, findings):
     """Findings of ``--data``, none of substance for weights that do not fit; keeps the scores when asked to."""
+    from mmdet3d_plugin.audit.finding import Finding
+    from mmdet3d_plugin.audit.teacher_data import data_findings
+    from mmdet3d_plugin.audit.teacher_record import record_path, write_record
+
     if any(finding.check == 'keys' and finding.verdict != 'ok' for finding in findings):
         return [Finding('scores', 'unknown', 'not measured: the keys do not fit')]
     metrics, of_data, count = data_findings(teacher, state, setup.cfg, args.samples, args.min_map)
@@ -68,6 +56,13 @@ def run_on_data(args, setup, teacher, state, sha256, findings):
 def main(argv=None):
     """Print findings; returns the exit code."""
     args = parse_args(argv)
+    from mmdet3d_plugin.audit.checkpoint_check import checkpoint_findings, file_findings
+    from mmdet3d_plugin.audit.student_fit import student_finding
+    from mmdet3d_plugin.audit.teacher_manifest import entries_of
+    from mmdet3d_plugin.audit.teacher_setup import build_sides, verification_setup
+    from mmdet3d_plugin.audit.weight_evidence import key_coverage
+    from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+
     setup = verification_setup(args.config, args.checkpoint, args.student, args.cfg_options)
     state, meta = read_checkpoint(setup.checkpoint)
     sha256 = file_sha256(setup.checkpoint)
@@ -88,7 +83,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except (ConfigProblem, FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

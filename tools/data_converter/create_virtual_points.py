@@ -5,25 +5,15 @@
 Run it again to resume: files that are up to date are skipped. docs/virtual_points.md tells where masks come from.
 """
 
-import argparse
-import sys
 import time
 
-import mmdet3d_plugin  # noqa: F401
-from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
-from mmdet3d_plugin.datasets.infos.splits import add_split_option, find_versions, scenes_by_split
-from mmdet3d_plugin.datasets.infos.tables import load_tables
-from mmdet3d_plugin.datasets.virtual_points import jobs, validate
-from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader
-from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
-from mmdet3d_plugin.datasets.virtual_points.instance_masks import MaskFileError
-from mmdet3d_plugin.datasets.virtual_points.options import parse_class, parse_shard
-from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
+from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.flags import add_camera_option, add_split_option, parse_class, parse_shard
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--version', help='e.g. v1.0-mini (default: v1.0-trainval and v1.0-test as present, else mini)')
     parser.add_argument('--splits', nargs='+', choices=['train', 'val', 'test'], help='default: all of the version')
@@ -61,6 +51,9 @@ def parse_args(argv=None):
 
 def build_reader(args):
     """MaskReader of the command line; None for ``--validate`` without masks."""
+    from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader
+    from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
+
     if args.mask_format == 'rendered':
         return RenderedMaskReader(args.masks or args.root_path)
     if args.masks is None:
@@ -74,6 +67,12 @@ def run(version, args, reader):
     Returns:
         bool: False when a check found something wrong.
     """
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
+    from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+    from mmdet3d_plugin.datasets.virtual_points import jobs, validate
+    from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
+
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
     nusc = load_tables(args.root_path, version)
     by_split, _ = scenes_by_split(nusc, args.split_file)
@@ -98,17 +97,16 @@ def run(version, args, reader):
 
 
 def main(argv=None):
-    """Make or check files; exit status 1 on errors and when a check found something wrong."""
+    """Make or check files; ValueError when a check found something wrong."""
     args = parse_args(argv)
-    try:
-        versions = find_versions(args.root_path, args.version)
-        reader = build_reader(args)
-        results = [run(version, args, reader) for version in versions]
-    except (OSError, MaskFileError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    from mmdet3d_plugin.datasets.infos.splits import find_versions
+
+    versions = find_versions(args.root_path, args.version)
+    reader = build_reader(args)
+    results = [run(version, args, reader) for version in versions]
     if not all(results):
-        sys.exit('error: some files are missing or wrong, see above; run again without --validate to make them')
+        raise ValueError('some files are missing or wrong, see above; run again without --validate to make them')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

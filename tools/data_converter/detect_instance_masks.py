@@ -6,31 +6,15 @@ Writes one COCO-style json file per image, what ``create_virtual_points.py --mas
 images that are nearest in time to some LiDAR sweep are looked at.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-import cv2
-import torch
-from tqdm import tqdm
-
-import mmdet3d_plugin  # noqa: F401
-
-# isort: split
-from mmdet.apis import inference_detector, init_detector
-
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
-from mmdet3d_plugin.datasets.infos.cameras import add_camera_option, choose_cameras
-from mmdet3d_plugin.datasets.infos.splits import find_versions
-from mmdet3d_plugin.datasets.infos.tables import load_tables
-from mmdet3d_plugin.datasets.virtual_points.coco_masks import coco_mask_path, write_image_masks
-from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
-from mmdet3d_plugin.datasets.virtual_points.options import parse_class, parse_shard
+from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.flags import add_camera_option, parse_class, parse_shard
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='mmdet 2.x config of a model with masks')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
@@ -44,12 +28,17 @@ def parse_args(argv=None):
     )  # fmt: skip
     parser.add_argument('--max-camera-gap', type=float, default=0.1, help='s, as of the next tool')
     parser.add_argument('--shard', type=parse_shard, default=(0, 1), metavar='I/N', help='this process of N, from 0/N')
-    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--device', help='default: cuda:0 where there is a GPU, else cpu')
     return parser.parse_args(argv)
 
 
 def list_images(args):
     """list[str]: Images of this shard, relative to the data root, in order."""
+    from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
+    from mmdet3d_plugin.datasets.infos.splits import find_versions
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+    from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
+
     paths = {}
     for version in find_versions(args.root_path, args.version):
         nusc = load_tables(args.root_path, version)
@@ -65,7 +54,17 @@ def build_model(args):
     Raises:
         ValueError: The model has no masks, or none of its classes is a detection class.
     """
-    model = init_detector(args.config, args.checkpoint, device=args.device)
+    import torch
+
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    from mmdet.apis import init_detector
+
+    from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+
+    device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
+    model = init_detector(args.config, args.checkpoint, device=device)
     if not model.with_mask:
         raise ValueError(f'{args.config}: {type(model).__name__} has no masks; take an instance segmentation model')
     class_map = dict({name: name for name in DETECTION_CLASSES}, **dict(args.class_map))
@@ -89,7 +88,14 @@ def instances_of(result, names, score_thr):
 
 def detect(args):
     """Write the missing mask files; returns counts (written, already there, images missing or unreadable)."""
+    import cv2
+    from tqdm import tqdm
+
     model, names = build_model(args)
+    from mmdet.apis import inference_detector
+
+    from mmdet3d_plugin.datasets.virtual_points.coco_masks import coco_mask_path, write_image_masks
+
     written = present = missing = 0
     for path in tqdm(list_images(args), unit='image', smoothing=0.05):
         target = args.out_dir / coco_mask_path(path)
@@ -109,16 +115,13 @@ def detect(args):
 def main(argv=None):
     """Run the detector."""
     args = parse_args(argv)
-    try:
-        written, present, missing = detect(args)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    written, present, missing = detect(args)
     print(f'{written} mask files written to {args.out_dir}, {present} already there')
     if missing:
         print(f'{missing} images are missing or cannot be read: left out')
     if not written + present:
-        sys.exit(f'error: {args.root_path}: not a single image could be read')
+        raise ValueError(f'{args.root_path}: not a single image could be read')
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -4,17 +4,21 @@ Example: python tools/data_converter/make_synthetic_nuscenes.py --out-dir data/n
 """
 
 import argparse
-import sys
-from dataclasses import fields
 
-from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
-from mmdet3d_plugin.datasets.synthetic.config import DEFAULT_OBJECTS, MAX_SCENES
-from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS, CAMERAS
+from dualdistill_cli import ToolParser, run_tool
+
+# the defaults of SyntheticConfig, which would have to be imported to be asked
+VERSIONS = ('v1.0-mini', 'v1.0-trainval')
+OBJECTS = (
+    'car=6,truck=2,construction_vehicle=2,bus=2,trailer=2,barrier=4,motorcycle=3,bicycle=3,pedestrian=6,traffic_cone=4'
+)
+CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
+MORE_CAMERAS = ('CAM_LEFT', 'CAM_RIGHT')
 
 
 def parse_objects(text):
     """'car=4,bus=1' -> {'car': 4, 'bus': 1}; classes that are not named keep their default count."""
-    counts = dict(DEFAULT_OBJECTS)
+    counts = {} if text == OBJECTS else parse_objects(OBJECTS)
     for item in text.split(','):
         name, _, count = item.partition('=')
         if not count.strip().isdigit():
@@ -24,47 +28,44 @@ def parse_objects(text):
 
 
 def parse_args(argv=None):
-    defaults = {field.name: field.default for field in fields(SyntheticConfig)}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Read the command line."""
+    parser = ToolParser(__doc__)
 
-    def add(flag, kind, text, **kwargs):
-        name = flag[2:].replace('-', '_')
-        default = defaults.get(name)
-        shown = f' (default {default})' if default is not None else ''
-        parser.add_argument(flag, type=kind, default=default, help=text + shown, **kwargs)
+    def add(flag, default, text, **kwargs):
+        parser.add_argument(flag, type=type(default), default=default, help=f'{text} (default %(default)s)', **kwargs)
 
     parser.add_argument('--out-dir', required=True, help='data root to write; must not exist, or be made by this tool')
     parser.add_argument('--workers', type=int, help='processes (default: all cores); does not change the content')
     parser.add_argument(
         '--overwrite', action='store_true', help='replace a set made with other settings, and all in it'
     )
-    add('--version', str, 'official version whose scene names are used', choices=sorted(MAX_SCENES))
-    add('--scenes', int, 'number of scenes, training and validation together')
-    add('--val-scenes', int, 'of these, validation scenes (default: the official share, at least 1)')
-    add('--keyframes', int, 'keyframes per scene, at 2 Hz')
-    add('--seed', int, 'seed of everything')
+    add('--version', VERSIONS[0], 'official version whose scene names are used', choices=VERSIONS)
+    add('--scenes', 10, 'number of scenes, training and validation together')
+    parser.add_argument('--val-scenes', type=int, help='validation scenes of these (default: the official share)')
+    add('--keyframes', 16, 'keyframes per scene, at 2 Hz')
+    add('--seed', 0, 'seed of everything')
     parser.add_argument(
         '--image-size', type=int, nargs=2, metavar=('W', 'H'), help='pixels; intrinsics scale (default 400 225)',
-        default=(defaults['image_width'], defaults['image_height']),
+        default=(400, 225),
     )  # fmt: skip
-    add('--camera-sweep-hz', int, 'camera images per second, a multiple of 2')
-    add('--lidar-sweep-hz', int, 'LiDAR sweeps per second, a multiple of 2')
-    add('--extent', float, 'largest distance in m of any object from the ego, over the whole scene')
-    add('--ego-speed', float, 'mean speed of the ego in m/s')
+    add('--camera-sweep-hz', 12, 'camera images per second, a multiple of 2')
+    add('--lidar-sweep-hz', 20, 'LiDAR sweeps per second, a multiple of 2')
+    add('--extent', 30.0, 'largest distance in m of any object from the ego, over the whole scene')
+    add('--ego-speed', 3.0, 'mean speed of the ego in m/s')
     parser.add_argument(
-        '--objects', type=parse_objects, default=dict(DEFAULT_OBJECTS), metavar='CLASS=N,...',
-        help='objects per scene (default ' + ','.join(f'{k}={v}' for k, v in DEFAULT_OBJECTS.items()) + ')',
+        '--objects', type=parse_objects, default=OBJECTS, metavar='CLASS=N,...',
+        help='objects per scene (default %(default)s)',
     )  # fmt: skip
-    add('--lidar-beams', int, 'rings')
-    add('--lidar-azimuth-steps', int, 'firings per turn')
-    add('--lidar-max-range', float, 'm')
-    add('--lidar-range-noise', float, 'standard deviation in m')
-    add('--lidar-dropout', float, 'share of lost returns; 0 also keeps weak far ones')
-    add('--image-noise', float, 'standard deviation of the pixel noise, of 255')
-    add('--jpeg-quality', int, '1-100')
+    add('--lidar-beams', 32, 'rings')
+    add('--lidar-azimuth-steps', 1084, 'firings per turn')
+    add('--lidar-max-range', 70.0, 'm')
+    add('--lidar-range-noise', 0.015, 'standard deviation in m')
+    add('--lidar-dropout', 0.05, 'share of lost returns; 0 also keeps weak far ones')
+    add('--image-noise', 4.0, 'standard deviation of the pixel noise, of 255')
+    add('--jpeg-quality', 92, '1-100')
     parser.add_argument(
         '--cameras', nargs='+', default=CAMERAS, metavar='CAMERA',
-        help="of nuScenes' six (the default) and " + ', '.join(name for name in ALL_CAMERAS if name not in CAMERAS),
+        help=f"of nuScenes' six (the default) and {', '.join(MORE_CAMERAS)}",
     )  # fmt: skip
     parser.add_argument(
         '--instance-masks', action='store_true', help='also write exact masks of all images to instance_masks/'
@@ -74,18 +75,20 @@ def parse_args(argv=None):
 
 def settings_of(argv):
     """SyntheticConfig: every setting of a command line, the defaults included."""
+    from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
+
     args = vars(parse_args(argv))
     args['image_width'], args['image_height'] = args.pop('image_size')
     return SyntheticConfig(**{name: args[name] for name in SyntheticConfig.names()})
 
 
 def main(argv=None):
+    """Write the set."""
     args = parse_args(argv)
-    try:
-        generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(f'error: {error}')
+    from mmdet3d_plugin.datasets.synthetic import generate
+
+    generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

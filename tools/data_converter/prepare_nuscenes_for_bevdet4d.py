@@ -6,18 +6,14 @@ classes are those that tools/create_data.py wrote down.
     python tools/data_converter/prepare_nuscenes_for_bevdet4d.py
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-from mmdet3d_plugin.atomic_file import remove_leftovers
-from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos, save_infos
-from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
-from mmdet3d_plugin.datasets.infos.tables import load_tables
+from dualdistill_cli import ToolParser, run_tool
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
     parser.add_argument('--root-path', default='./data/nuscenes', help='nuScenes data root (default: %(default)s)')
     parser.add_argument('--out-dir', help='folder of the info files, read and written (default: the data root)')
     parser.add_argument('--extra-tag', default='nuscenes', help='prefix of the info files (default: %(default)s)')
@@ -25,7 +21,7 @@ def parse_args():
     parser.add_argument('--interval', type=int, default=3, help='step, in camera sweeps (default: %(default)s)')
     parser.add_argument('--max-prev', type=int, default=60, help='furthest, in camera sweeps (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not 1 <= args.interval <= args.max_prev:
         parser.error(f'need 1 <= --interval <= --max-prev, got {args.interval} and {args.max_prev}')
     return args
@@ -33,6 +29,8 @@ def parse_args():
 
 def find_base_files(folder, args):
     """Base info files as {version: {split: content of the file}}."""
+    from mmdet3d_plugin.datasets.infos.info_io import command_for, info_filename, load_infos
+
     found = {}
     for split in ('train', 'val', 'test'):
         path = folder / info_filename(args.extra_tag, split)
@@ -56,6 +54,10 @@ def find_base_files(folder, args):
 
 def convert(folder, args):
     """Write the 4-D info file of every base info file."""
+    from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+    from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+
     for version, splits in find_base_files(folder, args).items():
         print(f'{args.root_path}: loading the tables of {version}', flush=True)
         nusc = load_tables(args.root_path, version)
@@ -72,16 +74,16 @@ def convert(folder, args):
                 print(f'{split}: {result.missing_frames} frame(s) left out, images are missing or too far off in time')
 
 
-def main():
-    args = parse_args()
+def main(argv=None):
+    """Write the files."""
+    args = parse_args(argv)
+    from mmdet3d_plugin.atomic_file import remove_leftovers
+
     folder = Path(args.out_dir or args.root_path)
     for line in remove_leftovers(folder).lines():
         print(line)
-    try:
-        convert(folder, args)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    convert(folder, args)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -3,11 +3,10 @@
 python tools/misc/move_data_root.py <config> <data root>
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from mmcv import Config
+from dualdistill_cli import ToolParser, run_tool
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from workflow.relocate import data_options  # noqa: E402
@@ -15,10 +14,12 @@ from workflow.relocate import data_options  # noqa: E402
 
 def main(argv=None):
     """Print the options; none when the config already reads from there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('data_root', help='folder to read from instead')
     args = parser.parse_args(argv)
+    from mmcv import Config
+
     cfg = Config.fromfile(args.config, import_custom_modules=False)
     root = args.data_root.rstrip('/') or '/'
     for option in data_options(cfg, root):
@@ -26,4 +27,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

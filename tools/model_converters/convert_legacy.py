@@ -8,41 +8,21 @@ the config of the plain student is enough to test, fine-tune or export it. Every
 and every entry of the model its value; anything else is an error, and nothing is written.
 """
 
-import argparse
 import copy
 import os
-import sys
 
-import mmdet3d_plugin  # first: it prepares the libraries imported below
-
-# isort: split
-from mmcv import DictAction
-from mmdet3d.models import build_model
-from mmdet3d.utils import get_root_logger
-
-from mmdet3d_plugin.audit.checkpoint_check import MEANING, judge, meaning_findings
-from mmdet3d_plugin.audit.overrides import load_checked
-from mmdet3d_plugin.checkpoint import (
-    add_trust_flag,
-    file_sha256,
-    load_strictly,
-    read_checkpoint,
-    trust_checkpoints,
-    write_checkpoint,
-)
-from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
-from mmdet3d_plugin.conversion import check_geometry, plan_conversion
+from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='config of the same model here')
     parser.add_argument('checkpoint', help='legacy checkpoint file')
     parser.add_argument('out', nargs='?', help='converted checkpoint file')
     parser.add_argument('--dry-run', action='store_true', help='print what becomes of every entry, write nothing')
     add_trust_flag(parser)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     if bool(args.out) == args.dry_run:
         parser.error('give either an output file or --dry-run')
@@ -51,6 +31,8 @@ def parse_args(argv=None):
 
 def build_target(cfg):
     """The model of a config, on random weights; a distiller's teacher is built for its sizes only."""
+    from mmdet3d.models import build_model
+
     model_cfg = copy.deepcopy(cfg.model)
     if model_cfg.type == 'DualDistill':
         model_cfg.teacher.update(checkpoint=None, allow_random_weights=True)
@@ -59,6 +41,10 @@ def build_target(cfg):
 
 def check_origin(meta, model, path):
     """Refuse a file that needs no conversion, or whose classes, tasks or range are not the config's."""
+    from mmdet3d.utils import get_root_logger
+
+    from mmdet3d_plugin.audit.checkpoint_check import MEANING, judge, meaning_findings
+
     if 'dualdistill_version' in meta:
         raise ValueError(f'{path} was written by this code: it follows its conventions already')
     findings = [finding for finding in meaning_findings(model, meta) if finding.check != 'boxes by version']
@@ -68,6 +54,18 @@ def check_origin(meta, model, path):
 def main(argv=None):
     """Convert, or tell what converting would do."""
     args = parse_args(argv)
+    import mmdet3d_plugin
+    from mmdet3d_plugin.audit.overrides import load_checked
+    from mmdet3d_plugin.checkpoint import (
+        file_sha256,
+        load_strictly,
+        read_checkpoint,
+        trust_checkpoints,
+        write_checkpoint,
+    )
+    from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
+    from mmdet3d_plugin.conversion import check_geometry, plan_conversion
+
     cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)
     detector = getattr(model, 'student', model)
@@ -101,7 +99,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

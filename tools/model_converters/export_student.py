@@ -6,21 +6,17 @@ The file is named after its content, ``student-<first 8 digits of its SHA-256>.p
 plain student and, as the student's part, in the distillation config.
 """
 
-import sys
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from mmdet3d_plugin.conversion import publish_command, student_weights
+from dualdistill_cli import run_tool
+from dualdistill_cli.flags import publishing_args
 
 
 def main(argv=None):
     """Write the student's file."""
-    publish_command(__doc__, student_weights, argv)
+    args = publishing_args(__doc__, argv)
+    from mmdet3d_plugin.conversion import publish_file, student_weights
+
+    publish_file(args, student_weights)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

@@ -6,21 +6,17 @@ The file is named after its content, ``centerpoint-<first 8 digits of its SHA-25
 its aligners; ``export_student.py`` leaves them out.
 """
 
-import sys
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from mmdet3d_plugin.conversion import publish_command
+from dualdistill_cli import run_tool
+from dualdistill_cli.flags import publishing_args
 
 
 def main(argv=None):
     """Write the file."""
-    publish_command(__doc__, dict, argv)
+    args = publishing_args(__doc__, argv)
+    from mmdet3d_plugin.conversion import publish_file
+
+    publish_file(args, dict)
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

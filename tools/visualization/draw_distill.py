@@ -6,35 +6,15 @@ CONFIG is a distillation config and CHECKPOINT one of its runs, aligners include
 goes through the training pipeline, so it is augmented as in training (by ``--seed``), and so is the picture's frame.
 """
 
-import argparse
 import copy
-import sys
 from pathlib import Path
 
-import cv2
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-import torch
-from mmcv import DictAction
-from mmcv.parallel import collate, scatter
-from mmdet.apis import set_random_seed
-from mmdet3d.datasets import build_dataset
-from mmdet3d.models import build_model
-from mmdet3d.utils import get_root_logger
-
-from mmdet3d_plugin.audit.overrides import load_checked
-from mmdet3d_plugin.checkpoint import add_trust_flag, trust_checkpoints
-from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
-from mmdet3d_plugin.engine import pick_device
-from mmdet3d_plugin.visualization.bev_maps import panel_sheet
-from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
+from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help='distillation config')
     parser.add_argument('checkpoint', help='checkpoint of a run of it')
     parser.add_argument('--out', type=Path, default=Path('distill.png'), help='picture (default: %(default)s)')
@@ -45,12 +25,14 @@ def parse_args(argv=None):
     parser.add_argument('--panel', type=int, default=150, help='height of a map, px (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation (default: %(default)s)')
     add_trust_flag(parser)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    add_cfg_options(parser)
     return parser.parse_args(argv)
 
 
 def build_data(cfg, split):
     """The training data set without class-balanced repetition; for ``val`` over the validation samples."""
+    from mmdet3d.datasets import build_dataset
+
     train = cfg.data.train
     data = copy.deepcopy(train.dataset if 'dataset' in train else train)
     if split == 'val':
@@ -78,6 +60,13 @@ def find_sample(dataset, index, token):
 
 def build_distiller(cfg, args):
     """The distiller with its weights, in evaluation mode on the device there is."""
+    from mmdet3d.models import build_model
+    from mmdet3d.utils import get_root_logger
+
+    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
+    from mmdet3d_plugin.engine import pick_device
+
     if cfg.model.type != 'DualDistill':
         raise ValueError(f'{args.config} trains a {cfg.model.type}: give a distillation config')
     with trust_checkpoints(args.trust_checkpoint):
@@ -89,6 +78,20 @@ def build_distiller(cfg, args):
 def main(argv=None):
     """Write the picture."""
     args = parse_args(argv)
+    import cv2
+
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    import torch
+    from mmcv.parallel import collate, scatter
+    from mmdet.apis import set_random_seed
+
+    from mmdet3d_plugin.audit.overrides import load_checked
+    from mmdet3d_plugin.engine import pick_device
+    from mmdet3d_plugin.visualization.bev_maps import panel_sheet
+    from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
+
     cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_distiller(cfg, args)
     dataset = build_data(cfg, args.split)
@@ -106,7 +109,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

@@ -7,27 +7,14 @@ The predictions are the ``results_nusc.json`` files that ``tools/test.py CONFIG 
 jsonfile_prefix=FOLDER`` writes.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
-import cv2
-
-import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
-
-# isort: split
-from mmcv import DictAction
-from mmdet3d.datasets import build_dataset
-
-from mmdet3d_plugin.audit.overrides import load_checked
-from mmdet3d_plugin.datasets.lidar_file import read_lidar
-from mmdet3d_plugin.visualization.results import boxes_in_lidar_frame, ground_truth_boxes, load_results
-from mmdet3d_plugin.visualization.sheet import draw_sheet
+from dualdistill_cli import ToolParser, add_cfg_options, run_tool
 
 
 def parse_args(argv=None):
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ToolParser(__doc__)
     parser.add_argument('config', help="config whose data.val is drawn; any of the models' will do")
     parser.add_argument('--pred', nargs='+', required=True, metavar='NAME=results_nusc.json', help='one row each')
     parser.add_argument('--out-dir', type=Path, required=True)
@@ -38,7 +25,7 @@ def parse_args(argv=None):
     )
     parser.add_argument('--range', type=float, help="half side of the bird's-eye view, m (default: the config's range)")
     parser.add_argument('--camera-width', type=int, default=400, help='px (default: %(default)s)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
+    add_cfg_options(parser)
     args = parser.parse_args(argv)
     if args.num < 1:
         parser.error(f'--num must be at least 1, got {args.num}')
@@ -47,6 +34,8 @@ def parse_args(argv=None):
 
 def read_predictions(entries):
     """``NAME=file`` entries (or plain files, named after their folder) as {name: {token: detections}}."""
+    from mmdet3d_plugin.visualization.results import load_results
+
     predictions = {}
     for entry in entries:
         name, _, path = entry.rpartition('=')
@@ -84,6 +73,10 @@ def choose(dataset, predictions, num, tokens=None):
 
 def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width):
     """Sheet of one sample, (H, W, 3) uint8 RGB."""
+    from mmdet3d_plugin.datasets.lidar_file import read_lidar
+    from mmdet3d_plugin.visualization.results import boxes_in_lidar_frame, ground_truth_boxes
+    from mmdet3d_plugin.visualization.sheet import draw_sheet
+
     info, item = dataset.data_infos[index], dataset.get_data_info(index)
     models = {}
     for name, results in predictions.items():
@@ -99,6 +92,8 @@ def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width)
 
 def read_image(path):
     """RGB image; FileNotFoundError when it cannot be read."""
+    import cv2
+
     image = cv2.imread(path)
     if image is None:
         raise FileNotFoundError(f'cannot read image {path}')
@@ -108,6 +103,15 @@ def read_image(path):
 def main(argv=None):
     """Write the pictures."""
     args = parse_args(argv)
+    import cv2
+
+    import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
+
+    # isort: split
+    from mmdet3d.datasets import build_dataset
+
+    from mmdet3d_plugin.audit.overrides import load_checked
+
     cfg, _ = load_checked(args.config, args.cfg_options, also_read={'point_cloud_range'})
     predictions = read_predictions(args.pred)
     dataset = build_dataset(cfg.data.val)
@@ -124,7 +128,4 @@ def main(argv=None):
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    run_tool(main)

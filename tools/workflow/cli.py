@@ -6,10 +6,6 @@ import signal
 import sys
 from pathlib import Path
 
-import torch
-
-from mmdet3d_plugin.engine import pick_device
-
 from .schedule import run_steps
 from .step import StepFailedError
 
@@ -45,11 +41,17 @@ def _positive(text):
 
 def default_jobs():
     """int: Steps at a time when the user does not say."""
+    from mmdet3d_plugin.engine import pick_device
+
     return 1 if pick_device() == 'cuda' else min(2, os.cpu_count() or 1)
 
 
 def describe_machine():
     """str: Cores and the GPU, if one is used."""
+    import torch
+
+    from mmdet3d_plugin.engine import pick_device
+
     device = torch.cuda.get_device_name() if pick_device() == 'cuda' else 'no GPU used'
     return f'{os.cpu_count()} CPU cores, {device}'
 

@@ -3,16 +3,6 @@
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
 
 
-def add_camera_option(parser):
-    """Add ``--cameras`` to a tool's ``argparse.ArgumentParser``."""
-    parser.add_argument(
-        '--cameras',
-        nargs='+',
-        metavar='CAMERA',
-        help="cameras to use, as the tables name them (default: nuScenes' six)",
-    )
-
-
 def choose_cameras(nusc, wanted=None):
     """Cameras to use, checked against the tables; says on the terminal which ones are not used.
 

@@ -15,15 +15,6 @@ SPLITS = ('train', 'val', 'test')
 SPLIT_FILE = 'splits.json'  # where the devkit, too, looks for splits of one's own
 
 
-def add_split_option(parser):
-    """Add ``--split-file`` to a tool's ``argparse.ArgumentParser``."""
-    parser.add_argument(
-        '--split-file',
-        help='json file with the scene names of "train", "val" and "test" (default: <version>/splits.json in the data '
-        "root where there is one, else nuScenes' official splits)",
-    )
-
-
 def find_versions(root, version=None):
     """Versions to convert: the one asked for, or what the data root holds.
 

@@ -4,8 +4,7 @@ import functools
 import os
 import warnings
 
-import torch
-
+from ...compat import constant_when_compiled
 from ..extension import ExtensionUnavailable, load_extension
 
 ENVIRONMENT_VARIABLE = 'MMDET3D_PLUGIN_OPS'
@@ -13,7 +12,7 @@ BACKENDS = ('reference', 'cpp', 'cuda')
 _COMPILED = {'cpu': 'cpp', 'cuda': 'cuda'}
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def select_backend(device_type):
     """Back end for tensors of a device type ('cpu', 'cuda', ...); compiles it on first use where it has to.
 

@@ -19,8 +19,8 @@ from mmdet3d_plugin.datasets.virtual_points.lift import (
 @pytest.fixture(scope='module')
 def by_pixel(repo_root):
     """The slow reference: the benchmark's version with loops over points and pixels."""
-    path = repo_root / 'tools' / 'analysis_tools' / 'benchmark_virtual_points.py'
-    spec = importlib.util.spec_from_file_location('benchmark_virtual_points', path)
+    path = repo_root / 'tools' / 'analysis_tools' / 'benchmarks' / 'virtual_points.py'
+    spec = importlib.util.spec_from_file_location('virtual_points', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.lift_pixel_by_pixel

@@ -7,20 +7,11 @@ from mmcv.cnn import fuse_conv_bn
 
 from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
 
-from .models import add_model_arguments, load_tested_model, made_up_batch
+from .models import load_tested_model, made_up_batch
 from .timing import paired_times, peak_extra_mib, summary
 
 _DTYPES = dict(fp32=torch.float32, fp16=torch.float16, bf16=torch.bfloat16)
 _HEADER = ('inference', 'whole, ms', 'network alone, ms', 'frames/s', 'weights, MiB', 'peak extra memory, MiB')
-
-
-def add_arguments(parser):
-    """Options of its own."""
-    add_model_arguments(parser)
-    parser.add_argument('--checkpoint', help='weights; initial ones without (they give as many boxes as can be)')
-    parser.add_argument('--fuse-conv-bn', action='store_true', help='fold batch norm into convolutions')
-    parser.add_argument('--batch', type=int, nargs='+', default=[1], help='batch sizes (default: 1)')
-    parser.add_argument('--precision', nargs='+', choices=list(_DTYPES), default=['fp32'], help='others: autocast')
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from mmcv import Config, DictAction
+from mmcv import Config
 
 from mmdet3d_plugin.audit.config_check import build_quietly, stand_in_for_teacher
 from mmdet3d_plugin.audit.overrides import load_checked
@@ -13,19 +13,6 @@ from mmdet3d_plugin.models.heads.center_decode import logit_threshold
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of a model without cameras
 SURE = logit_threshold(0.1, temperature=0.1)  # from here on the response loss takes a peak for an object
-
-
-def add_config_arguments(parser):
-    """The config."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides, key.subkey=value')
-
-
-def add_model_arguments(parser):
-    """The config, and how much there is in a made-up sample of its sizes."""
-    add_config_arguments(parser)
-    parser.add_argument('--boxes', type=int, default=40, help='boxes a sample (default: %(default)s)')
-    parser.add_argument('--points', type=int, default=250000, help='LiDAR points a sample (default: %(default)s)')
 
 
 def made_up_batch(cfg, args, batch_size):

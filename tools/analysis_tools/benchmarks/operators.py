@@ -59,11 +59,6 @@ TINY = Sizes(
 )  # fmt: skip
 
 
-def add_arguments(parser):
-    """Options of its own."""
-    parser.add_argument('--tiny', action='store_true', help='tiny sizes: only shows that everything runs')
-
-
 def measure(args):
     """(numbers by name, e.g. 'bev_pool.forward_ratio_vs_cumsum'; tables by name) of all operators."""
     sizes = TINY if args.tiny else Sizes()

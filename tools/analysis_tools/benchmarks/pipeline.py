@@ -13,15 +13,7 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.engine.preflight import check_data
 
-from .models import add_config_arguments
 from .timing import summary
-
-
-def add_arguments(parser):
-    """Options of its own."""
-    add_config_arguments(parser)
-    parser.add_argument('--samples', type=int, default=60, help='samples timed in each part (default: %(default)s)')
-    parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='worker processes (default: 1 2)')
 
 
 def measure(args):

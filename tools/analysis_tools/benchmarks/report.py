@@ -89,10 +89,10 @@ def fill_document(document, paths):
         int: tables written.
 
     Raises:
-        ValueError: a report of ``--tiny`` sizes, a table that a named report lacks, or a report for which the document
-            has no place.
+        ValueError: a file that is no report, a report of ``--tiny`` sizes, a table that a named report lacks, or a
+            report for which the document has no place.
     """
-    reports = {path.stem: json.loads(path.read_text()) for path in paths}
+    reports = {path.stem: _read(path) for path in paths}
     for name, report in reports.items():
         if report.get('tiny'):
             raise ValueError(f'{name}.json was made with --tiny: its numbers mean nothing, measure again without')
@@ -114,6 +114,13 @@ def fill_document(document, paths):
     with replace_when_done(document) as temporary:
         temporary.write_text(TABLE_PLACE.sub(table, text))
     return sum(name in reports for name in places)
+
+
+def _read(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f'{path} is not what --out of a benchmark wrote ({error})') from error
 
 
 def _markdown(rows):

@@ -7,24 +7,13 @@ import statistics
 import torch
 from mmcv.runner import OptimizerHook, build_optimizer
 
-from .models import add_model_arguments, load_distiller, made_up_batch, make_teacher_sure
+from .models import load_distiller, made_up_batch, make_teacher_sure
 from .part_timer import PartTimer
 from .timing import paired_times, summary
 
 PARTS = ('student forward', 'teacher forward', 'aligners', 'regions', 'student losses', 'feature losses', 'CRD',
          'backward', 'optimizer')  # fmt: skip
 _DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
-
-
-def add_arguments(parser):
-    """Options of its own."""
-    add_model_arguments(parser)
-    parser.add_argument('--batch', type=int, nargs='+', default=[1], help='batch sizes, rising (default: 1)')
-    parser.add_argument('--precision', nargs='+', choices=list(_DTYPES), default=['fp32'], help='bf16: autocast')
-    parser.add_argument(
-        '--teacher-cells', type=int, default=100,
-        help='cells a sample that a teacher of random weights is made sure of (default: %(default)s)',
-    )  # fmt: skip
 
 
 def measure(args):
