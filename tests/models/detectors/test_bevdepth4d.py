@@ -142,7 +142,7 @@ def test_any_number_of_cameras_in_any_order(num_cams):
         bev, again = model.extract_bev(batch), model.extract_bev(shuffled)
     assert bev.private['depth_logits'].shape[1] == num_cams
     torch.testing.assert_close(again.private['depth_logits'], bev.private['depth_logits'][:, order])
-    torch.testing.assert_close(again.neck, bev.neck, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(again.head_map, bev.head_map, rtol=1e-4, atol=1e-4)
 
 
 def test_a_few_steps_reduce_the_loss():
