@@ -116,6 +116,19 @@ def let_distributed_model_run_forward():
         MMDistributedDataParallel._use_replicated_tensor_module = False
 
 
+def drop_operator_namespace_made_by_mmcv():
+    """Forget the name ``torch.ops._check_balance``, which is no namespace of operators.
+
+    Looking for functions to replace for NPUs, mmcv asks every torch module for that name, and ``torch.ops`` makes a
+    namespace of whatever it is asked for. torch 2.6 and 2.7 then fail to compile or export any model: they go through
+    the operators of all namespaces.
+    """
+    import mmcv.device  # noqa: F401  (here it is made)
+
+    if vars(torch.ops).pop('_check_balance', None) is not None:
+        torch.ops._dir.remove('_check_balance')
+
+
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
     """``torch.no_grad()`` for a pass through trained weights that the same autocast region uses again with gradients.
@@ -184,5 +197,6 @@ def apply():
     stand_in_for_torchvision()
     let_data_containers_reach_cuda()
     let_distributed_model_run_forward()
+    drop_operator_namespace_made_by_mmcv()
     import_mmdet3d_past_version_gate()
     sys.modules['mmdet3d']._dualdistill_compat = True
