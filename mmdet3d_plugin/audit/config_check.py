@@ -10,10 +10,10 @@ from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
 from .config_names import check_names
+from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
 from .overrides import load_checked
-from .problems import ConfigProblem, blame
 from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
 from .wiring_table import wiring_table

@@ -6,8 +6,8 @@ import inspect
 from mmdet3d.datasets.builder import PIPELINES
 
 from ..structures import BEVGrid
+from .config_problem import ConfigProblem, blame
 from .keywords import find_class
-from .problems import ConfigProblem, blame
 from .unread import SPLITS
 
 

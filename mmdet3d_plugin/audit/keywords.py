@@ -19,7 +19,7 @@ from mmdet3d.datasets.builder import DATASETS, PIPELINES
 from mmdet3d.models.builder import MODELS
 
 from ..distill.registry import DISTILL
-from .problems import ConfigProblem
+from .config_problem import ConfigProblem
 
 _REGISTRIES = (
     *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, DISTILL),

@@ -1,8 +1,8 @@
 """Whether a teacher and a student speak about the same BEV."""
 
+from ..checkpoints.findings import Finding
 from ..distill.compatibility import check_heads, check_same_extent
 from ..models.detectors.base import BEVDetector
-from .finding import Finding
 
 
 def student_finding(student: BEVDetector, teacher: BEVDetector) -> Finding:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from ..audit.config_literals import look_up, read_literals
+from .config_text import look_up, read_literals
 
 ENTRY = 'detector'
 GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell')

@@ -8,14 +8,15 @@ from mmcv.parallel import is_module_wrapper
 from mmcv.runner import BaseRunner
 from torch import nn
 
-from ..audit.checkpoint_check import MEANING, checkpoint_findings, judge, meaning_findings, tell_unchecked
-from ..audit.meta_evidence import trained_classes
-from ..audit.weight_evidence import not_finite
-from ..checkpoint import load_strictly, read_checkpoint, read_weights
 from .averages import split_averages
+from .evidence import checkpoint_findings, meaning_findings
+from .files import load_strictly, read_checkpoint, read_weights
+from .findings import MEANING, judge, tell_unchecked
 from .fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
 from .identity import class_prefixes, detector_facts
 from .layout import DISTILL
+from .told_by_meta import trained_classes
+from .told_by_weights import not_finite
 
 
 def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:

@@ -13,6 +13,7 @@ from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import Base3DDetector
 from torch import Tensor, nn
 
+from ..checkpoints.distiller_keys import register_student_key_hooks
 from ..models.detectors.base import BEVDetector
 from ..models.heads.base import Predictions
 from ..structures import BEVFeatures
@@ -22,7 +23,6 @@ from .loss_groups import loss_groups, scale_distillation, warmup_factor
 from .losses.base import FeatureLoss, ResponseLoss
 from .regions import Regions, build_regions
 from .registry import build_part
-from .state_keys import register_student_key_hooks
 from .teacher import FrozenTeacher
 
 _RESPONSE_LEVEL = 'head'

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from ..structures.boxes import Boxes
 from .bev_maps import colourise, map_panel, region_panel
-from .boxes import Boxes
 
 
 def energy(feature):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmdet3d_plugin.audit.config_check import check_config
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 
 TOY = 'configs/quickstart/dualdistill_toy.py'
 LEVELS = 'model = dict(levels=dict('

@@ -8,8 +8,8 @@ from helpers.toy_models import toy_bevdepth_cfg
 from mmcv import Config
 from mmdet3d.models import CenterPoint
 
-from mmdet3d_plugin.audit.checkpoint_check import file_findings
-from mmdet3d_plugin.checkpoint import file_sha256
+from mmdet3d_plugin.checkpoints.evidence import file_findings
+from mmdet3d_plugin.checkpoints.files import file_sha256
 
 HEADS = 'pts_bbox_head.task_heads'
 

@@ -15,7 +15,7 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from mmdet3d_plugin.audit.config_check import check_config
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 from mmdet3d_plugin.audit.wiring_table import wiring_table
 from mmdet3d_plugin.distill import DISTILL, FeatureLoss, ResponseLoss, student_model_cfg
 

@@ -10,8 +10,8 @@ import torch
 from helpers.distill_fakes import make_batch, write_teacher
 from mmdet3d.utils import get_root_logger
 
-from mmdet3d_plugin.audit.teacher_record import record_path, write_record
-from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
+from mmdet3d_plugin.checkpoints.teacher_record import record_path, write_record
 from mmdet3d_plugin.distill import FrozenTeacher
 
 

@@ -13,7 +13,7 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from helpers.batch import TOY_RANGE, make_batch
-from mmdet3d_plugin.atomic_file import replace_when_done
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
 TOLERANCE = 1e-4  # relative
 _TINY = 1e-9  # a loss below it is zero

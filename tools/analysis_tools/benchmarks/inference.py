@@ -5,7 +5,7 @@ import functools
 import torch
 from mmcv.cnn import fuse_conv_bn
 
-from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import load_strictly, read_checkpoint
 
 from .models import load_tested_model, made_up_batch
 from .timing import paired_times, peak_extra_mib, summary

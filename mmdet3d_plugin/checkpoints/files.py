@@ -15,10 +15,10 @@ import torch
 from mmcv.runner import CheckpointLoader, get_dist_info
 from mmdet3d.utils import get_root_logger
 
-from .checkpoints.averages import use_averages
-from .checkpoints.fit import compare_keys, describe_misfit, nothing_fits
-from .checkpoints.layout import bare_names, find_weights
-from .datasets.infos.info_io import replace_when_done
+from ..structures.atomic_file import replace_when_done
+from .averages import use_averages
+from .fit import compare_keys, describe_misfit, nothing_fits
+from .layout import bare_names, find_weights
 
 _trusted = ContextVar('checkpoints may run code', default=False)
 

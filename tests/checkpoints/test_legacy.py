@@ -13,8 +13,9 @@ from mmcv import Config
 from mmcv.ops import ModulatedDeformConv2dPack
 from torch import nn
 
-from mmdet3d_plugin.checkpoint import read_checkpoint
-from mmdet3d_plugin.conversion import check_geometry, plan_conversion
+from mmdet3d_plugin.checkpoints.files import read_checkpoint
+from mmdet3d_plugin.checkpoints.legacy import plan_conversion
+from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
 from mmdet3d_plugin.distill import student_model_cfg
 
 CLASS_NAMES = [task['class_names'] for task in TASKS]

@@ -1,16 +1,12 @@
-"""Every verdict on a detector's checkpoint that needs no data, and what follows from it."""
+"""Every verdict on a detector's checkpoint that needs no data."""
 
 import re
 
-from ..checkpoints.fit import compare_keys
-from ..checkpoints.identity import detector_facts, head_prefix
-from .finding import Finding
-from .meta_evidence import class_finding, range_finding, settings_finding, version_finding
-from .size_evidence import size_order_finding, task_order_finding
-from .weight_evidence import coverage_finding, key_coverage, training_finding
-
-# checks that prove the outputs to mean something else than the config says
-MEANING = ('classes', 'range', 'settings', 'boxes by version')
+from .findings import Finding
+from .fit import compare_keys
+from .identity import detector_facts, head_prefix
+from .told_by_meta import class_finding, range_finding, settings_finding, version_finding
+from .told_by_weights import coverage_finding, key_coverage, size_order_finding, task_order_finding, training_finding
 
 
 def meaning_findings(model, meta):
@@ -71,39 +67,6 @@ def checkpoint_findings(model, state, meta):
         if hasattr(getattr(model, 'head', None), 'task_heads')
         else found
     )
-
-
-def judge(findings, what, fatal, logger):
-    """Act on findings: an error for a fatal one that is wrong, a warning for any other.
-
-    Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of every line.
-        fatal (Collection[str]): checks of which a wrong one is an error.
-        logger (logging.Logger): gets the lines.
-
-    Raises:
-        ValueError: a fatal check turned out wrong.
-    """
-    wrong = [finding for finding in findings if finding.verdict == 'wrong']
-    for finding in sorted(wrong, key=lambda finding: finding.check not in fatal):
-        text = f'{what}: {finding.check}: {finding.text}'
-        if finding.check in fatal:
-            raise ValueError(text)
-        logger.warning(text)
-
-
-def tell_unchecked(findings, what, logger):
-    """One line on what a file does not tell about the meaning of its outputs.
-
-    Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of the line.
-        logger (logging.Logger): gets the line.
-    """
-    unknown = [finding.check for finding in findings if finding.verdict == 'unknown' and finding.check in MEANING]
-    if unknown:
-        logger.info(f'{what}: could not be checked, as the file does not tell: {", ".join(unknown)}')
 
 
 def file_findings(path, sha256):

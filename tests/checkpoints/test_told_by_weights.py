@@ -8,7 +8,7 @@ from mmdet3d.core import LiDARInstance3DBoxes
 from mmdet3d.models.builder import HEADS
 from torch import nn
 
-from mmdet3d_plugin.audit.size_evidence import (
+from mmdet3d_plugin.checkpoints.told_by_weights import (
     TYPICAL_SIZE,
     length_width_agreement,
     mean_outputs,
