@@ -50,7 +50,7 @@ def _numpy_scalar_types():
 
 
 def _numpy_scalar(module):
-    """numpy's function that makes numbers, as if it were in ``module``: torch 2.5 takes no other name for a function."""
+    """The function that makes numpy numbers, as if it were in ``module``: torch 2.5 takes no other name for it."""
     make = np.float64(0).__reduce__()[0]
 
     def scalar(*args):
