@@ -14,7 +14,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'overrides, key
 
 
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
-    """Give a tool ``--trust-checkpoint``; its value goes to ``mmdet3d_plugin.checkpoint.trust_checkpoints``."""
+    """Give a tool ``--trust-checkpoint``; its value goes to ``mmdet3d_plugin.checkpoints.files.trust_checkpoints``."""
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',

@@ -7,7 +7,7 @@ compat.apply()
 with compat.unused_libraries_import_on_use():
     from . import datasets, distill, hooks, models, ops
 
-from .checkpoint import register_mmcv_loaders
+from .checkpoints.files import register_mmcv_loaders
 
 register_mmcv_loaders()
 

@@ -49,7 +49,6 @@ fi
 flags=()
 last=''
 for word in "$@"; do
-  case $word in –[a-z]*) word=--${word#–} ;; —[a-z]*) word=--${word#—} ;; −[a-z]*) word=--${word#−} ;; esac # typographic
   case $word in
     --cfg-options=*) options+=("${word#*=}") ;;
     --work-dir=*) work_dir=${word#*=} ;;

@@ -21,7 +21,7 @@ plain_dashes() {
   for word in "$@"; do
     plain=$word
     case $word in
-      –* | —* | −*)
+      –[a-z]* | —[a-z]* | −[a-z]*)
         plain=${plain#–}
         plain=${plain#—}
         plain=--${plain#−}

@@ -116,8 +116,8 @@ def make_databases(info_path, args):
 def main(argv=None):
     """Write the files; ValueError when there was nothing to write."""
     args = parse_args(argv)
-    from mmdet3d_plugin.atomic_file import remove_leftovers
     from mmdet3d_plugin.datasets.infos.splits import find_versions
+    from mmdet3d_plugin.structures.atomic_file import remove_leftovers
 
     for line in remove_leftovers(args.out_dir or args.root_path).lines():
         print(line)

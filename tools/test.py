@@ -121,7 +121,7 @@ def main(argv=None):
     from mmdet3d.utils import setup_multi_processes
 
     from mmdet3d_plugin.audit.run_check import load_for_test
-    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.checkpoints.files import trust_checkpoints
     from mmdet3d_plugin.engine import init_distributed, run_inference
     from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
     from mmdet3d_plugin.engine.test import build_test_loader

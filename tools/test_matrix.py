@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed for the Python that runs this
+
 from workflow.environments import (
     Pair,
     PairFailedError,
@@ -27,6 +29,8 @@ from workflow.environments import (
 from workflow.matrix_report import Outcome, remarks_of, rows_of, write_reports
 from workflow.report import as_text
 
+from dualdistill_cli import ToolParser
+
 REPO = Path(__file__).resolve().parents[1]
 PAIRS = '3.9+2.8.0,3.10+2.7.1,3.11+2.13.0,3.12+2.13.0'
 VARIABLES = """variables:
@@ -35,13 +39,7 @@ VARIABLES = """variables:
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        prog='bash scripts/test_matrix.sh',
-        description='Set up each pair of Python and torch, run the core tests, print a table.',
-        epilog=VARIABLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = ToolParser(__doc__, epilog=VARIABLES, allow_abbrev=False)
     parser.add_argument(
         '--pairs', type=_pairs, default=PAIRS, help='Python+torch, separated by commas (default: %(default)s)'
     )

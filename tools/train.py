@@ -48,7 +48,7 @@ def main(argv=None):
     """Build data set and detector, then train."""
     args = parse_args(argv)
     require_files(args.config)
-    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.checkpoints.files import trust_checkpoints
 
     with trust_checkpoints(args.trust_checkpoint):
         run(args)

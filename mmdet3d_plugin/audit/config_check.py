@@ -10,10 +10,10 @@ from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
 from .config_names import check_names
+from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
 from .overrides import load_checked
-from .problems import ConfigProblem, blame
 from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
 from .wiring_table import wiring_table
@@ -115,6 +115,6 @@ def _check_agreement(model_cfg, model, data_sets):
     distilled = 'teacher' in model_cfg
     detector = model.student if distilled else model
     view = student_model_cfg(model_cfg).get('img_view_transformer')
-    camera = view is not None
-    needs_points = dict(train=distilled or not camera, val=not camera, test=not camera)
-    check_agreement(data_sets, detector, view, needs_points)
+    of_teacher = model.teacher.inputs if distilled else frozenset()
+    inputs = dict(train=detector.inputs | of_teacher, val=detector.inputs, test=detector.inputs)
+    check_agreement(data_sets, detector, view, inputs)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from ..engine.config import RUN_KEYS
-from .problems import ConfigProblem
+from .config_problem import ConfigProblem
 
 _OF_BASE = re.compile(r'_base_\.(\w+)')
 

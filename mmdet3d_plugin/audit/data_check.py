@@ -5,8 +5,9 @@ import inspect
 
 from mmdet3d.datasets.builder import PIPELINES
 
+from ..structures import BEVGrid
+from .config_problem import ConfigProblem, blame
 from .keywords import find_class
-from .problems import ConfigProblem, blame
 from .unread import SPLITS
 
 
@@ -62,19 +63,19 @@ def effective(step, key):
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def check_agreement(data_sets, detector, view, needs_points):
+def check_agreement(data_sets, detector, view, inputs):
     """Raise where the data do not give a detector what it was built for.
 
     Args:
         data_sets (dict): see :func:`check_data_sets`.
-        detector (nn.Module): with ``point_cloud_range`` and ``pts_bbox_head``.
+        detector (BEVDetector): the one that is trained.
         view (dict | None): config of a camera detector's view transform.
-        needs_points (dict): split -> whether the detector, or its teacher, reads points there.
+        inputs (dict): split -> keys of the batch that the detector, or its teacher, reads there.
 
     Raises:
         ConfigProblem: names both sides.
     """
-    classes = [name for names in detector.pts_bbox_head.class_names for name in names]
+    classes, grid = detector.head.classes, next(iter(detector.bev_levels().values())).grid
     wanted = {} if view is None else _view_settings(view)
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
@@ -88,8 +89,9 @@ def check_agreement(data_sets, detector, view, needs_points):
                     raise ConfigProblem(
                         f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
                     )
-            _check_range(step, detector.point_cloud_range, place)
-        _check_keys(pipeline, view is not None, needs_points[split], split == 'train', place)
+            _check_range(step, grid, place)
+        targets = {'gt_bboxes_3d', 'gt_labels_3d'} | ({'gt_depth'} if view is not None else set())
+        _check_keys(pipeline, inputs[split] | (targets if split == 'train' else set()), place)
 
 
 def _view_settings(view):
@@ -106,26 +108,22 @@ def tuple_of(value):
     return tuple(float(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
-def _check_range(step, point_cloud_range, place):
+def _check_range(step, grid, place):
     if step['type'] not in ('PointsRangeFilter', 'ObjectRangeFilter'):
         return
     ours = tuple_of(step['point_cloud_range'])
-    if any(abs(ours[i] - point_cloud_range[i]) > 1e-4 for i in (0, 1, 3, 4)):
+    if not grid.covers_same(BEVGrid.from_range(ours, *grid.size)):
         raise ConfigProblem(
-            f'{place}: {step["type"]} keeps {ours}, the detector covers {tuple(point_cloud_range)}: '
+            f'{place}: {step["type"]} keeps {ours}, the detector covers {grid.extent} (x, y, x, y): '
             f'make x and y the same'
         )
 
 
-def _check_keys(pipeline, camera, needs_points, training, place):
+def _check_keys(pipeline, wanted, place):
     collected = {key for step in pipeline for key in step.get('keys', ())}
-    wanted = {'img'} if camera else set()
-    wanted |= {'points'} if needs_points else set()
-    wanted |= {'gt_bboxes_3d', 'gt_labels_3d'} if training else set()
-    wanted |= {'gt_depth'} if training and camera else set()
     if wanted - collected:
         raise ConfigProblem(
             f'{place}: the pipeline collects {sorted(collected)}, the detector also needs {sorted(wanted - collected)}'
         )
-    if 'points' in collected and not needs_points:
+    if 'points' in collected - wanted:
         raise ConfigProblem(f'{place}: the pipeline collects points that no detector reads: leave them out')

@@ -3,8 +3,8 @@
 import difflib
 import inspect
 
+from .config_problem import ConfigProblem
 from .keywords import named_keywords, unknown_keys
-from .problems import ConfigProblem
 from .run_values import check_groups
 from .unread import innermost_class
 

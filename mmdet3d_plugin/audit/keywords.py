@@ -18,11 +18,11 @@ from mmdet.models.builder import MODELS as MMDET_MODELS
 from mmdet3d.datasets.builder import DATASETS, PIPELINES
 from mmdet3d.models.builder import MODELS
 
-from ..distill.aligners import ALIGNERS
-from .problems import ConfigProblem
+from ..distill.registry import DISTILL
+from .config_problem import ConfigProblem
 
 _REGISTRIES = (
-    *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, ALIGNERS),
+    *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, DISTILL),
     *(DATASETS, PIPELINES, MMDET_DATASETS, MMDET_PIPELINES, HOOKS),
 )
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

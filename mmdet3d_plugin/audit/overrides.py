@@ -6,7 +6,7 @@ from mmcv import Config
 
 from ..engine.config import RUN_KEYS, load_config
 from .config_paths import few, nearest, places_of, value_at, walk
-from .problems import ConfigProblem, blame
+from .config_problem import ConfigProblem, blame
 from .unread import unread_keys
 
 

@@ -3,9 +3,9 @@
 import os.path as osp
 
 from .config_names import unread_names
+from .config_problem import ConfigProblem
 from .evaluation_options import check_evaluation, check_report_options
 from .overrides import load_checked
-from .problems import ConfigProblem
 from .run_values import TRAINED, check_groups, check_loaders, check_values, schedule_notes
 
 

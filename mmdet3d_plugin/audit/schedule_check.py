@@ -5,8 +5,8 @@ import tempfile
 
 from mmcv.runner import build_optimizer, build_runner
 
+from .config_problem import blame
 from .evaluation_options import check_evaluation
-from .problems import blame
 from .run_values import TRAINED, check_groups, check_values
 
 _SILENT = logging.getLogger('mmdet3d_plugin.audit')

@@ -6,10 +6,10 @@ import tempfile
 import torch
 from mmdet.utils import compat_cfg
 
+from ..checkpoints.findings import Finding
 from ..engine.preflight import check_annotated
 from ..engine.test import build_test_loader, run_inference
-from .behaviour_evidence import box_behaviour, class_behaviour, match_detections
-from .finding import Finding
+from .told_by_detections import box_behaviour, class_behaviour, match_detections
 
 
 def data_findings(model, state, cfg, samples, min_map):

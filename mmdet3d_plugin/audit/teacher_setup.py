@@ -8,8 +8,8 @@ import mmcv
 from ..distill import student_model_cfg
 from ..engine.config import load_config
 from .config_check import build_quietly
+from .config_problem import ConfigProblem, blame
 from .overrides import load_checked
-from .problems import ConfigProblem, blame
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mmdet.core import EvalHook
 from mmdet.datasets import build_dataloader
 from torch.utils.data import DataLoader
 
+from ..distill.compatibility import parts_alone
 from .keywords import (
     UnreadKey,
     constructor_keywords,
@@ -62,7 +63,7 @@ def innermost_class(dataset):
 
 
 def _of_model(cfg) -> Iterator[UnreadKey]:
-    return unknown_keywords(cfg.get('model'), ('model',))
+    return unknown_keywords(parts_alone(_group(cfg, 'model')), ('model',))
 
 
 def _of_data(cfg) -> Iterator[UnreadKey]:

@@ -1,7 +1,5 @@
 """The wiring of a built detector as text: levels, aligners, losses, parameters."""
 
-from ..distill.wiring import level_entries
-
 
 def wiring_table(model, model_cfg):
     """Text table of a detector, distilled or plain.
@@ -19,7 +17,7 @@ def wiring_table(model, model_cfg):
         return '\n'.join(
             [*columns([('level', 'BEV map'), *levels]), '', *columns([('parameters', 'trained', 'frozen'), *rows])]
         )
-    parts = [columns(_level_rows(model, model_cfg)), _option_lines(model_cfg), columns(_parameter_rows(model))]
+    parts = [columns(_level_rows(model, model_cfg)), _option_lines(model, model_cfg), columns(_parameter_rows(model))]
     return '\n\n'.join('\n'.join(lines) for lines in parts if lines)
 
 
@@ -30,23 +28,32 @@ def columns(rows):
 
 
 def _level_rows(model, model_cfg):
-    entries = level_entries(model_cfg['levels'])
     ours, theirs = model.student.bev_levels(), model.teacher.bev_levels()
-    losses = model.distill['losses']
     rows = [('level', 'student', 'aligner', 'teacher', 'loss terms and weights')]
-    for name in dict.fromkeys([*ours, *theirs]):
-        aligner = _call(entries[name]['aligner']) if name in entries else '-'
+    for name in dict.fromkeys([*ours, *theirs, *model.entries]):
+        if name not in model.entries:  # a level that no entry of its name takes
+            rows.append((name, str(ours.get(name, '-')), '-', str(theirs.get(name, '-')), '-'))
+            continue
+        entry, losses = model.entries[name], model.distill['losses']
+        sides = [_side(levels, level, name) for levels, level in ((ours, entry.student), (theirs, entry.teacher))]
         terms = _terms(losses[name]) if name in losses else '-'
-        rows.append((name, str(ours.get(name, '-')), aligner, str(theirs.get(name, '-')), terms))
+        rows.append((name, sides[0], _call(entry.aligner), sides[1], terms))
     response = model_cfg.get('response')
     text = '-' if response is None else f'{response["type"]} {model.response.loss_weight:g}'
-    rows.append(('response', '', '', "teacher's head", text))
+    reads = '' if response is None else f'aligned {model.response_level}'
+    rows.append(('response', reads, '', "teacher's head", text))
     return rows
 
 
+def _side(levels, level, entry):
+    """'256@32x32', and the level's own name where the entry is called otherwise."""
+    return str(levels[level]) if level == entry else f'{level} {levels[level]}'
+
+
 def _terms(loss):
-    weights = getattr(loss, 'weights', None)
-    return ', '.join(f'{name} {value:g}' for name, value in weights.items()) if weights else type(loss).__name__
+    if not loss.weights:
+        return f'{type(loss).__name__} {loss.loss_weight:g}'
+    return ', '.join(f'{name} {loss.weight(name):g}' for name in loss.weights)
 
 
 def _call(cfg, skip=()):
@@ -55,17 +62,29 @@ def _call(cfg, skip=()):
     return f'{cfg["type"]}({options})' if options else cfg['type']
 
 
-def _option_lines(model_cfg):
+def _option_lines(model, model_cfg):
     """What the loss configs say besides their weights."""
     lines = []
-    for name, entry in level_entries(model_cfg['levels']).items():
-        loss = entry.get('loss')
-        if loss:
-            lines.append((name, _call(loss, [key for key in loss if key.endswith('_weight')])))
+    for name, entry in model.entries.items():
+        if entry.loss:
+            lines.append((name, _call(entry.loss, [key for key in entry.loss if key.endswith('_weight')])))
+    lines += _region_lines(model.entries)
     if model_cfg.get('response') is not None:
-        lines.append(('response', _call(model_cfg['response'], ['loss_weight'])))
+        lines.append(('response', _call(model_cfg['response'], ['loss_weight', 'level'])))
     lines.append(('inherit_head', str(model_cfg.get('inherit_head', True))))
     return columns(lines)
+
+
+def _region_lines(entries):
+    """How the cells of each level are divided, entries with the same rules on one line."""
+    shared = {}
+    for name, entry in entries.items():
+        if entry.loss:
+            shared.setdefault(entry.regions, []).append(name)
+    return [
+        ('regions', f'cell_anchor={rules.cell_anchor!r}, fp_threshold={rules.fp_threshold:g} ({", ".join(names)})')
+        for rules, names in shared.items()
+    ]
 
 
 def _counts(module):

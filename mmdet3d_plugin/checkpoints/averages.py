@@ -12,7 +12,7 @@ from typing import Callable, Optional
 
 from mmcv.runner import get_priority
 
-from ..audit.config_literals import look_up, read_literals
+from .config_text import look_up, read_literals
 
 PREFIX = 'ema_'
 # entry of the meta of files written here: under which names the averages are

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from ..audit.config_literals import look_up, read_literals
+from .config_text import look_up, read_literals
 
 ENTRY = 'detector'
 GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell')
@@ -24,19 +24,20 @@ def detector_facts(model: nn.Module) -> dict:
         ``depth_bound`` (first, end, step) and ``frustum_anchor``; metres.
     """
     model = getattr(model, 'student', model)
-    head = getattr(model, 'pts_bbox_head', None)
-    transform = getattr(model, 'img_view_transformer', None)
-    coder = getattr(head, 'bbox_coder', None)
-    facts = dict(
-        tasks=_nested(getattr(head, 'class_names', None)),
-        point_cloud_range=getattr(model, 'point_cloud_range', None),
-        voxel_size=getattr(getattr(model, 'pts_voxel_layer', None), 'voxel_size', None),
-        bev_cell=_cell(getattr(coder, 'voxel_size', None), getattr(coder, 'out_size_factor', None)),
-        velocity_mode=getattr(head, 'velocity_mode', None),
-        depth_bound=getattr(transform, 'depth_bound', None),
-        frustum_anchor=getattr(transform, 'frustum_anchor', None),
-    )
-    return {name: _plain(value) for name, value in facts.items() if value is not None}
+    return {name: _plain(value) for name, value in model.meaning().items()} if hasattr(model, 'meaning') else {}
+
+
+def head_prefix(detector: nn.Module) -> str:
+    """First part of the names of the head's weights in a detector's state dict, 'pts_bbox_head.'."""
+    return next(f'{name}.' for name, module in detector.named_modules() if module is detector.head)
+
+
+def class_prefixes(model: nn.Module) -> tuple:
+    """First parts of the names of the weights that belong to the classes of a detector, or of a distiller's student."""
+    detector = getattr(model, 'student', model)
+    if not hasattr(detector, 'head'):
+        return ()
+    return tuple(f'{head_prefix(detector)}{part}.' for part in detector.head.class_parts)
 
 
 def checkpoint_meta(model: nn.Module) -> dict:
@@ -79,11 +80,6 @@ def _is_fact(name, value):
     if name in ('velocity_mode', 'frustum_anchor'):
         return isinstance(value, str)
     return isinstance(value, list) and all(isinstance(number, (int, float)) for number in value)
-
-
-def _nested(names):
-    """Class names by task; None for a head that is built otherwise."""
-    return names if names and all(isinstance(task, (list, tuple)) for task in names) else None
 
 
 def _are_tasks(value):

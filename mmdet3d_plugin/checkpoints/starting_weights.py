@@ -8,16 +8,15 @@ from mmcv.parallel import is_module_wrapper
 from mmcv.runner import BaseRunner
 from torch import nn
 
-from ..audit.checkpoint_check import MEANING, checkpoint_findings, judge, meaning_findings, tell_unchecked
-from ..audit.meta_evidence import trained_classes
-from ..audit.weight_evidence import not_finite
-from ..checkpoint import load_strictly, read_checkpoint, read_weights
 from .averages import split_averages
+from .evidence import checkpoint_findings, meaning_findings
+from .files import load_strictly, read_checkpoint, read_weights
+from .findings import MEANING, judge, tell_unchecked
 from .fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
-from .identity import detector_facts
+from .identity import class_prefixes, detector_facts
 from .layout import DISTILL
-
-_TASKS = 'pts_bbox_head.task_heads.'
+from .told_by_meta import trained_classes
+from .told_by_weights import not_finite
 
 
 def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:
@@ -97,7 +96,8 @@ def load_fitting(
 def _taken_over(model, meta, fit, what, logger):
     """Names of the weights that fit and mean the same."""
     taken = set(fit.found)
-    if not any(name.startswith(_TASKS) for name in taken):
+    of_classes = class_prefixes(model)
+    if not any(name.startswith(of_classes) for name in taken):
         return taken
     findings = meaning_findings(model, meta)
     theirs, ours = trained_classes(meta), [name for task in detector_facts(model).get('tasks', ()) for name in task]
@@ -107,7 +107,7 @@ def _taken_over(model, meta, fit, what, logger):
         return taken
     logger.warning(f'{what}: it detects {theirs}, the config {ours}, so its task heads are not taken over')
     judge([finding for finding in findings if finding.check in ('range', 'settings')], what, (), logger)
-    return {name for name in taken if not name.startswith(_TASKS)}
+    return {name for name in taken if not name.startswith(of_classes)}
 
 
 def _report(fit, taken, what, logger):

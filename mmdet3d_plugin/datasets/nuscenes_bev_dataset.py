@@ -12,7 +12,7 @@ from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
-from ..atomic_file import scratch_folder
+from ..structures.atomic_file import scratch_folder
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file

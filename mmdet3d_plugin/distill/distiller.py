@@ -1,43 +1,81 @@
 """DualDistill: trains a camera BEV student beside a frozen LiDAR teacher."""
 
-import copy
+from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
 from mmcv.runner import auto_fp16
 from mmdet3d.models import build_detector
-from mmdet3d.models.builder import DETECTORS, build_loss
+from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import Base3DDetector
-from torch import nn
+from torch import Tensor, nn
 
-from . import wiring
-from .aligners import build_aligner
-from .comparison import compare
+from ..checkpoints.distiller_keys import register_student_key_hooks
+from ..models.detectors.base import BEVDetector
+from ..models.heads.base import Predictions
+from ..structures import BEVFeatures
+from .aligners.base import build_aligner
+from .compatibility import check_false_positive_level, check_heads, check_same_extent, level_entries, pair_levels
 from .loss_groups import loss_groups, scale_distillation, warmup_factor
-from .state_keys import register_student_key_hooks
+from .losses.base import FeatureLoss, ResponseLoss
+from .regions import Regions, build_regions
+from .registry import build_part
 from .teacher import FrozenTeacher
 
+_RESPONSE_LEVEL = 'head'
 
-def student_model_cfg(model_cfg):
+
+@dataclass
+class Comparison:
+    """All that student and teacher say about one batch, before it becomes losses.
+
+    Attributes:
+        student, teacher: maps of both.
+        aligned: entry name -> (B, C_T, H_T, W_T) student map after its aligner.
+        target: entry name -> (B, C_T, H_T, W_T) the teacher's map.
+        regions: entry name -> Regions, for the entries with a feature loss.
+        teacher_preds: the teacher head's predictions on its own map; None when no loss asks for them.
+        cross_preds: the same head's predictions on the aligned student map, for a loss that reads little of them; None
+            without a response loss.
+    """
+
+    student: BEVFeatures
+    teacher: BEVFeatures
+    aligned: dict[str, Tensor]
+    target: dict[str, Tensor]
+    regions: dict[str, Regions]
+    teacher_preds: Predictions | None = None
+    cross_preds: Predictions | None = None
+
+
+def student_model_cfg(model_cfg: Mapping) -> Mapping:
     """Copy of the config that runs at test: the student of a DualDistill config, any other config as it is."""
     return copy.deepcopy(model_cfg['student'] if model_cfg['type'] == 'DualDistill' else model_cfg)
 
 
 @DETECTORS.register_module()
 class DualDistill(Base3DDetector):
-    """A student, a frozen teacher and a list of level pairs.
+    """A student, a frozen teacher and pairs of their levels.
 
-    Training: the student's own losses, a feature loss per level pair on the aligned student map, and a response loss on
-    what the teacher's frozen head says about the aligned 'head' level. Inference: the student alone. Checkpoints hold
-    the student under its own keys and aligners and losses under ``distill.``; the teacher is in neither checkpoint,
-    parameters nor DistributedDataParallel.
+    Training: the student's own losses, a feature loss per pair on the aligned student map, and a response loss on what
+    the teacher's frozen head says about one aligned map. Inference: the student alone. Checkpoints hold the student
+    under its own keys and aligners and losses under ``distill.``; the teacher is in neither checkpoint, parameters nor
+    DistributedDataParallel.
 
     Args:
         student (dict): detector config.
-        teacher (dict): ``config``, ``checkpoint``, ``allow_random_weights``, see :class:`FrozenTeacher`.
-        levels (dict): name ('backbone0', ..., 'head') -> dict with ``aligner`` (config) and optionally ``loss`` (config
-            of a feature loss); None switches an inherited level off. A list of such dicts, each with its ``name``,
-            means the same but cannot be overridden level by level in a child config.
-        response (dict | None): config of a response loss; needs a level 'head'.
-        inherit_head (bool): start the student's task heads from the teacher's.
+        teacher (dict): ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
+            :class:`FrozenTeacher`.
+        levels (dict): name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
+            ``student`` and ``teacher`` (which level of each, by default the one called like the entry) and ``regions``
+            (see :class:`RegionRules`); None switches an inherited entry off. A list of such dicts, each with its
+            ``name``, means the same but cannot be overridden entry by entry in a child config.
+        response (dict | None): config of a response loss, and ``level``, the entry whose aligned map the teacher's head
+            reads ('head' if not given).
+        inherit_head (bool | list): start the student's head from the teacher's. A list names the parts of the head.
         warmup_iters (int): let all distillation losses grow linearly over this many iterations; 0 for none.
         train_cfg, test_cfg: must be None, they belong into ``student``.
 
@@ -65,55 +103,74 @@ class DualDistill(Base3DDetector):
             raise ValueError(f'warmup_iters counts iterations and cannot be {warmup_iters}: 0 is no warm-up')
         self.student = build_detector(copy.deepcopy(student))
         self.teacher = FrozenTeacher(**teacher)
-        wiring.check_same_extent(self.student, self.teacher)
-        wiring.check_same_classes(self.student, self.teacher)
-        wiring.check_heads(self.student, self.teacher)
-        self._build_levels(levels)
+        for side, model in (('student', self.student), ('teacher', self.teacher.module)):
+            if not isinstance(model, BEVDetector):
+                raise ValueError(f'{side} {type(model).__name__} is no BEVDetector: derive it from that class')
+        check_same_extent(self.student, self.teacher)
+        check_heads(self.student.head, self.teacher.head)
+        self.entries = level_entries(levels)
+        self._build_levels()
         self._build_response(response)
         self.warmup_iters, self.iteration = warmup_iters, None
         self.inherit_head = inherit_head
         self._inherit_head()
         register_student_key_hooks(self)
 
-    def _build_levels(self, levels):
+    def _build_levels(self):
         aligners, losses = nn.ModuleDict(), nn.ModuleDict()
-        self.teacher_levels = {}
-        entries = wiring.level_entries(levels)
-        for name, (ours, theirs) in wiring.pair_levels(entries, self.student, self.teacher).items():
-            cfg = entries[name]
+        self.teacher_grids = {}
+        for name, (ours, theirs) in pair_levels(self.entries, self.student, self.teacher).items():
+            entry = self.entries[name]
             try:
-                aligners[name] = build_aligner(cfg['aligner'], ours, theirs)
+                aligners[name] = build_aligner(entry.aligner, ours, theirs, f'levels.{name}.aligner')
             except ValueError as error:
                 raise ValueError(f'level {name!r} (student {ours}, teacher {theirs}): {error}') from error
-            self.teacher_levels[name] = theirs
-            if cfg.get('loss'):
-                losses[name] = build_loss(cfg['loss'])
+            self.teacher_grids[name] = theirs.grid
+            if entry.loss:
+                losses[name] = build_part(entry.loss, FeatureLoss, f'levels.{name}.loss')
                 if losses[name].needs_false_positives:
-                    wiring.check_false_positive_level(name, theirs, self.teacher.pts_bbox_head)
+                    check_false_positive_level(name, theirs, self.teacher.head)
         self.distill = nn.ModuleDict({'aligners': aligners, 'losses': losses})
 
     def _build_response(self, response):
-        idle = [name for name in self.distill['aligners'] if name not in self.distill['losses']]
+        idle = [name for name, entry in self.entries.items() if not entry.loss]
+        self.response_level = None
         if response is not None:
-            if 'head' not in self.distill['aligners']:
-                raise ValueError(f"response needs a level 'head', levels has {', '.join(self.distill['aligners'])}")
-            idle = [name for name in idle if name != 'head']
+            options = {key: value for key, value in response.items() if key != 'level'}
+            self.response_level = response.get('level', _RESPONSE_LEVEL)
+            if self.response_level not in self.entries:
+                raise ValueError(
+                    f'response needs a level {self.response_level!r}, levels has {", ".join(self.entries)}: name one '
+                    f'of them as response.level'
+                )
+            idle = [name for name in idle if name != self.response_level]
         if idle:
             raise ValueError(f'levels: {", ".join(idle)} has an aligner that nothing uses, give it a loss or remove it')
         if response is not None:
-            self.distill['response'] = build_loss(response)
+            self.distill['response'] = build_part(options, ResponseLoss, 'response')
+            self.response.check_head(self.teacher.head)
 
     @property
-    def response(self):
+    def response(self) -> ResponseLoss | None:
         """The response loss, or None. It is held under ``distill``: parameters of its own belong to no student."""
         return getattr(self.distill, 'response', None)
 
+    @property
+    def head(self):
+        """The student's head, which answers at test."""
+        return self.student.head
+
+    def bev_levels(self):
+        """The student's levels."""
+        return self.student.bev_levels()
+
     def _inherit_head(self):
         if self.inherit_head:
-            wiring.inherit_task_heads(self.student.pts_bbox_head, self.teacher.pts_bbox_head)
+            parts = None if self.inherit_head is True else tuple(self.inherit_head)
+            self.student.head.inherit(self.teacher.head, parts)
 
     def init_weights(self):
-        """Initialise the student, then give it the teacher's task heads."""
+        """Initialise the student, then let it start from the teacher's head."""
         super().init_weights()
         self._inherit_head()
 
@@ -160,18 +217,48 @@ class DualDistill(Base3DDetector):
         views = self.compare(batch)
         losses = dict(self.student.loss_from_bev(views.student, batch))
         for name, loss in self.distill['losses'].items():
-            terms = loss(views.aligned[name], views.teacher.level(name), views.regions[name])
+            terms = loss(views.aligned[name], views.target[name], views.regions[name])
             losses.update({f'distill.{name}.{term}': value for term, value in terms.items()})
         if self.response is not None:
-            terms = self.response(
-                self.teacher.pts_bbox_head, views.cross_preds, views.teacher_preds, batch['img_metas']
-            )
+            terms = self.response(self.teacher.head, views.cross_preds, views.teacher_preds, batch['img_metas'])
             losses.update({f'crd.{term}': value for term, value in terms.items()})
         return scale_distillation(losses, self._warmup_factor())
 
-    def compare(self, batch):
-        """What student and teacher say about a collated batch, see :class:`Comparison`."""
-        return compare(self.student, self.teacher, self.distill, self.teacher_levels, batch)
+    def compare(self, batch: Mapping) -> Comparison:
+        """What student and teacher say about a collated batch."""
+        ours, theirs = self.student.extract_bev(batch), self.teacher.extract_bev(batch)
+        metas, losses = batch['img_metas'], self.distill['losses']
+        needs_fp = any(loss.needs_false_positives for loss in losses.values())
+        preds = cross = None
+        if needs_fp or self.response is not None:
+            with torch.no_grad():
+                preds = self.teacher.respond(theirs.head_map, metas)
+        aligned = {
+            name: self.distill['aligners'][name](ours.level(entry.student)) for name, entry in self.entries.items()
+        }
+        target = {name: theirs.level(entry.teacher) for name, entry in self.entries.items()}
+        regions = {name: self._regions(name, batch, preds, target[name].device) for name in losses}
+        if self.response is not None:
+            self._check_response_level(theirs)
+            cross = self.teacher.respond_lazily(aligned[self.response_level], metas)
+        return Comparison(ours, theirs, aligned, target, regions, preds, cross)
+
+    def _regions(self, name, batch, preds, device):
+        boxes, grid, confidences = batch['gt_bboxes_3d'], self.teacher_grids[name], {}
+        if self.distill['losses'][name].needs_false_positives:
+            labels = [label.to(device) for label in batch['gt_labels_3d']]
+            confidences['target'] = self.teacher.head.target_confidence(boxes, labels, grid)
+            confidences['teacher'] = self.teacher.head.confidence(preds, grid)
+        return build_regions(boxes, grid, self.entries[name].regions, device=device, **confidences)
+
+    def _check_response_level(self, theirs):
+        """The aligned map must be like what the teacher's head reads; only the teacher's maps tell which that is."""
+        read = self.entries[self.response_level].teacher
+        if read != theirs.head_input:
+            raise ValueError(
+                f"response.level {self.response_level!r} is aligned with the teacher's level {read!r}, but the "
+                f"teacher's head reads {theirs.head_input!r}: choose the entry of that level"
+            )
 
     def forward_test(self, **batch):
         """The student's detections."""

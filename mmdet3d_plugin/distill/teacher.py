@@ -4,6 +4,7 @@ import contextlib
 import copy
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Optional
 
@@ -11,10 +12,13 @@ import torch
 from mmcv import Config
 from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
+from torch import Tensor
 
-from ..audit.checkpoint_check import MEANING, checkpoint_findings, judge
-from ..audit.teacher_record import read_record
-from ..checkpoint import file_sha256, load_strictly, read_checkpoint
+from ..checkpoints.evidence import checkpoint_findings
+from ..checkpoints.files import file_sha256, load_strictly, read_checkpoint
+from ..checkpoints.findings import MEANING, judge
+from ..checkpoints.teacher_record import read_record
+from ..models.heads.base import Predictions
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TeacherInfo:
         epoch: epoch of the checkpoint, when its meta tells.
         metrics: what is known of its quality: 'mAP' and 'NDS' measured by tools/analysis_tools/verify_teacher.py, else
             what the checkpoint's meta tells, 'mAP' or 'best score'.
-        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.audit.checkpoint_check`.
+        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.checkpoints.evidence`.
     """
 
     config: str
@@ -63,6 +67,7 @@ class FrozenTeacher:
     Args:
         config (str): config file of the teacher, relative to the working directory.
         checkpoint (str | None): its weights.
+        cfg_options (dict | None): overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
         allow_random_weights (bool): must be True to go without a checkpoint, or with one of untrained weights.
 
     Raises:
@@ -71,10 +76,12 @@ class FrozenTeacher:
             weights, another class order, range or kind of velocity, boxes of mmdet3d before 1.0.
     """
 
-    def __init__(self, *, config, checkpoint=None, allow_random_weights=False):
+    def __init__(self, *, config, checkpoint=None, cfg_options=None, allow_random_weights=False):
         if not os.path.isfile(config):
             raise FileNotFoundError(f'teacher config {config!r} not found: give it relative to where you run from')
         cfg = Config.fromfile(config)
+        if cfg_options:
+            cfg.merge_from_dict(dict(cfg_options))
         if not checkpoint and not allow_random_weights:
             raise ValueError(
                 f'teacher {config!r} has no checkpoint: set model.teacher.checkpoint to its weights, or, to distill '
@@ -119,17 +126,17 @@ class FrozenTeacher:
                 )
 
     @property
-    def pts_bbox_head(self):
+    def head(self):
         """The detection head; its parameters are frozen too."""
-        return self.module.pts_bbox_head
+        return self.module.head
 
     @property
-    def point_cloud_range(self):
-        """(x_min, y_min, z_min, x_max, y_max, z_max), metres."""
-        return self.module.point_cloud_range
+    def inputs(self):
+        """Keys of the batch that it reads."""
+        return self.module.inputs
 
     def bev_levels(self):
-        """Sizes of the BEV maps by level name."""
+        """Sizes and places of the BEV maps by level name."""
         return self.module.bev_levels()
 
     def apply_to_tensors(self, fn):
@@ -148,16 +155,12 @@ class FrozenTeacher:
         with torch.no_grad(), self._inference():
             return self.module.extract_bev(batch)
 
-    def respond(self, neck):
-        """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map.
-
-        Returns:
-            tuple: per task a list with one dict of maps.
-        """
+    def respond(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+        """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map."""
         with self._inference():
-            return self.module.pts_bbox_head([neck.float()])
+            return self.module.head.predict(bev_map.float(), metas)
 
-    def respond_lazily(self, neck):
-        """:meth:`respond`, regression computed when and where it is read: a loss on boxes reads a few cells."""
+    def respond_lazily(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+        """:meth:`respond` for a loss that reads little of it: a loss on boxes reads a few cells."""
         with self._inference():
-            return self.module.pts_bbox_head.forward_lazily(neck.float())
+            return self.module.head.predict_lazily(bev_map.float(), metas)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Union
 
-from ..atomic_file import replace_when_done
+from ..structures.atomic_file import replace_when_done
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # what file systems without symbolic links answer

@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 from mmcv.runner import BaseRunner
 
-from ..checkpoint import peek
+from ..checkpoints.files import peek
 
 
 @dataclass

@@ -27,16 +27,16 @@ def check_classes(model, dataset):
     """Refuse a data set whose labels a detector's head would take for other classes.
 
     Args:
-        model (nn.Module): Detector, or the distiller of one; looked at when it has a head with ``class_names``.
+        model (nn.Module): Detector, or the distiller of one; looked at when it has a ``head``.
         dataset (Dataset): Looked at when it has ``CLASSES``.
 
     Raises:
         ValueError: Names or their order differ; the message has both sides.
     """
-    head = getattr(getattr(model, 'student', model), 'pts_bbox_head', None)
+    head = getattr(model, 'head', None)
     if head is None or getattr(dataset, 'CLASSES', None) is None:
         return
-    of_head, of_data = [name for task in head.class_names for name in task], list(dataset.CLASSES)
+    of_head, of_data = head.classes, list(dataset.CLASSES)
     if of_head != of_data:
         raise ValueError(
             f'the data set has the classes {of_data}, the detection head {of_head}: make names and order the same, in '

@@ -7,9 +7,9 @@ import re
 import torch
 from mmcv.runner import EvalHook
 
-from ..atomic_file import remove_leftovers
 from ..checkpoints.starting_weights import load_to_resume, load_to_start
 from ..hooks.continue_run import ContinueRunHook
+from ..structures.atomic_file import remove_leftovers
 from .choose_checkpoint import choose_checkpoint
 
 

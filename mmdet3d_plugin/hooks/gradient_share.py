@@ -47,11 +47,12 @@ class GradientShareHook(Hook):
 
     Args:
         interval (int): iterations between measurements.
-        shared (str | None): submodule of the student whose parameters are looked at; None takes the whole student.
+        shared (str | None): submodule of the student whose parameters are looked at, '' for the whole student; None
+            takes the detector's own ``shared_module``.
         warn_ratio (float): see above.
     """
 
-    def __init__(self, *, interval=50, shared='img_bev_encoder_backbone', warn_ratio=10.0):
+    def __init__(self, *, interval=50, shared=None, warn_ratio=10.0):
         self.interval = interval
         self.shared = shared
         self.warn_ratio = warn_ratio
@@ -81,19 +82,24 @@ class GradientShareHook(Hook):
         )
         if distillation > self.warn_ratio * detection and not self._warned:
             self._warned = True
+            where = self.shared or 'what both train'
             runner.logger.warning(
-                f'epoch {runner.epoch + 1}, iteration {runner.inner_iter + 1}: on {self.shared or "the student"} the '
-                f'gradient of distillation is {distillation:.3g}, that of detection {detection:.3g}, a ratio above '
+                f'epoch {runner.epoch + 1}, iteration {runner.inner_iter + 1}: on {where} the gradient of '
+                f'distillation is {distillation:.3g}, that of detection {detection:.3g}, a ratio above '
                 f'warn_ratio={self.warn_ratio:g}. Lower the weights of the distillation losses (see raw_* in the log) '
                 f'or let them grow with model.warmup_iters.'
             )
 
     def _parameters(self, model):
         student = (model.module if is_module_wrapper(model) else model).student
-        modules = dict(student.named_modules())
-        if (self.shared or '') not in modules:
-            raise ValueError(
-                f'GradientShareHook: the student has no part {self.shared!r}; choose one of '
-                f'{", ".join(name for name, _ in student.named_children())} as shared, or None'
-            )
-        return [parameter for parameter in modules[self.shared or ''].parameters() if parameter.requires_grad]
+        if self.shared is None:
+            shared = student.shared_module
+        else:
+            modules = dict(student.named_modules())
+            if self.shared not in modules:
+                raise ValueError(
+                    f'GradientShareHook: the student has no part {self.shared!r}; choose one of '
+                    f'{", ".join(name for name, _ in student.named_children())} as shared, or None'
+                )
+            shared = modules[self.shared]
+        return [parameter for parameter in shared.parameters() if parameter.requires_grad]

@@ -7,7 +7,7 @@ from mmcv.cnn import INITIALIZERS, PretrainedInit
 from mmcv.cnn.utils.weight_init import update_init_info
 from mmdet3d.utils import get_root_logger
 
-from ..checkpoint import read_checkpoint
+from ..checkpoints.files import read_checkpoint
 from ..checkpoints.starting_weights import load_fitting
 
 

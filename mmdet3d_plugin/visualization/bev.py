@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .boxes import footprint
+from ..structures.boxes import footprint
 from .palette import BACKGROUND, GRID, GROUND_TRUTH, GROUND_TRUTH_FILL, POINT, TEXT, class_colour
 
 _SUBPIXEL_BITS = 4  # OpenCV draws at fractions of a pixel when coordinates are given as fixed-point numbers

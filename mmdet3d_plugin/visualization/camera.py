@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from .boxes import EDGES, box_corners
+from ..structures.boxes import EDGES, box_corners
+from ..structures.poses import project
 from .palette import BACKGROUND
 
 # nuScenes' six: looking forward in the upper row, backward in the lower one.
@@ -31,25 +32,11 @@ def clip_to_front(segments, near=0.1):
     return clipped, index
 
 
-def project(points, intrinsic):
-    """Pinhole projection.
-
-    Args:
-        points (np.ndarray): (..., 3) in the camera frame with z > 0, metres.
-        intrinsic (np.ndarray): (3, 3), px.
-
-    Returns:
-        np.ndarray: (..., 2) column and row, px.
-    """
-    homogeneous = points @ np.asarray(intrinsic, dtype=np.float64).T
-    return homogeneous[..., :2] / homogeneous[..., 2:]
-
-
 def box_segments(boxes, lidar_to_camera, intrinsic, near=0.1):
     """Edges of boxes as image line segments.
 
     Args:
-        boxes (np.ndarray): (N, 7) in the LiDAR frame, see :class:`~mmdet3d_plugin.visualization.boxes.Boxes`.
+        boxes (np.ndarray): (N, 7) in the LiDAR frame, see :class:`~mmdet3d_plugin.structures.boxes.Boxes`.
         lidar_to_camera (np.ndarray): (4, 4).
         intrinsic (np.ndarray): (3, 3), px.
         near (float): What is nearer than this to the image plane is cut off, metres.
@@ -61,15 +48,6 @@ def box_segments(boxes, lidar_to_camera, intrinsic, near=0.1):
     corners = corners @ lidar_to_camera[:3, :3].T + lidar_to_camera[:3, 3]
     segments, index = clip_to_front(corners[:, EDGES].reshape(-1, 2, 3), near)
     return project(segments, intrinsic), index // len(EDGES)
-
-
-def lidar_to_camera(camera):
-    """(4, 4) transform from an info's ``sensor2lidar_rotation`` (3, 3) and ``sensor2lidar_translation`` (3,)."""
-    rotation = np.asarray(camera['sensor2lidar_rotation'], dtype=np.float64)
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation.T
-    matrix[:3, 3] = -rotation.T @ np.asarray(camera['sensor2lidar_translation'], dtype=np.float64)
-    return matrix
 
 
 def draw_boxes(image, boxes, colours, lidar_to_camera, intrinsic, thickness=1):

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from ..structures.boxes import Boxes
 from .bev_maps import colourise, map_panel, region_panel
-from .boxes import Boxes
 
 
 def energy(feature):
@@ -24,7 +24,7 @@ def distill_rows(model, batch, truth, height):
 
     One row a level: energy of the student's map before and after its aligner and of the teacher's (the last two on one
     scale), then regions, region scale, attention and weighted loss of each cell, for losses that can tell them; and one
-    row of heatmaps, best class of each cell, scores from 0 to 1.
+    row of confidences, best class of each cell, from 0 to 1.
 
     Args:
         model (DualDistill): In evaluation mode.
@@ -35,8 +35,7 @@ def distill_rows(model, batch, truth, height):
     Returns:
         dict[str, list[np.ndarray]]: Heading -> panels, (H, W, 3) uint8 RGB.
     """
-    x_min, y_min, _, x_max, y_max, _ = model.teacher.point_cloud_range
-    bev_range = (x_min, y_min, x_max, y_max)
+    bev_range = next(iter(model.teacher_grids.values())).extent
 
     def panel(values, caption, highest=None):
         return map_panel(colourise(values, highest), caption, bev_range, height, truth)
@@ -45,7 +44,7 @@ def distill_rows(model, batch, truth, height):
         views = model.compare(batch)
         rows = {}
         for name, aligned in views.aligned.items():
-            student, teacher = views.student.level(name), views.teacher.level(name)
+            student, teacher = views.student.level(model.entries[name].student), views.target[name]
             heading = f'{name}: student {_size(student)}, aligned and teacher {_size(teacher)}'
             rows[heading] = _energy_panels(panel, student, aligned, teacher)
             if name in views.regions:
@@ -55,7 +54,7 @@ def distill_rows(model, batch, truth, height):
                                  bev_range, height, truth)
                 )  # fmt: skip
                 rows[heading] += _loss_panels(panel, loss, aligned, teacher, regions)
-        rows['heatmaps, best class of each cell, dark 0 to bright 1'] = _heatmap_panels(panel, model, views, batch)
+        rows['confidence, best class of each cell, dark 0 to bright 1'] = _confidence_panels(panel, model, views, batch)
     return rows
 
 
@@ -85,7 +84,7 @@ def _loss_panels(panel, loss, aligned, teacher, regions):
     scale = _first(sum(loss.region_weights(regions).values()))
     attention = _first(loss.cell_weights(aligned, teacher))
     terms = loss.cell_terms(aligned, teacher, regions)
-    cells = _first(sum(loss.weights[name] * values for name, values in terms.items()))
+    cells = _first(sum(loss.weight(name) * values for name, values in terms.items()))
     # few cells hold most of it: roots show the others too, and the loss is cut at its 99th percentile
     return [
         panel(np.sqrt(scale), f'scale (root)\nmax {scale.max():.3g}'),
@@ -98,17 +97,19 @@ def _loss_panels(panel, loss, aligned, teacher, regions):
     ]
 
 
-def _heatmap_panels(panel, model, views, batch):
-    head = model.teacher.pts_bbox_head
-    labels = [label.to(views.teacher.neck.device) for label in batch['gt_labels_3d']]
-    maps = {'ground truth': torch.cat(head.heatmap_targets(batch['gt_bboxes_3d'], labels), dim=1)}
-    answers = {'teacher': views.teacher_preds, 'cross: teacher head\non aligned student': views.cross_preds}
-    answers['student'] = model.student.pts_bbox_head([views.student.neck])
-    for caption, preds in answers.items():
-        if preds is not None:
-            maps[caption] = torch.cat([task['heatmap'] for (task,) in preds], dim=1).float().sigmoid()
-    best = {caption: _first(scores.amax(dim=1)) for caption, scores in maps.items()}
+def _confidence_panels(panel, model, views, batch):
+    """Best class of each cell by ground truth, by the teacher's head on both maps, and by the student's head."""
+    theirs, ours, metas = model.teacher.head, model.student.head, batch['img_metas']
+    grid = theirs.confidence_grid or model.teacher_grids[model.response_level or list(model.entries)[-1]]
+    labels = [label.to(views.teacher.head_map.device) for label in batch['gt_labels_3d']]
+    maps = {'ground truth': theirs.target_confidence(batch['gt_bboxes_3d'], labels, grid)}
+    if views.teacher_preds is not None:
+        maps['teacher'] = theirs.confidence(views.teacher_preds, grid)
+    if views.cross_preds is not None:
+        maps['cross: teacher head\non aligned student'] = theirs.confidence(views.cross_preds, grid)
+    preds = ours.predict(views.student.head_map, metas)
+    maps['student'] = ours.confidence(preds, ours.confidence_grid or grid)
     return [
         panel(values, caption if '\n' in caption else f'{caption}\nmax {values.max():.2f}', 1.0)
-        for caption, values in best.items()
+        for caption, values in ((caption, _first(scores)) for caption, scores in maps.items())
     ]

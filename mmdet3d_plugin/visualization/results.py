@@ -6,7 +6,7 @@ import numpy as np
 
 from mmdet3d_plugin.datasets.infos.geometry import invert_pose, pose_matrix
 
-from .boxes import Boxes
+from ..structures.boxes import Boxes
 
 
 def load_results(path):

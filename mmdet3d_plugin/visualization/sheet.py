@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from ..structures.poses import lidar_to_camera
 from .bev import draw_bev
-from .camera import draw_boxes, lidar_to_camera, mosaic, resize_with_intrinsic
+from .camera import draw_boxes, mosaic, resize_with_intrinsic
 from .palette import BACKGROUND, CLASS_COLOURS, GROUND_TRUTH, TEXT, class_colour
 
 _STRIP = 26  # px, height of a line of text

@@ -9,7 +9,7 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 from torch import nn
 
-from mmdet3d_plugin.audit.size_evidence import TYPICAL_SIZE
+from mmdet3d_plugin.checkpoints.told_by_weights import TYPICAL_SIZE
 
 CLASSES = [
     *('car', 'truck', 'construction_vehicle', 'bus', 'trailer'),

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmdet3d_plugin.audit.config_check import check_config
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 
 TOY = 'configs/quickstart/dualdistill_toy.py'
 LEVELS = 'model = dict(levels=dict('
@@ -30,7 +30,10 @@ BROKEN = {
         HEAD + 'separate_head=dict(head_cnv=8))))',
         r"separate_head \(SeparateHead\): unknown key 'head_cnv', did you mean 'head_conv'\?",
     ),
-    'unknown_level_part': (LEVELS + 'head=dict(los=dict(fp_weight=1))))', "'head' takes aligner and optionally loss"),
+    'unknown_level_part': (
+        LEVELS + 'head=dict(los=dict(fp_weight=1))))',
+        "'head' takes aligner and, if you like, loss",
+    ),
     'unknown_level': (
         LEVELS + "backbone7=dict(aligner=dict(type='Conv1x1Aligner'))))",
         "'backbone7' is not a level of the student, which has backbone0, backbone1, backbone2, head",
@@ -44,14 +47,14 @@ BROKEN = {
         ' ["motorcycle", "bicycle"], ["pedestrian", "traffic_cone"]]\n'
         + HEAD
         + 'tasks=[dict(class_names=item) for item in names])))',
-        r"student head has tasks \[\['car'\], \['bus', .*, teacher head \[\['car'\], \['truck',",
+        r"student head has classes \['car', 'bus', .*, teacher head \['car', 'truck',",
     ),
     'teacher_config': ("model = dict(teacher=dict(config='configs/none.py'))", "config 'configs/none.py' not found"),
     'teacher_key': ('model = dict(teacher=dict(chekpoint=1))', "model: .*unexpected keyword argument 'chekpoint'"),
     'teacher_range': (
         "model = dict(teacher=dict(config='configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py', "
         "checkpoint='outputs/none/epoch_1.pth'))",
-        'student covers point_cloud_range .*teacher .*51.2',
+        'student covers .*teacher .*51.2',
     ),
     'section_nobody_reads': (
         'model = dict(student=dict(train_cfg=dict(img=dict(a=1))))',

@@ -8,8 +8,8 @@ from mmcv import Config
 
 from dualdistill_cli import ToolParser, add_cfg_options
 from mmdet3d_plugin.audit.config_paths import few, nearest, places_of
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 from mmdet3d_plugin.audit.overrides import load_checked
-from mmdet3d_plugin.audit.problems import ConfigProblem
 from mmdet3d_plugin.audit.run_check import load_for_test, load_for_training
 
 TOY = 'configs/quickstart/dualdistill_toy.py'

@@ -9,7 +9,7 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 
 from mmdet3d_plugin.audit import teacher_data
-from mmdet3d_plugin.audit.teacher_record import read_record, record_path, write_record
+from mmdet3d_plugin.checkpoints.teacher_record import read_record, record_path, write_record
 from mmdet3d_plugin.datasets.evaluation.nuscenes_format import ground_truth_results
 
 

@@ -5,7 +5,7 @@ from mmcv import Config
 from mmdet3d.models import build_detector
 
 from mmdet3d_plugin.audit.teacher_manifest import entries_of, load_manifest
-from mmdet3d_plugin.audit.weight_evidence import key_coverage
+from mmdet3d_plugin.checkpoints.told_by_weights import key_coverage
 
 
 @pytest.fixture(autouse=True)

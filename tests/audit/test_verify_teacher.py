@@ -8,8 +8,8 @@ from helpers.toy_models import toy_bevdepth_cfg
 from mmcv import Config
 from mmdet3d.models import CenterPoint
 
-from mmdet3d_plugin.audit.checkpoint_check import file_findings
-from mmdet3d_plugin.checkpoint import file_sha256
+from mmdet3d_plugin.checkpoints.evidence import file_findings
+from mmdet3d_plugin.checkpoints.files import file_sha256
 
 HEADS = 'pts_bbox_head.task_heads'
 
@@ -78,7 +78,7 @@ def test_a_good_checkpoint_passes(verify, teacher, tmp_path):
         'ok      boxes by version: l, w, h and counter-clockwise yaw, as mmdet3d 1.0.0rc6 writes',
         'ok      boxes by weights: length to width as typical: +1.00',
         'ok      classes by weights: sizes of the tasks are 0.00 from typical',
-        'ok      student: same x -12.8..12.8 and y -12.8..12.8 m, tasks and 16x16 cells',
+        'ok      student: same x -12.8..12.8 and y -12.8..12.8 m, classes and 16x16 cells',
         '0 wrong, 0 unknown of 9 findings',
     ):
         assert words in output
@@ -171,7 +171,7 @@ def test_another_range_by_the_config_in_the_file(verify, teacher, make_teacher):
 def test_another_range_than_the_students(verify, teacher, tmp_path):
     student = student_file(tmp_path, range=(-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), cell=3.2)
     code, (line,), _ = verify(teacher.config, teacher.write(), '--student', student)
-    assert code == 1 and line.startswith('WRONG   student: student covers point_cloud_range (-25.6,')
+    assert code == 1 and line.startswith('WRONG   student: student covers 8x8 cells over x -25.6..25.6')
 
 
 def test_nothing_is_claimed_of_a_file_without_meta(verify, teacher):

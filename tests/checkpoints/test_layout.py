@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import load_strictly, read_checkpoint
 
 STATE = {'stem.weight': torch.ones(2), 'model.weight': torch.zeros(1)}
 

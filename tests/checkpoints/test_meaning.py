@@ -8,9 +8,9 @@ from helpers.distill_fakes import build
 from helpers.toy_models import TASKS, TOY_RANGE, toy_bevdepth_cfg, toy_centerpoint_cfg
 from mmcv import Config
 
-from mmdet3d_plugin.audit.meta_evidence import class_finding, trained_classes, version_finding
 from mmdet3d_plugin.checkpoints.averages import split_averages
 from mmdet3d_plugin.checkpoints.identity import checkpoint_meta, detector_facts, stored_facts
+from mmdet3d_plugin.checkpoints.told_by_meta import class_finding, trained_classes, version_finding
 
 NAMES = [task['class_names'] for task in TASKS]
 FLAT = [name for names in NAMES for name in names]

@@ -15,7 +15,7 @@ from mmcv.utils import Registry
 from torch.utils.data import DataLoader
 
 from dualdistill_cli.endings import is_foreseen, message, run_tool
-from mmdet3d_plugin.audit.problems import ConfigProblem, blame
+from mmdet3d_plugin.audit.config_problem import ConfigProblem, blame
 from mmdet3d_plugin.audit.run_check import load_for_training
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.lidar_file import decode_lidar

@@ -45,8 +45,8 @@ def test_full_size_wiring(name):
     inner = dict(fg=6e-3, bg=4e-2, spatial=2.5e-3)
     assert weights == dict(backbone1=inner, backbone2=inner, head=dict(inner, fp=6e-2))
     assert (model.response.temperature, model.response.score_threshold, model.response.loss_weight) == (0.1, 0.1, 1.0)
-    assert model.student.pts_bbox_head.velocity_mode == 'displacement'
-    assert model.teacher.pts_bbox_head.velocity_mode == 'velocity'
+    assert model.student.head.velocity_mode == 'displacement'
+    assert model.teacher.head.velocity_mode == 'velocity'
 
 
 @pytest.mark.parametrize(('name', 'plain'), PAIRS.items())
@@ -141,13 +141,13 @@ def test_one_option_swaps_one_part():
         {
             'model.levels.backbone1.aligner.orthogonal': False,
             'model.levels.backbone2': None,
-            'model.levels.head.loss.cell_anchor': 'corner',
+            'model.levels.head.regions.cell_anchor': 'corner',
             'model.response': dict(_delete_=True, type='CrossHeadDenseLoss'),
         }
     )
     assert cfg.model.levels.backbone1.aligner == dict(type='AOAAligner', orthogonal=False)
-    assert cfg.model.levels.backbone1.loss.cell_anchor == 'center'
-    assert cfg.model.levels.head.loss.cell_anchor == 'corner'
+    assert cfg.model.levels.backbone1.regions.cell_anchor == 'center'
+    assert cfg.model.levels.head.regions.cell_anchor == 'corner'
     assert cfg.model.response == dict(type='CrossHeadDenseLoss')
 
 

@@ -141,8 +141,9 @@ DISTILLATION = {
     **{
         f'levels.{level}.loss.{name}': value
         for level in ('backbone1', 'backbone2', 'head')
-        for name, value in dict(INNER_LOSS, attention='teacher_student', cell_anchor='center').items()
+        for name, value in dict(INNER_LOSS, attention='teacher_student').items()
     },
+    **{f'levels.{level}.regions.cell_anchor': 'center' for level in ('backbone1', 'backbone2', 'head')},
     'levels.head.loss.fp_weight': 6e-2,
     'levels.head.loss.fp_channel_attention': True,
     'response.type': 'CrossHeadBoxLoss',

@@ -122,7 +122,7 @@ def test_unknown_velocities_reach_the_loss_as_unknown(info_files, tables_root, b
         predictions = head([torch.randn(1, 4, 32, 32)])
         for (maps,) in predictions:
             maps['vel'].retain_grad()
-        losses = head.loss([boxes[rows.any(dim=1)]], [labels[rows.any(dim=1)]], predictions)
+        losses = head.loss(predictions, [boxes[rows.any(dim=1)]], [labels[rows.any(dim=1)]])
         assert all(torch.isfinite(value) for value in losses.values())
         assert sum(losses[f'task{i}.loss_bbox'] for i in range(6)) > 0
         sum(losses.values()).backward()

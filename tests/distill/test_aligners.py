@@ -6,14 +6,14 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.bev import level
 from mmcv.runner import load_checkpoint, save_checkpoint
 
 from mmdet3d_plugin.distill.aligners import ALIGNERS, Aligner, OrthogonalProjection, build_aligner
-from mmdet3d_plugin.models.bev_features import BEVLevel
 
-STUDENT = BEVLevel(16, 3, 5)
-WIDE_TEACHER = BEVLevel(24, 9, 10)
-NARROW_TEACHER = BEVLevel(8, 9, 10)
+STUDENT = level(16, 3, 5)
+WIDE_TEACHER = level(24, 9, 10)
+NARROW_TEACHER = level(8, 9, 10)
 
 
 def perturb(module):
@@ -100,7 +100,7 @@ def test_attention_uses_learned_embedding_and_starts_without_position():
     assert block.ffn[0].out_features == 4 * 16
 
 
-@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, BEVLevel(16, 9, 10)])
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, level(16, 9, 10)])
 def test_projection_stays_orthogonal_under_adamw(teacher):
     """Strong weight decay and steps; the default householder map would collapse to zero here."""
     aligner = build_aligner(dict(type='AOAAligner', num_heads=2), STUDENT, teacher)
@@ -145,7 +145,7 @@ def test_upsampling_commutes_with_the_projection(teacher):
     ],
     ids=lambda cfg: '-'.join(str(value) for value in cfg.values()),
 )
-@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, BEVLevel(8, 3, 5)])
+@pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER, level(8, 3, 5)])
 def test_every_aligner_reaches_the_teacher_shape_and_trains_all_its_parameters(cfg, teacher):
     before = copy.deepcopy(cfg)
     aligner = build_aligner(cfg, STUDENT, teacher)
@@ -169,7 +169,7 @@ def test_ablations_drop_their_part():
 
 
 def test_upsampling_convolutions_zoom_in_two_halves():
-    aligner = build_aligner(dict(type='UpsampleConvAligner'), BEVLevel(4, 4, 6), BEVLevel(6, 16, 24))
+    aligner = build_aligner(dict(type='UpsampleConvAligner'), level(4, 4, 6), level(6, 16, 24))
     assert aligner.half_way == (8, 12)
 
 
@@ -216,5 +216,5 @@ def test_a_new_aligner_is_a_class_with_one_method():
             return self.resize(2 * feature)
 
     ALIGNERS.register_module(name='DoublingForTest', module=Doubling, force=True)
-    aligner = build_aligner(dict(type='DoublingForTest'), BEVLevel(2, 2, 2), BEVLevel(2, 4, 4))
+    aligner = build_aligner(dict(type='DoublingForTest'), level(2, 2, 2), level(2, 4, 4))
     torch.testing.assert_close(aligner(torch.ones(1, 2, 2, 2)), torch.full((1, 2, 4, 4), 2.0))

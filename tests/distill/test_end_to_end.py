@@ -58,7 +58,7 @@ def test_autocast_keeps_losses_and_teacher_in_float32(cfg):
         part.extract_bev = spy
     with torch.autocast('cpu', torch.bfloat16):
         losses = model.forward_train(**batch)
-    assert seen[model.student].neck.dtype == torch.bfloat16  # it did run in low precision
+    assert seen[model.student].head_map.dtype == torch.bfloat16  # it did run in low precision
     for name, value in losses.items():
         assert value.dtype == torch.float32 and torch.isfinite(value), name
     sum(value for name, value in losses.items() if 'loss' in name).backward()
@@ -66,7 +66,7 @@ def test_autocast_keeps_losses_and_teacher_in_float32(cfg):
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
     assert all(parameter.grad is None for parameter in model.teacher.module.parameters())
     ours = seen[model.teacher]
-    for got, wanted in zip([*ours.backbone, ours.neck], [*expected.backbone, expected.neck]):
+    for got, wanted in zip(ours.levels.values(), expected.levels.values()):
         assert got.dtype == torch.float32 and torch.equal(got, wanted)
 
 
@@ -120,7 +120,7 @@ def test_sample_without_boxes_or_points(cfg):
 def test_lazy_cross_predictions_train_as_maps_do(cfg, variant):
     """Losses and gradients of a whole step, the teacher's head read at a few cells and everywhere."""
     model, batch = build(dict(cfg, response=dict(type=variant))).eval(), make_batch(augment=False)
-    for task_head in model.teacher.pts_bbox_head.task_heads:
+    for task_head in model.teacher.head.task_heads:
         task_head.heatmap[-1].bias.fill_(0.5)  # an untrained head is never sure of anything
     steps = []
     for respond in (model.teacher.respond_lazily, model.teacher.respond):
@@ -141,12 +141,12 @@ def test_cross_response_pulls_the_student_towards_the_teachers_peaks(cfg, varian
     """Gradient steps on CRD alone raise the cross heatmap where the teacher is sure."""
     model = build(dict(cfg, response=dict(type=variant))).eval()
     batch = make_batch(augment=False)
-    neck = model.teacher.extract_bev(batch).neck
-    head = model.teacher.pts_bbox_head
+    neck = model.teacher.extract_bev(batch).head_map
+    head = model.teacher.head
     with torch.no_grad():
         head.task_heads[0].heatmap[-1].bias.fill_(0.5)  # an untrained head is never sure of anything
-        preds = model.teacher.respond(neck)
-    aligner, feature = model.distill['aligners']['head'], model.student.extract_bev(batch).neck.detach()
+        preds = model.teacher.respond(neck, batch['img_metas'])
+    aligner, feature = model.distill['aligners']['head'], model.student.extract_bev(batch).head_map.detach()
     boxes, scores, labels = head.decode(preds, batch['img_metas'], temperature=0.1)[0]
     assert (labels == 0).any()
     x, y = boxes.tensor[labels == 0][0, :2]
@@ -154,7 +154,7 @@ def test_cross_response_pulls_the_student_towards_the_teachers_peaks(cfg, varian
     optimizer = torch.optim.Adam(aligner.parameters(), lr=0.05)
     sure = []
     for _ in range(10):
-        cross = model.teacher.respond_lazily(aligner(feature))
+        cross = model.teacher.respond_lazily(aligner(feature), batch['img_metas'])
         sure.append(cross[0][0]['heatmap'][0, 0, row, col].item())
         losses = model.response(head, cross, preds, batch['img_metas'])
         optimizer.zero_grad()

@@ -5,16 +5,16 @@ import math
 
 import pytest
 import torch
-from mmdet3d.models.builder import build_loss
 
+from mmdet3d_plugin.distill import DISTILL
 from mmdet3d_plugin.distill.regions import build_regions
-from mmdet3d_plugin.models.bev_features import BEVGrid
+from mmdet3d_plugin.structures import BEVGrid
 
 GRID = BEVGrid(x_min=0.0, y_min=0.0, x_max=6.0, y_max=5.0, height=5, width=6)
 
 
 def make_loss(**kwargs):
-    return build_loss(dict(type='RegionWeightedFeatureLoss', **kwargs))
+    return DISTILL.build(dict(type='RegionWeightedFeatureLoss', **kwargs))
 
 
 def make_regions(fp=True):
@@ -26,7 +26,7 @@ def make_regions(fp=True):
     teacher = torch.zeros(2, 5, 6)
     teacher[:, 4, 2:] = 0.7
     teacher[1, 0, 0] = 0.2
-    return build_regions([first, first[:0]], GRID, gt_heatmap=gt, teacher_heatmap=teacher)
+    return build_regions([first, first[:0]], GRID, target=gt, teacher=teacher)
 
 
 def softmax_times_count(values, temperature):
@@ -170,7 +170,7 @@ def test_even_terms_are_weighted_raw_terms():
 def test_defaults_are_the_methods():
     loss = make_loss()
     assert loss.weights == dict(fg=6e-3, bg=4e-2, spatial=2.5e-3)
-    assert loss.cell_anchor == 'center' and loss.fp_channel_attention and not loss.needs_false_positives
+    assert loss.fp_channel_attention and not loss.needs_false_positives
     assert loss.spread == 'object' and loss.scale
     assert loss.attention == 'teacher_student' and loss.temperature == 0.5 and loss.student_ratio == 1.0
 
@@ -207,7 +207,7 @@ def test_equal_maps_cost_nothing_and_empty_regions_are_finite():
     assert all(value == 0 for value in losses.values())
     whole = torch.tensor([[3.0, 2.5, 0, 20.0, 20.0, 1, 0, 0, 0]])
     zeros = torch.zeros(2, 5, 6)
-    regions = build_regions([whole, whole[:0]], GRID, gt_heatmap=zeros, teacher_heatmap=zeros)
+    regions = build_regions([whole, whole[:0]], GRID, target=zeros, teacher=zeros)
     losses = make_loss(fp_weight=1.0)(feature, -feature, regions)
     assert losses['loss_fp'] == 0 and all(torch.isfinite(value) for value in losses.values())
 
@@ -254,5 +254,5 @@ def test_bad_configuration_is_named():
 def test_config_is_not_changed():
     cfg = dict(type='RegionWeightedFeatureLoss', fp_weight=6e-2)
     before = copy.deepcopy(cfg)
-    build_loss(cfg)
+    DISTILL.build(cfg)
     assert cfg == before

@@ -6,9 +6,15 @@ import pytest
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
-from mmdet3d_plugin.distill.box_cells import cell_coordinates, cells_in_boxes, pad_boxes
-from mmdet3d_plugin.distill.regions import build_regions, false_positive_cells
-from mmdet3d_plugin.models.bev_features import BEVGrid
+from mmdet3d_plugin.distill.regions import (
+    RegionRules,
+    build_regions,
+    cell_coordinates,
+    cells_in_boxes,
+    false_positive_cells,
+    pad_boxes,
+)
+from mmdet3d_plugin.structures import BEVGrid
 
 GRID = BEVGrid(x_min=0.0, y_min=0.0, x_max=8.0, y_max=6.0, height=6, width=8)  # 1 m cells, rows = y
 
@@ -64,7 +70,7 @@ def test_axis_aligned_box_covers_hand_counted_cells():
 
 def test_corner_anchor_takes_the_lower_corner_of_a_cell():
     """Corners at integers: x in [2, 5] holds 2, 3, 4, 5 and y in [1, 3] holds 1, 2, 3 (edges included)."""
-    regions = build_regions([boxes(box(3.5, 2.0, 3.0, 2.0))], GRID, cell_anchor='corner')
+    regions = build_regions([boxes(box(3.5, 2.0, 3.0, 2.0))], GRID, RegionRules(cell_anchor='corner'))
     assert cells(regions.fg[0]) == {(i, j) for i in (1, 2, 3) for j in (2, 3, 4, 5)}
 
 
@@ -157,7 +163,7 @@ def test_counts_and_scales_are_per_sample():
     teacher[0, 0, :4] = 0.8  # four false positives in the first sample
     teacher[0, 2, 3] = 0.8  # inside the box: foreground stays foreground
     samples = [boxes(box(3.5, 2.5, 1.0, 1.0)), boxes()]
-    regions = build_regions(samples, GRID, gt_heatmap=gt, teacher_heatmap=teacher)
+    regions = build_regions(samples, GRID, target=gt, teacher=teacher)
     assert regions.fp[0].sum() == 4 and regions.fg[0].sum() == 1 and regions.bg[0].sum() == 43
     assert torch.allclose(regions.fp_scale, torch.tensor([0.25, 0.0]))
     assert torch.allclose(regions.bg_scale, torch.tensor([1 / 43, 1 / 48]))
@@ -176,11 +182,11 @@ def test_combined_scale_is_the_larger_one():
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match='cell_anchor'):
-        build_regions([boxes()], GRID, cell_anchor='middle')
-    with pytest.raises(ValueError, match='both gt_heatmap and teacher_heatmap'):
-        build_regions([boxes()], GRID, gt_heatmap=torch.zeros(1, 6, 8))
-    with pytest.raises(ValueError, match=r'teacher heatmap is \(1, 3, 4\), the level needs \(1, 6, 8\)'):
-        build_regions([boxes()], GRID, gt_heatmap=torch.zeros(1, 6, 8), teacher_heatmap=torch.zeros(1, 3, 4))
+        RegionRules(cell_anchor='middle')
+    with pytest.raises(ValueError, match='both target and teacher'):
+        build_regions([boxes()], GRID, target=torch.zeros(1, 6, 8))
+    with pytest.raises(ValueError, match=r'teacher confidence is \(1, 3, 4\), the level needs \(1, 6, 8\)'):
+        build_regions([boxes()], GRID, target=torch.zeros(1, 6, 8), teacher=torch.zeros(1, 3, 4))
 
 
 def test_boxes_of_every_size_and_place_match_every_pair_of_box_and_cell():

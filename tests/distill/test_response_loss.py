@@ -7,8 +7,9 @@ import pytest
 import torch
 from helpers.toy_models import toy_head_cfg
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
-from mmdet3d.models.builder import build_head, build_loss
+from mmdet3d.models.builder import build_head
 
+from mmdet3d_plugin.distill import DISTILL
 from mmdet3d_plugin.distill.losses.response_dense import heatmap_peaks
 
 METAS = [dict(box_type_3d=LiDARInstance3DBoxes, frame_dt=0.5) for _ in range(2)]
@@ -62,7 +63,7 @@ VARIANTS = ['CrossHeadBoxLoss', 'CrossHeadDenseLoss']
 
 @pytest.mark.parametrize('variant', VARIANTS)
 def test_no_teacher_boxes_cost_no_box_loss_and_no_nan(head, variant):
-    loss = build_loss(dict(type=variant))
+    loss = DISTILL.build(dict(type=variant))
     cross = cross_preds(head)
     losses = loss(head, cross, make_preds(head), METAS)
     assert losses['num_boxes'] == 0 and losses['raw_bbox'] == 0
@@ -75,7 +76,7 @@ def test_no_teacher_boxes_cost_no_box_loss_and_no_nan(head, variant):
 
 def test_no_boxes_heatmap_loss_is_the_focal_loss_on_background(head):
     cross = cross_preds(head)
-    losses = build_loss(dict(type='CrossHeadBoxLoss'))(head, cross, make_preds(head), METAS)
+    losses = DISTILL.build(dict(type='CrossHeadBoxLoss'))(head, cross, make_preds(head), METAS)
     for task, (maps,) in enumerate(cross):
         p = maps['heatmap'].sigmoid().clamp(1e-4, 1 - 1e-4).double()
         expected = (-(1 - p + 1e-12).log() * p**2).sum()
@@ -87,7 +88,7 @@ def test_teacher_box_becomes_the_target_it_was_decoded_from(head):
     teacher = make_preds(head)
     put_object(teacher, task=0)
     cross = copy.deepcopy(teacher)
-    losses = build_loss(dict(type='CrossHeadBoxLoss'))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadBoxLoss'))(head, cross, teacher, METAS)
     assert losses['num_boxes'] == 0.5
     assert losses['task0.loss_bbox'].item() == pytest.approx(0.0, abs=1e-4)
 
@@ -98,7 +99,7 @@ def test_box_loss_is_code_weighted_l1_at_the_teacher_cell(head):
     cross = copy.deepcopy(teacher)
     cross[4][0]['height'][1, 0, 5, 9] += 0.5
     cross[4][0]['vel'][1, 1, 5, 9] += 2.0
-    losses = build_loss(dict(type='CrossHeadBoxLoss'))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadBoxLoss'))(head, cross, teacher, METAS)
     assert losses['task4.loss_bbox'].item() == pytest.approx(0.25 * (0.5 + 0.2 * 2.0), rel=1e-3)
     assert losses['raw_bbox'].item() == pytest.approx(0.25 * 0.9, rel=1e-3)
 
@@ -107,14 +108,14 @@ def test_box_loss_is_code_weighted_l1_at_the_teacher_cell(head):
 def test_temperature_keeps_original_scores_above_0_445(head, score, kept):
     teacher = make_preds(head)
     put_object(teacher, logit=math.log(score / (1 - score)))
-    losses = build_loss(dict(type='CrossHeadBoxLoss'))(head, cross_preds(head), teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadBoxLoss'))(head, cross_preds(head), teacher, METAS)
     assert losses['num_boxes'] == kept / 2
 
 
 def test_temperature_one_uses_plain_scores(head):
     teacher = make_preds(head)
     put_object(teacher, logit=math.log(0.2 / 0.8))
-    losses = build_loss(dict(type='CrossHeadBoxLoss', temperature=1.0))(head, cross_preds(head), teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadBoxLoss', temperature=1.0))(head, cross_preds(head), teacher, METAS)
     assert losses['num_boxes'] == 0.5
 
 
@@ -124,7 +125,7 @@ def test_nms_override_reaches_the_decoder(head):
     put_object(teacher, task=0, col=9)
     put_object(teacher, task=0, col=10, logit=2.0)
     counts = [
-        build_loss(dict(type='CrossHeadBoxLoss', nms=dict(nms_type='rotate', nms_thr=threshold)))(
+        DISTILL.build(dict(type='CrossHeadBoxLoss', nms=dict(nms_type='rotate', nms_thr=threshold)))(
             head, cross_preds(head), teacher, METAS
         )['num_boxes'].item()
         for threshold in (0.2, 0.9)
@@ -137,7 +138,7 @@ def test_predictions_are_left_as_they_are(head, variant):
     teacher, cross = make_preds(head), make_preds(head, seed=1)
     put_object(teacher)
     before = snapshot(teacher), snapshot(cross)
-    build_loss(dict(type=variant))(head, cross, teacher, METAS)
+    DISTILL.build(dict(type=variant))(head, cross, teacher, METAS)
     for preds, old in zip((teacher, cross), before):
         for (maps,), kept in zip(preds, old):
             assert set(maps) == set(kept)
@@ -148,7 +149,7 @@ def test_predictions_are_left_as_they_are(head, variant):
 def test_loss_weight_scales_losses_not_raw_terms(head, variant):
     teacher = make_preds(head)
     put_object(teacher)
-    one, three = (build_loss(dict(type=variant, loss_weight=weight)) for weight in (1.0, 3.0))
+    one, three = (DISTILL.build(dict(type=variant, loss_weight=weight)) for weight in (1.0, 3.0))
     first, second = (loss(head, make_preds(head, seed=1), teacher, METAS) for loss in (one, three))
     assert set(first) == set(second)
     for name, value in first.items():
@@ -166,7 +167,7 @@ def test_gradients_reach_cross_predictions_only(head, variant):
         for value in maps.values():
             value.requires_grad_(True)
     cross = cross_preds(head)
-    losses = build_loss(dict(type=variant))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type=variant))(head, cross, teacher, METAS)
     sum(value for name, value in losses.items() if 'loss' in name).backward()
     assert all(value.grad is None for (maps,) in teacher for value in maps.values())
     assert cross[0][0]['heatmap'].grad.abs().sum() > 0
@@ -213,7 +214,7 @@ def test_dense_loss_matches_the_reference(head):
         assert maps['heatmap'].shape[-1] == 7
     put_object(teacher, task=1, cls=1, row=2, col=3, logit=0.1)
     put_object(teacher, task=1, cls=0, row=2, col=4, logit=-0.1)
-    losses = build_loss(dict(type='CrossHeadDenseLoss'))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadDenseLoss'))(head, cross, teacher, METAS)
     for task, (heatmap, bbox) in enumerate(reference_dense(head, cross, teacher)):
         assert losses[f'task{task}.loss_heatmap'].item() == pytest.approx(heatmap, rel=1e-4)
         assert losses[f'task{task}.loss_bbox'].item() == pytest.approx(bbox, rel=1e-4)
@@ -226,7 +227,7 @@ def test_dense_loss_vanishes_at_the_sharpened_teacher(head):
     cross = copy.deepcopy(teacher)
     for (maps,) in cross:
         maps['heatmap'] = maps['heatmap'] / 0.1
-    losses = build_loss(dict(type='CrossHeadDenseLoss'))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type='CrossHeadDenseLoss'))(head, cross, teacher, METAS)
     assert losses['num_boxes'] == 0.5
     assert losses['raw_heatmap'].item() == pytest.approx(0.0, abs=1e-6)
     assert losses['raw_bbox'].item() == pytest.approx(0.0, abs=1e-6)
@@ -243,7 +244,7 @@ def test_neighbours_of_a_peak_are_no_peaks(head, variant):
         cross[0][0]['height'][0, 0, row, col] += 7.0
     cross[0][0]['height'][0, 0, 5, 10] += 0.5
     touching = dict(nms=dict(nms_type='rotate', nms_thr=0.01)) if variant == 'CrossHeadBoxLoss' else {}
-    losses = build_loss(dict(type=variant, **touching))(head, cross, teacher, METAS)
+    losses = DISTILL.build(dict(type=variant, **touching))(head, cross, teacher, METAS)
     assert losses['num_boxes'] == 0.5
     assert losses['task0.loss_bbox'].item() == pytest.approx(0.25 * 0.5, rel=1e-3)
 
@@ -258,4 +259,4 @@ def test_equal_logits_side_by_side_are_all_peaks():
 @pytest.mark.parametrize('variant', VARIANTS)
 def test_bad_temperature_is_an_error(variant):
     with pytest.raises(ValueError, match='temperature must be positive'):
-        build_loss(dict(type=variant, temperature=0.0))
+        DISTILL.build(dict(type=variant, temperature=0.0))

@@ -10,8 +10,8 @@ import torch
 from helpers.distill_fakes import make_batch, write_teacher
 from mmdet3d.utils import get_root_logger
 
-from mmdet3d_plugin.audit.teacher_record import record_path, write_record
-from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
+from mmdet3d_plugin.checkpoints.teacher_record import record_path, write_record
 from mmdet3d_plugin.distill import FrozenTeacher
 
 
@@ -144,7 +144,7 @@ def test_extraction_is_without_gradient_and_stays_in_eval_mode(files):
     before = copy.deepcopy(teacher.module.state_dict())
     teacher.module.train()
     bev = teacher.extract_bev(make_batch())
-    assert not bev.neck.requires_grad and not any(level.requires_grad for level in bev.backbone)
+    assert not bev.head_map.requires_grad and not any(level.requires_grad for level in bev.levels.values())
     assert not any(module.training for module in teacher.module.modules())
     assert all(torch.equal(value, before[name]) for name, value in teacher.module.state_dict().items())
     for name, level in teacher.bev_levels().items():
@@ -157,7 +157,7 @@ def test_response_is_differentiable_in_the_map_only(files, respond):
     teacher.module.train()  # somebody's mistake: it answers in eval mode all the same
     level = teacher.bev_levels()['head']
     neck = torch.randn(1, *level.shape, requires_grad=True)
-    preds = getattr(teacher, respond)(neck)
+    preds = getattr(teacher, respond)(neck, [])
     assert len(preds) == 6
     sum(value.sum() for (maps,) in preds for value in maps.values()).backward()
     assert neck.grad.abs().sum() > 0
@@ -169,8 +169,8 @@ def test_float32_under_autocast(files):
     plain = teacher.extract_bev(make_batch())
     with torch.autocast('cpu', dtype=torch.bfloat16):
         bev = teacher.extract_bev(make_batch())
-        preds = teacher.respond(bev.neck.bfloat16()), teacher.respond_lazily(bev.neck.bfloat16())
-    assert bev.neck.dtype == torch.float32 and torch.equal(bev.neck, plain.neck)
+        preds = teacher.respond(bev.head_map.bfloat16(), []), teacher.respond_lazily(bev.head_map.bfloat16(), [])
+    assert bev.head_map.dtype == torch.float32 and torch.equal(bev.head_map, plain.head_map)
     for (maps,), *_ in preds:
         assert maps['heatmap'].dtype == maps['reg'].dtype == torch.float32
 

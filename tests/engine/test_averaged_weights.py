@@ -14,8 +14,8 @@ from mmcv.utils import build_from_cfg
 from mmdet.core.hook.ema import ExpMomentumEMAHook
 from mmdet3d.models import build_detector
 
-from mmdet3d_plugin.checkpoint import read_checkpoint
 from mmdet3d_plugin.checkpoints.averages import MARK, split_averages
+from mmdet3d_plugin.checkpoints.files import read_checkpoint
 from mmdet3d_plugin.distill import FrozenTeacher
 
 HOOK = "custom_hooks = [dict(type='EMAHook')]"

@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmcv.fileio.file_client import HardDiskBackend
 
-from mmdet3d_plugin.atomic_file import replace_when_done
 from mmdet3d_plugin.engine import checkpoint_files
 from mmdet3d_plugin.engine.checkpoint_files import point_latest, whole_file
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
 
 @pytest.fixture

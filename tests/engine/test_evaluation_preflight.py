@@ -3,7 +3,7 @@
 import pytest
 from helpers import toy_engine
 
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 from mmdet3d_plugin.engine.preflight import check_evaluation_data, check_writable
 
 

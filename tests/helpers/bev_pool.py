@@ -2,7 +2,7 @@
 
 import torch
 
-from mmdet3d_plugin.models.bev_features import BEVGrid
+from mmdet3d_plugin.structures import BEVGrid
 
 GRID = BEVGrid(x_min=-8.0, y_min=-6.0, x_max=8.0, y_max=6.0, height=12, width=20)
 Z_RANGE = (-2.0, 2.0)

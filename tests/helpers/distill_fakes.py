@@ -6,16 +6,19 @@ from mmcv import Config
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models import build_detector
 from mmdet3d.models.builder import DETECTORS, build_head
-from mmdet3d.models.detectors import Base3DDetector
 from torch import nn
 
+from helpers.bev import level
 from helpers.toy_models import TOY_RANGE, toy_centerpoint_cfg, toy_head_cfg
-from mmdet3d_plugin.models.bev_features import BEVFeatures, BEVLevel
+from mmdet3d_plugin.models.detectors.base import BEVDetector, stages_and_head
+from mmdet3d_plugin.structures import BEVFeatures
 
 
 @DETECTORS.register_module()
-class TinyStudent(Base3DDetector):
+class TinyStudent(BEVDetector):
     """Takes ``img`` (B, 3, 16, 16) as if it were a BEV map; levels 8@16x16, 16@8x8, 24@4x4, head 12@16x16."""
+
+    inputs = frozenset({'img'})
 
     def __init__(self, *, pts_bbox_head, point_cloud_range=TOY_RANGE, train_cfg=None, test_cfg=None):
         super().__init__()
@@ -27,32 +30,30 @@ class TinyStudent(Base3DDetector):
         self.pts_bbox_head = build_head(pts_bbox_head)
         self.extractions = 0
 
+    @property
+    def head(self):
+        return self.pts_bbox_head
+
     def bev_levels(self):
         sizes = dict(backbone0=(8, 16, 16), backbone1=(16, 8, 8), backbone2=(24, 4, 4), head=(12, 16, 16))
-        return {name: BEVLevel(*size) for name, size in sizes.items()}
+        return {name: level(*size, extent=self.point_cloud_range) for name, size in sizes.items()}
+
+    def meaning(self):
+        return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
 
     def extract_bev(self, batch):
         self.extractions += 1
         first = self.stem(batch['img'])
         second = self.stage1(first)
         third = self.stage2(second)
-        return BEVFeatures(backbone=[first, second, third], neck=self.neck(first) + third.mean())
+        return BEVFeatures(stages_and_head([first, second, third], self.neck(first) + third.mean()), head_input='head')
 
     def loss_from_bev(self, bev, batch):
-        preds = self.pts_bbox_head([bev.neck])
-        return self.pts_bbox_head.loss(batch['gt_bboxes_3d'], batch['gt_labels_3d'], preds, batch['img_metas'])
+        return self.head_losses(bev, batch)
 
     def forward_test(self, img_metas, **batch):
-        preds = self.pts_bbox_head([self.extract_bev(batch).neck])
-        return self.pts_bbox_head.decode(preds, img_metas)
-
-    def extract_feat(self, imgs):
-        raise NotImplementedError
-
-    simple_test = forward_test
-
-    def aug_test(self, imgs, img_metas, **kwargs):
-        raise NotImplementedError
+        predictions = self.head.predict(self.extract_bev(batch).head_map, img_metas)
+        return self.head.decode(predictions, img_metas)
 
 
 def student_cfg(**head_overrides):

@@ -13,7 +13,7 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from helpers.batch import TOY_RANGE, make_batch
-from mmdet3d_plugin.atomic_file import replace_when_done
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
 TOLERANCE = 1e-4  # relative
 _TINY = 1e-9  # a loss below it is zero
@@ -95,7 +95,7 @@ def make_model(cfg):
         model.init_weights()
     finally:
         logging.getLogger('mmcv').setLevel(level)
-    for task_head in model.teacher.pts_bbox_head.task_heads:
+    for task_head in model.teacher.head.task_heads:
         torch.nn.init.constant_(task_head.heatmap[-1].bias, -0.2)
     return model.train()
 
@@ -106,7 +106,7 @@ def tiny_batch(cfg, model):
     batch = make_batch(
         image_size=tuple(view.image_size),
         stride=view.stride,
-        point_cloud_range=model.teacher.point_cloud_range,
+        point_cloud_range=model.teacher.module.point_cloud_range,
         num_boxes=(5, 3),
     )
     width = Config.fromfile(cfg.model.teacher.config).model.pts_voxel_encoder.in_channels

@@ -110,4 +110,12 @@ def test_too_strong_distillation_is_warned_of_once_an_epoch(model):
 def test_an_unknown_part_of_the_student_is_named(model):
     outputs = model.train_step(make_batch(), None)
     with pytest.raises(ValueError, match=r"no part 'img_bev_encoder_backbone'; choose one of stem, stage1"):
-        GradientShareHook(interval=1).after_train_iter(runner_of(model, outputs))
+        GradientShareHook(interval=1, shared='img_bev_encoder_backbone').after_train_iter(runner_of(model, outputs))
+
+
+def test_the_student_says_which_part_both_train(model):
+    outputs = model.train_step(make_batch(), None)
+    by_itself, whole = runner_of(model, outputs), runner_of(model, outputs)
+    GradientShareHook(interval=1).after_train_iter(by_itself)
+    GradientShareHook(interval=1, shared='').after_train_iter(whole)
+    assert dict(by_itself.log_buffer.output) == dict(whole.log_buffer.output)  # a detector that names no part

@@ -160,7 +160,7 @@ def test_loss_equals_mmdet3d_and_changes_nothing():
     feats = torch.randn(2, 8, 16, 16)
     predictions = ours([feats])
     kept = copy.deepcopy([[{k: v.detach() for k, v in task[0].items()}] for task in predictions])
-    mine = ours.loss(boxes, labels, predictions)
+    mine = ours.loss(predictions, boxes, labels)
     for task, before in zip(predictions, kept):
         assert set(task[0]) == set(before[0])
         for key, value in before[0].items():
@@ -175,15 +175,15 @@ def test_loss_gradients_equal_mmdet3d():
     ours, theirs = both_heads()
     boxes, labels = batch_of((9, 3))
     feats = torch.randn(2, 8, 16, 16)
-    for head in (ours, theirs):
-        sum(head.loss(boxes, labels, head([feats])).values()).backward()
+    sum(ours.loss(ours([feats]), boxes, labels).values()).backward()
+    sum(theirs.loss(boxes, labels, theirs([feats])).values()).backward()
     for (name, a), b in zip(ours.named_parameters(), theirs.parameters()):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_loss_without_objects_is_finite_and_trains():
     head, _ = both_heads()
-    losses = head.loss([empty_boxes()], [torch.zeros(0, dtype=torch.long)], head([torch.randn(1, 8, 16, 16)]))
+    losses = head.loss(head([torch.randn(1, 8, 16, 16)]), [empty_boxes()], [torch.zeros(0, dtype=torch.long)])
     sum(losses.values()).backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert all(losses[f'task{i}.loss_bbox'] == 0 for i in range(6))
@@ -197,7 +197,7 @@ def test_loss_is_computed_in_float32():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         predictions = head([feats])
         assert predictions[0][0]['heatmap'].dtype == torch.bfloat16
-        losses = head.loss(boxes, labels, predictions)
+        losses = head.loss(predictions, boxes, labels)
     assert all(value.dtype == torch.float32 for value in losses.values())
 
 
@@ -208,9 +208,9 @@ def test_unlabelled_velocity_is_left_out():
     predictions = head([torch.randn(1, 8, 16, 16)])
     without = copy.deepcopy(boxes)
     boxes[0].tensor[:, 7:] = math.nan
-    losses = head.loss(boxes, labels, predictions)
+    losses = head.loss(predictions, boxes, labels)
     head.train_cfg['code_weights'] = [1.0] * 8 + [0.0] * 2
-    expected = head.loss(without, labels, predictions)
+    expected = head.loss(predictions, without, labels)
     for key, value in expected.items():
         torch.testing.assert_close(losses[key], value)
 
@@ -220,7 +220,7 @@ def test_loss_weight_scales_the_box_loss():
     small, _ = both_heads()
     double, _ = both_heads(loss_bbox=dict(type='L1Loss', reduction='mean', loss_weight=0.5))
     predictions = small([torch.randn(1, 8, 16, 16)])
-    a, b = small.loss(boxes, labels, predictions), double.loss(boxes, labels, predictions)
+    a, b = small.loss(predictions, boxes, labels), double.loss(predictions, boxes, labels)
     for task in range(6):
         torch.testing.assert_close(2 * a[f'task{task}.loss_bbox'], b[f'task{task}.loss_bbox'])
         torch.testing.assert_close(a[f'task{task}.loss_heatmap'], b[f'task{task}.loss_heatmap'])
@@ -270,7 +270,7 @@ def test_displacement_needs_frame_times(img_metas):
     head = HEADS.build(toy_head_cfg(8, velocity_mode='displacement'))
     boxes, labels = batch_of((3,))
     with pytest.raises(ValueError, match='frame_dt'):
-        head.loss(boxes, labels, head([torch.randn(1, 8, 16, 16)]), img_metas=img_metas)
+        head.loss(head([torch.randn(1, 8, 16, 16)]), boxes, labels, img_metas)
 
 
 def test_temperature_sharpens_scores():
@@ -484,6 +484,6 @@ def test_head_without_settings_says_so():
     head = HEADS.build(toy_head_cfg(8, train_cfg=None, test_cfg=None))
     predictions = head([torch.randn(1, 8, 16, 16)])
     with pytest.raises(ValueError, match='train_cfg'):
-        head.loss(*batch_of((2,)), predictions)
+        head.loss(predictions, *batch_of((2,)))
     with pytest.raises(ValueError, match='test_cfg'):
         head.decode(predictions, metas(1))

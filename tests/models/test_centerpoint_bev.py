@@ -4,13 +4,12 @@ import copy
 
 import pytest
 import torch
+from helpers.bev import level
 from helpers.toy_models import toy_centerpoint_cfg
 from mmcv import Config, ConfigDict
 from mmdet3d.core import LiDARInstance3DBoxes
 from mmdet3d.models import CenterPoint
 from mmdet3d.models.builder import DETECTORS
-
-from mmdet3d_plugin.models.bev_features import BEVLevel
 
 RECTANGLE = (-6.4, -12.8, -5.0, 6.4, 25.6, 3.0)  # canvas 32 wide (x), 96 high (y)
 VARIANTS = pytest.mark.parametrize('dynamic', [True, False], ids=['dynamic', 'hard'])
@@ -47,8 +46,8 @@ def test_planned_levels_are_the_real_ones(range, dynamic):
     levels = model.bev_levels()
     bev = model.extract_bev(make_batch())
     assert list(levels) == ['backbone0', 'backbone1', 'backbone2', 'head']
-    for name, level in levels.items():
-        assert bev.level(name).shape[1:] == level.shape, name
+    for name, planned in levels.items():
+        assert bev.level(name).shape[1:] == planned.shape, name
     assert model.point_cloud_range == range
 
 
@@ -112,20 +111,20 @@ def test_a_single_point_in_training():
 @VARIANTS
 def test_an_empty_sample_does_not_disturb_the_others(dynamic):
     model, batch = build(dynamic=dynamic).eval(), make_batch()
-    alone = model.extract_bev(dict(points=batch['points'][:1])).neck
+    alone = model.extract_bev(dict(points=batch['points'][:1])).head_map
     batch['points'][1] = torch.zeros(0, 5)
-    torch.testing.assert_close(model.extract_bev(batch).neck[:1], alone)
-    swapped = model.extract_bev(dict(points=batch['points'][::-1])).neck
+    torch.testing.assert_close(model.extract_bev(batch).head_map[:1], alone)
+    swapped = model.extract_bev(dict(points=batch['points'][::-1])).head_map
     torch.testing.assert_close(swapped[1:], alone)
 
 
 @VARIANTS
 def test_points_outside_the_range_are_dropped(dynamic):
     model, batch = build(dynamic=dynamic).eval(), make_batch(size=1)
-    inside = model.extract_bev(batch).neck
+    inside = model.extract_bev(batch).head_map
     far = torch.tensor([[20.0, 0, 0, 0, 0], [0, -20.0, 0, 0, 0], [0, 0, 9.0, 0, 0], [-12.9, 0, 0, 0, 0]])
     batch['points'] = [torch.cat([far, batch['points'][0]])]
-    torch.testing.assert_close(model.extract_bev(batch).neck, inside)
+    torch.testing.assert_close(model.extract_bev(batch).head_map, inside)
 
 
 def test_dynamic_equals_hard_without_overflow():
@@ -147,7 +146,7 @@ def test_dynamic_equals_hard_without_overflow():
         norm = layer[1] if model is dynamic else layer.norm
         torch.nn.init.constant_(norm.bias, -0.01)
     batch = make_batch()
-    for a, b in zip(hard.extract_bev(batch).backbone, dynamic.extract_bev(batch).backbone):
+    for a, b in zip(hard.extract_bev(batch).levels.values(), dynamic.extract_bev(batch).levels.values()):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -238,10 +237,10 @@ def test_full_size_configs(variant, inputs, repo_root):
     cfg = Config.fromfile(str(repo_root / f'configs/centerpoint/centerpoint_pillar02_{variant}_cbgs_20e_nus.py'))
     model = DETECTORS.build(cfg.model)
     assert model.bev_levels() == {
-        'backbone0': BEVLevel(64, 256, 256),
-        'backbone1': BEVLevel(128, 128, 128),
-        'backbone2': BEVLevel(256, 64, 64),
-        'head': BEVLevel(384, 128, 128),
+        'backbone0': level(64, 256, 256, cfg.point_cloud_range),
+        'backbone1': level(128, 128, 128, cfg.point_cloud_range),
+        'backbone2': level(256, 64, 64, cfg.point_cloud_range),
+        'head': level(384, 128, 128, cfg.point_cloud_range),
     }
     assert (model.pts_middle_encoder.ny, model.pts_middle_encoder.nx) == (512, 512)
     layer = model.pts_voxel_encoder.pfn_layers[0]

@@ -7,9 +7,10 @@ import torch
 from helpers.toy_models import toy_head_cfg
 from mmcv.cnn import ConvModule
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
-from mmdet3d.models.builder import HEADS, build_loss
+from mmdet3d.models.builder import HEADS
 from torch import nn
 
+from mmdet3d_plugin.distill import DISTILL
 from mmdet3d_plugin.models.heads.lazy_predictions import LazyPredictions, _patches, can_be_lazy, read_cells
 
 CHANNELS, SIZE = 8, 16
@@ -147,7 +148,7 @@ def test_loss_of_a_head_is_the_same(count):
         boxes.append(LiDARInstance3DBoxes(rows, box_dim=9))
         labels.append(torch.randint(10, (count,), generator=generator))
     feature = make_map()
-    lazy, dense = (head.loss(boxes, labels, preds) for preds in (head.forward_lazily(feature), head([feature])))
+    lazy, dense = (head.loss(preds, boxes, labels) for preds in (head.predict_lazily(feature), head([feature])))
     assert (sum(value for name, value in dense.items() if 'bbox' in name) > 0) == (count > 0)
     for name in dense:
         torch.testing.assert_close(lazy[name], dense[name], rtol=1e-5, atol=1e-7)
@@ -163,7 +164,7 @@ def test_loss_of_a_head_computes_no_regression_map(monkeypatch):
         lambda self, name, original=LazyPredictions.__getitem__: read.append(name) or original(self, name),
     )
     boxes = LiDARInstance3DBoxes(torch.tensor([[1.0, 2.0, 0.0, 4.0, 2.0, 1.5, 0.3, 0.0, 0.0]]), box_dim=9)
-    losses = head.loss([boxes] * 2, [torch.zeros(1).long()] * 2, head.forward_lazily(make_map()))
+    losses = head.loss(head.predict_lazily(make_map()), [boxes] * 2, [torch.zeros(1).long()] * 2)
     assert losses['task0.loss_bbox'] > 0 and set(read) == {'heatmap'}
 
 
@@ -189,12 +190,12 @@ def test_gradients_of_overlapping_patches_are_the_same_every_time():
 def test_decoding_and_the_dense_response_loss_are_the_same():
     head, feature = make_head(), make_map()
     metas = [dict(box_type_3d=LiDARInstance3DBoxes)] * 2
-    lazy, dense = head.forward_lazily(feature), head([feature])
+    lazy, dense = head.predict_lazily(feature), head([feature])
     for ours, theirs in zip(head.decode(lazy, metas), head.decode(dense, metas)):
         assert len(theirs[1]) > 0
         torch.testing.assert_close(ours[0].tensor, theirs[0].tensor)
         torch.testing.assert_close(ours[1:], theirs[1:])
-    loss = build_loss(dict(type='CrossHeadDenseLoss', temperature=1.0))
+    loss = DISTILL.build(dict(type='CrossHeadDenseLoss', temperature=1.0))
     teacher = head([feature.detach().roll(1, 3)])
     ours, theirs = (loss(head, preds, teacher, metas) for preds in (lazy, dense))
     assert theirs['raw_bbox'] > 0
@@ -244,11 +245,11 @@ def test_layers_that_look_further_are_run_on_the_whole_map(change):
 
 def test_a_head_that_cannot_be_lazy_answers_with_maps():
     head, feature = make_head(), make_map()
-    assert type(head.forward_lazily(feature)[0][0]) is LazyPredictions
+    assert type(head.predict_lazily(feature)[0][0]) is LazyPredictions
     _train(head)
-    assert type(head.forward_lazily(feature)[0][0]) is dict
+    assert type(head.predict_lazily(feature)[0][0]) is dict
 
 
 def test_a_head_of_single_convolutions_answers_with_maps():
     """They are run as one, which costs less than the heatmaps and some cells apart."""
-    assert type(make_head(num_convs=1, kernel=1).forward_lazily(make_map())[0][0]) is dict
+    assert type(make_head(num_convs=1, kernel=1).predict_lazily(make_map())[0][0]) is dict

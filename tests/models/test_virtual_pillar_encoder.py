@@ -91,7 +91,7 @@ def test_detector_takes_painted_points_and_an_empty_cloud():
     points[:, :2] = points[:, :2] * 20 - 10
     points[:, FLAG] = torch.randint(-1, 2, (50,)).float()
     bev = model.extract_bev(dict(points=[points, torch.zeros(0, 17)]))
-    assert bev.neck.shape[0] == 2 and torch.isfinite(bev.neck).all()
+    assert bev.head_map.shape[0] == 2 and torch.isfinite(bev.head_map).all()
     flipped = points.clone()
     flipped[:, FLAG] = -points[:, FLAG].abs()  # painted points turned nothing, raw ones virtual
-    assert not torch.equal(model.extract_bev(dict(points=[flipped])).neck[0], bev.neck[0])
+    assert not torch.equal(model.extract_bev(dict(points=[flipped])).head_map[0], bev.head_map[0])

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from mmdet3d_plugin.models.bev_features import BEVGrid
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
 from mmdet3d_plugin.ops.bev_pool.reference import bev_pool_reference
+from mmdet3d_plugin.structures import BEVGrid
 
 GRID = BEVGrid(x_min=-3.0, y_min=-2.0, x_max=3.0, y_max=2.0, height=4, width=3)
 Z_RANGE = (-1.0, 1.0)

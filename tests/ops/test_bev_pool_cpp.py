@@ -8,11 +8,11 @@ from helpers.bev_pool import GEOMETRIES, GRID, SHAPE, Z_RANGE, pool_and_gradient
 from helpers.nuscenes_batch import RANGE, training_batch
 from torch import nn
 
-from mmdet3d_plugin.models.bev_features import BEVGrid
 from mmdet3d_plugin.models.view_transforms.geometry import CameraGeometry, build_frustum, locate_frustum
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
 from mmdet3d_plugin.ops.bev_pool.operators import sort_points
 from mmdet3d_plugin.ops.bev_pool.reference import bev_pool_reference
+from mmdet3d_plugin.structures import BEVGrid
 
 pytestmark = pytest.mark.usefixtures('cpp_operators')
 

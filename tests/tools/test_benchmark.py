@@ -69,7 +69,7 @@ def test_a_random_teacher_is_made_as_sure_as_asked(tool, shrunk_config, repo_roo
     assert random_teacher and batch['img'].shape == (2, 2, 6, 3, 64, 176) and len(batch['points'][0]) == 400
     models.make_teacher_sure(model.teacher, batch, 30)
     with torch.no_grad():
-        predictions = model.teacher.respond(model.teacher.extract_bev(batch).neck)
+        predictions = model.teacher.respond(model.teacher.extract_bev(batch).head_map, batch['img_metas'])
     assert [int((preds['heatmap'] > models.SURE).sum()) for (preds,) in predictions] == [10] * 6
 
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from mmdet3d_plugin.datasets.synthetic.random_batch import random_boxes
 from mmdet3d_plugin.distill.regions import build_regions
-from mmdet3d_plugin.models.bev_features import BEVGrid
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
+from mmdet3d_plugin.structures import BEVGrid
 
 GRID = BEVGrid(-8.0, -6.0, 8.0, 6.0, 12, 20)
 

@@ -14,7 +14,7 @@ from helpers.toy_models import TASKS, toy_bevdepth_cfg
 from mmcv import Config
 from mmcv.runner import save_checkpoint
 
-from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
 from mmdet3d_plugin.distill import student_model_cfg
 
 META = dict(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mmdet3d_plugin.audit.problems import ConfigProblem
+from mmdet3d_plugin.audit.config_problem import ConfigProblem
 
 TOY = 'configs/quickstart/dualdistill_toy.py'
 # tool -> the words it needs beside

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mmdet3d_plugin.structures.boxes import Boxes
 from mmdet3d_plugin.visualization.bev import bev_pixels, draw_bev
-from mmdet3d_plugin.visualization.boxes import Boxes
 from mmdet3d_plugin.visualization.palette import GROUND_TRUTH_FILL, POINT, class_colour
 
 RANGE = (-20.0, -10.0, 20.0, 30.0)

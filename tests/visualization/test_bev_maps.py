@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers.distill_fakes import build, distiller_cfg, level_cfgs, make_batch, write_teacher
 
+from mmdet3d_plugin.structures.boxes import Boxes
 from mmdet3d_plugin.visualization import distill_panels
 from mmdet3d_plugin.visualization.bev_maps import (
     FALSE_POSITIVE,
@@ -15,7 +16,6 @@ from mmdet3d_plugin.visualization.bev_maps import (
     map_panel,
     panel_sheet,
 )
-from mmdet3d_plugin.visualization.boxes import Boxes
 
 RANGE = (-10.0, -10.0, 10.0, 10.0)
 CLASSES = tuple('abcdefghij')

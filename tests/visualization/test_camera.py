@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
-from mmdet3d_plugin.visualization.boxes import Boxes
-from mmdet3d_plugin.visualization.camera import (
-    box_segments,
-    clip_to_front,
-    draw_boxes,
-    lidar_to_camera,
-    mosaic,
-    project,
-    resize_with_intrinsic,
-)
+from mmdet3d_plugin.structures.boxes import Boxes
+from mmdet3d_plugin.structures.poses import lidar_to_camera, project
+from mmdet3d_plugin.visualization.camera import box_segments, clip_to_front, draw_boxes, mosaic, resize_with_intrinsic
 from mmdet3d_plugin.visualization.palette import BACKGROUND
 from mmdet3d_plugin.visualization.sheet import draw_sheet
 

@@ -40,9 +40,9 @@ def print_coverage(rows):
 
 def run_on_data(args, setup, teacher, state, sha256, findings):
     """Findings of ``--data``, none of substance for weights that do not fit; keeps the scores when asked to."""
-    from mmdet3d_plugin.audit.finding import Finding
     from mmdet3d_plugin.audit.teacher_data import data_findings
-    from mmdet3d_plugin.audit.teacher_record import record_path, write_record
+    from mmdet3d_plugin.checkpoints.findings import Finding
+    from mmdet3d_plugin.checkpoints.teacher_record import record_path, write_record
 
     if any(finding.check == 'keys' and finding.verdict != 'ok' for finding in findings):
         return [Finding('scores', 'unknown', 'not measured: the keys do not fit')]
@@ -56,12 +56,12 @@ def run_on_data(args, setup, teacher, state, sha256, findings):
 def main(argv=None):
     """Print findings; returns the exit code."""
     args = parse_args(argv)
-    from mmdet3d_plugin.audit.checkpoint_check import checkpoint_findings, file_findings
     from mmdet3d_plugin.audit.student_fit import student_finding
     from mmdet3d_plugin.audit.teacher_manifest import entries_of
     from mmdet3d_plugin.audit.teacher_setup import build_sides, verification_setup
-    from mmdet3d_plugin.audit.weight_evidence import key_coverage
-    from mmdet3d_plugin.checkpoint import file_sha256, read_checkpoint
+    from mmdet3d_plugin.checkpoints.evidence import checkpoint_findings, file_findings
+    from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
+    from mmdet3d_plugin.checkpoints.told_by_weights import key_coverage
 
     setup = verification_setup(args.config, args.checkpoint, args.student, args.cfg_options)
     state, meta = read_checkpoint(setup.checkpoint)

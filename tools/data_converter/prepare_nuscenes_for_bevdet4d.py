@@ -77,7 +77,7 @@ def convert(folder, args):
 def main(argv=None):
     """Write the files."""
     args = parse_args(argv)
-    from mmdet3d_plugin.atomic_file import remove_leftovers
+    from mmdet3d_plugin.structures.atomic_file import remove_leftovers
 
     folder = Path(args.out_dir or args.root_path)
     for line in remove_leftovers(folder).lines():

@@ -17,8 +17,8 @@ def parse_args(argv=None):
 def main(argv=None):
     """Print the merged config."""
     args = parse_args(argv)
+    from mmdet3d_plugin.audit.config_problem import blame
     from mmdet3d_plugin.audit.overrides import load_checked
-    from mmdet3d_plugin.audit.problems import blame
 
     with blame('config file'):
         cfg = load_checked(args.config, args.cfg_options)[0]

@@ -43,7 +43,8 @@ def check_origin(meta, model, path):
     """Refuse a file that needs no conversion, or whose classes, tasks or range are not the config's."""
     from mmdet3d.utils import get_root_logger
 
-    from mmdet3d_plugin.audit.checkpoint_check import MEANING, judge, meaning_findings
+    from mmdet3d_plugin.checkpoints.evidence import meaning_findings
+    from mmdet3d_plugin.checkpoints.findings import MEANING, judge
 
     if 'dualdistill_version' in meta:
         raise ValueError(f'{path} was written by this code: it follows its conventions already')
@@ -56,7 +57,7 @@ def main(argv=None):
     args = parse_args(argv)
     import mmdet3d_plugin
     from mmdet3d_plugin.audit.overrides import load_checked
-    from mmdet3d_plugin.checkpoint import (
+    from mmdet3d_plugin.checkpoints.files import (
         file_sha256,
         load_strictly,
         read_checkpoint,
@@ -64,7 +65,8 @@ def main(argv=None):
         write_checkpoint,
     )
     from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
-    from mmdet3d_plugin.conversion import check_geometry, plan_conversion
+    from mmdet3d_plugin.checkpoints.legacy import plan_conversion
+    from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
 
     cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)

@@ -13,7 +13,7 @@ from dualdistill_cli.flags import publishing_args
 def main(argv=None):
     """Write the student's file."""
     args = publishing_args(__doc__, argv)
-    from mmdet3d_plugin.conversion import publish_file, student_weights
+    from mmdet3d_plugin.checkpoints.publish import publish_file, student_weights
 
     publish_file(args, student_weights)
 

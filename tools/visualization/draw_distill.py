@@ -63,7 +63,7 @@ def build_distiller(cfg, args):
     from mmdet3d.models import build_model
     from mmdet3d.utils import get_root_logger
 
-    from mmdet3d_plugin.checkpoint import trust_checkpoints
+    from mmdet3d_plugin.checkpoints.files import trust_checkpoints
     from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
     from mmdet3d_plugin.engine import pick_device
 

@@ -16,8 +16,8 @@ feature_loss = dict(
     bg_weight=4e-2,
     spatial_weight=2.5e-3,
     attention='teacher_student',
-    cell_anchor='center',
 )
+regions = dict(cell_anchor='center', fp_threshold=0.1)
 
 model = dict(
     _delete_=True,
@@ -28,11 +28,12 @@ model = dict(
         checkpoint='outputs/centerpoint_pillar02_dynamic_cbgs_20e_nus/epoch_20.pth',
     ),
     levels=dict(
-        backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
-        backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
+        backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss, regions=regions),
+        backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss, regions=regions),
         head=dict(
             aligner=dict(type='Conv1x1Aligner'),
             loss=dict(fp_weight=6e-2, fp_channel_attention=True, **feature_loss),
+            regions=regions,
         ),
     ),
     response=dict(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 from ..infos.geometry import pose_matrix
 
 RESULTS_FILE = 'results_nusc.json'

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmcv.ops import points_in_boxes_cpu
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 from ..infos.parallel import iterate_with_tables
 from ..nuscenes_bev_dataset import NuScenesBEVDataset
 from ..pipelines.presets import lidar_loading

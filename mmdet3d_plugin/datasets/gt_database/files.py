@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for
 from ..lidar_file import NUMBERS_PER_POINT
 from ..virtual_points.point_layout import POINT_COLUMNS

@@ -4,7 +4,7 @@ import os
 import pickle
 from pathlib import Path
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 
 SCHEMA = 'dualdistill-nuscenes/1'
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mmdet3d_plugin.visualization.boxes import box_corners
-from mmdet3d_plugin.visualization.camera import project
-
+from ...structures.boxes import box_corners
+from ...structures.poses import project
 from ..detection_classes import DETECTION_CLASSES
 from .instance_masks import crop_instance
 from .lift import project_points

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 from ..detection_classes import DETECTION_CLASSES
 from .instance_masks import ImageMasks, MaskFileError, MaskReader, MissingMasksError, crop_instance
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...atomic_file import remove_leftovers
+from ...structures.atomic_file import remove_leftovers
 from ..infos.cameras import CAMERAS
 from ..infos.parallel import iterate_with_tables
 from .create import VirtualPointSettings, gather_inputs, make_virtual_points

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...atomic_file import replace_when_done
+from ...structures.atomic_file import replace_when_done
 from ..detection_classes import DETECTION_CLASSES
 from .safe_pickle import UnsafePickleError, load_object_array
 

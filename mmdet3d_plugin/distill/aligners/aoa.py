@@ -2,13 +2,13 @@
 
 from torch import nn
 
+from ..registry import DISTILL
 from .base import Aligner
-from .builder import ALIGNERS
 from .orthogonal import OrthogonalProjection
 from .position_attention import PositionAttention
 
 
-@ALIGNERS.register_module()
+@DISTILL.register_module()
 class AOAAligner(Aligner):
     """Attention at the student's size, orthogonal projection to the teacher's channels, bilinear upsampling.
 

@@ -1,7 +1,12 @@
 """What every aligner shares: known sizes, checked at the door."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+
+from ...structures import BEVLevel
+from ..registry import build_part
 
 
 class Aligner(nn.Module):
@@ -9,7 +14,7 @@ class Aligner(nn.Module):
 
     Subclasses implement :meth:`align`. A new aligner is a registered class with that one method::
 
-        @ALIGNERS.register_module()
+        @DISTILL.register_module()
         class MyAligner(Aligner):
             def __init__(self, *, student, teacher):
                 super().__init__(student=student, teacher=teacher)
@@ -22,24 +27,31 @@ class Aligner(nn.Module):
         student, teacher (BEVLevel): sizes of the two maps.
     """
 
-    def __init__(self, *, student, teacher):
+    def __init__(self, *, student: BEVLevel, teacher: BEVLevel):
         super().__init__()
         self.student = student
         self.teacher = teacher
 
-    def forward(self, feature):
+    def forward(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) student map -> (B, C_T, H_T, W_T)."""
         if tuple(feature.shape[1:]) != self.student.shape:
             raise ValueError(
                 f'{type(self).__name__} was built for a student map {self.student}, got '
                 f'{feature.shape[1]}@{feature.shape[2]}x{feature.shape[3]}: the student level does not match its config'
             )
-        return self.align(feature)
+        aligned = self.align(feature)
+        if tuple(aligned.shape[1:]) != self.teacher.shape:
+            raise ValueError(
+                f"{type(self).__name__} must give a map like the teacher's, {self.teacher}, it gave "
+                f'{aligned.shape[1]}@{aligned.shape[2]}x{aligned.shape[3]}: resize it with self.resize()'
+            )
+        return aligned
 
-    def align(self, feature):
+    def align(self, feature: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C_T, H_T, W_T)."""
         raise NotImplementedError
 
-    def resize(self, feature):
+    def resize(self, feature: Tensor) -> Tensor:
         """Bilinear resizing to the teacher's height and width (corner cells stay corner cells)."""
         size = (self.teacher.height, self.teacher.width)
         if feature.shape[-2:] == size:
@@ -48,3 +60,14 @@ class Aligner(nn.Module):
 
     def extra_repr(self):
         return f'{self.student} -> {self.teacher}'
+
+
+def build_aligner(cfg: Mapping, student: BEVLevel, teacher: BEVLevel, where: str = 'aligner') -> Aligner:
+    """Build an aligner for a pair of levels.
+
+    Args:
+        cfg: ``type`` and the aligner's own options; sizes are not among them.
+        student, teacher: what goes in and what must come out.
+        where: place in the config, for messages.
+    """
+    return build_part(cfg, Aligner, where, student=student, teacher=teacher)

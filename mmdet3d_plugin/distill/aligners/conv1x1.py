@@ -2,11 +2,11 @@
 
 from torch import nn
 
+from ..registry import DISTILL
 from .base import Aligner
-from .builder import ALIGNERS
 
 
-@ALIGNERS.register_module()
+@DISTILL.register_module()
 class Conv1x1Aligner(Aligner):
     """1x1 convolution to the teacher's channels, then bilinear resizing where the sizes differ.
 

@@ -4,11 +4,11 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from torch import nn
 
+from ..registry import DISTILL
 from .base import Aligner
-from .builder import ALIGNERS
 
 
-@ALIGNERS.register_module()
+@DISTILL.register_module()
 class UpsampleConvAligner(Aligner):
     """(resize, conv3x3, norm, ReLU) twice, half of the zoom (in ratio) in each, then a 1x1 convolution.
 

@@ -1,8 +1,10 @@
 """Region-weighted feature loss between an aligned student map and the teacher's map."""
 
 import torch
-from mmdet.models.builder import LOSSES
 from torch import nn
+
+from ..registry import DISTILL
+from .base import FeatureLoss
 
 ATTENTIONS = ('teacher_student', 'teacher', None)
 SPREADS = ('object', 'region', 'map')
@@ -47,8 +49,8 @@ def spread_evenly(cell_weights, masks, region_weights, spread):
     return {name: common / region_weights[name] * mask for name, mask in masks.items()}
 
 
-@LOSSES.register_module()
-class RegionWeightedFeatureLoss(nn.Module):
+@DISTILL.register_module()
+class RegionWeightedFeatureLoss(FeatureLoss):
     """Squared feature distance, weighted by region, object size and attention, plus a spatial term.
 
     For each region r in (fg, bg, fp):  loss_r = w_r / B * sum (F_S - F_T)^2 * mask_r * scale_r * A. The spatial term is
@@ -66,8 +68,7 @@ class RegionWeightedFeatureLoss(nn.Module):
             sample: 'region': all cells of a region weigh the same; 'map': all cells of the map weigh the same.
         fp_channel_attention (bool): multiply the false-positive term by the teacher's channel attention, as the
             released code does for this term only.
-        cell_anchor (str): point of a cell that must lie in a box, 'center' or 'corner'.
-        fp_threshold (float): heatmap value that separates something from nothing in the false-positive region.
+        loss_weight (float): factor of all terms.
     """
 
     def __init__(
@@ -83,10 +84,8 @@ class RegionWeightedFeatureLoss(nn.Module):
         scale=True,
         spread='object',
         fp_channel_attention=True,
-        cell_anchor='center',
-        fp_threshold=0.1,
+        loss_weight=1.0,
     ):
-        super().__init__()
         if attention not in ATTENTIONS:
             raise ValueError(f'attention must be one of {ATTENTIONS}, got {attention!r}')
         if spread not in SPREADS:
@@ -98,15 +97,15 @@ class RegionWeightedFeatureLoss(nn.Module):
         weights = dict(fg=fg_weight, bg=bg_weight, fp=fp_weight, spatial=spatial_weight)
         if any(weight < 0 for weight in weights.values()) or not any(weights.values()):
             raise ValueError(f'weights must be >= 0 and not all 0, got {weights}')
-        self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+        super().__init__(
+            weights={name: weight for name, weight in weights.items() if weight > 0}, loss_weight=loss_weight
+        )
         self.attention = attention
         self.student_ratio = student_ratio
         self.temperature = temperature
         self.scale = scale
         self.spread = spread
         self.fp_channel_attention = fp_channel_attention
-        self.cell_anchor = cell_anchor
-        self.fp_threshold = fp_threshold
         if 'spatial' in self.weights:
             self.spatial_conv = nn.Conv2d(1, 1, 3, padding=1)
 
@@ -146,29 +145,14 @@ class RegionWeightedFeatureLoss(nn.Module):
             terms[name] = distance * mask * attention
         return terms
 
-    def forward(self, student, teacher, regions):
-        """Losses of one level.
-
-        Args:
-            student: (B, C, H, W) aligned student map.
-            teacher: (B, C, H, W) teacher map, not differentiated.
-            regions (Regions): partition of the H x W cells.
-
-        Returns:
-            dict: ``loss_<term>`` (weighted, scalar) and ``raw_<term>`` (weight 1, detached) for fg, bg, fp, spatial.
-        """
-        if student.shape != teacher.shape:
-            raise ValueError(f'aligned student map is {tuple(student.shape)}, teacher map {tuple(teacher.shape)}')
-        with torch.autocast(student.device.type, enabled=False):
-            student, teacher = student.float(), teacher.detach().float()
-            cells = self.cell_terms(student, teacher, regions)
-            terms = {name: values.sum() / len(student) for name, values in cells.items()}
-            if 'spatial' in self.weights:
-                adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
-                terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
-        losses = {f'loss_{name}': self.weights[name] * term for name, term in terms.items()}
-        losses.update({f'raw_{name}': term.detach() for name, term in terms.items()})
-        return losses
+    def terms(self, student, teacher, regions):
+        """Unweighted scalars for those of fg, bg, fp and spatial that have a weight."""
+        cells = self.cell_terms(student, teacher, regions)
+        terms = {name: values.sum() / len(student) for name, values in cells.items()}
+        if 'spatial' in self.weights:
+            adapted = self.spatial_conv(student.mean(dim=1, keepdim=True))
+            terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
+        return terms
 
     def extra_repr(self):
         return f'weights={self.weights}, attention={self.attention!r}, spread={self.spread!r}'

@@ -1,29 +1,14 @@
 """CRD with boxes: the student, read by the teacher's frozen head, must detect what the teacher detects."""
 
 import torch
-from mmdet.models.builder import LOSSES
-from torch import nn
+
+from ..registry import DISTILL
+from .base import ResponseLoss, bare_terms
 
 
-def weighted_task_losses(losses, loss_weight):
-    """Scale per-task losses and add what they sum to without the weight.
-
-    Args:
-        losses (dict): ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
-        loss_weight (float): common factor.
-
-    Returns:
-        dict: the weighted losses, and detached ``raw_heatmap`` and ``raw_bbox``.
-    """
-    weighted = {name: loss_weight * value for name, value in losses.items()}
-    for term in ('heatmap', 'bbox'):
-        weighted[f'raw_{term}'] = sum(value for name, value in losses.items() if name.endswith(f'loss_{term}')).detach()
-    return weighted
-
-
-@LOSSES.register_module()
-class CrossHeadBoxLoss(nn.Module):
-    """Teacher's boxes as CenterPoint targets for the cross predictions (the released code's response loss).
+@DISTILL.register_module()
+class CrossHeadBoxLoss(ResponseLoss):
+    """Teacher's boxes as targets for the cross predictions (the released code's response loss), for any head.
 
     The teacher's heatmap logits are divided by ``temperature`` (entropy minimisation), decoded and suppressed; the
     boxes become targets of the teacher head's own loss on the predictions it makes from the aligned student map.
@@ -38,37 +23,25 @@ class CrossHeadBoxLoss(nn.Module):
     """
 
     def __init__(self, *, temperature=0.1, score_threshold=0.1, nms=None, loss_weight=1.0):
-        super().__init__()
+        super().__init__(loss_weight=loss_weight)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
         self.temperature = temperature
         self.score_threshold = score_threshold
-        self.nms = nms
-        self.loss_weight = loss_weight
+        self.decoding = {} if nms is None else dict(nms=nms)
 
-    def forward(self, head, cross_preds, teacher_preds, img_metas):
-        """Losses of a batch.
+    def check_head(self, head):
+        """The head must be able to make targets of boxes."""
+        if not head.can_train:
+            raise ValueError('teacher head cannot draw targets: give the teacher config a train_cfg with a pts section')
 
-        Args:
-            head (BEVCenterHead): the teacher's frozen head.
-            cross_preds: its output on the aligned student map, of ``forward`` or ``forward_lazily``.
-            teacher_preds: its output on the teacher's own map.
-            img_metas (list[dict]): with ``box_type_3d``.
-
-        Returns:
-            dict: ``task{i}.loss_heatmap``, ``task{i}.loss_bbox``, unweighted ``raw_heatmap`` and ``raw_bbox``, and
-            ``num_boxes``, teacher boxes per sample.
-        """
+    def terms(self, head, cross, teacher, metas):
+        """The head's own losses, and ``num_boxes``, teacher boxes per sample."""
         detections = head.decode(
-            teacher_preds,
-            img_metas,
-            score_threshold=self.score_threshold,
-            temperature=self.temperature,
-            nms=self.nms,
+            teacher, metas, score_threshold=self.score_threshold, temperature=self.temperature, **self.decoding
         )
         boxes, _, labels = zip(*detections)
-        losses = head.loss(list(boxes), list(labels), cross_preds, img_metas=img_metas)
-        losses = weighted_task_losses(losses, self.loss_weight)
+        terms = bare_terms(head.loss(cross, list(boxes), list(labels), metas))
         count = sum(len(sample) for sample in labels) / len(labels)
-        losses['num_boxes'] = torch.tensor(count, device=losses['raw_bbox'].device)
-        return losses
+        terms['num_boxes'] = torch.tensor(count, device=next(iter(terms.values())).device)
+        return terms

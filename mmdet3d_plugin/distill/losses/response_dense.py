@@ -2,11 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from mmdet.models.builder import LOSSES
-from torch import nn
 
+from ...models.heads.bev_center_head import BEVCenterHead
 from ...models.heads.center_decode import logit_threshold
-from .response import weighted_task_losses
+from ..registry import DISTILL
+from .base import ResponseLoss
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 
@@ -35,8 +35,8 @@ def quality_focal(logits, target, beta):
     return gap.pow(beta) * F.binary_cross_entropy_with_logits(logits, target, reduction='none')
 
 
-@LOSSES.register_module()
-class CrossHeadDenseLoss(nn.Module):
+@DISTILL.register_module()
+class CrossHeadDenseLoss(ResponseLoss):
     """Cross predictions against the teacher's predictions, dense.
 
     Heatmap: quality focal loss against the teacher's sharpened heatmap sigmoid(logit / temperature), summed and divided
@@ -52,14 +52,13 @@ class CrossHeadDenseLoss(nn.Module):
     """
 
     def __init__(self, *, temperature=0.1, score_threshold=0.1, beta=2.0, bbox_weight=0.25, loss_weight=1.0):
-        super().__init__()
+        super().__init__(loss_weight=loss_weight)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
         self.temperature = temperature
         self.score_threshold = score_threshold
         self.beta = beta
         self.bbox_weight = bbox_weight
-        self.loss_weight = loss_weight
 
     def _task_losses(self, cross, teacher, code_weights):
         """(heatmap loss, regression loss, number of peaks) of one task."""
@@ -76,19 +75,25 @@ class CrossHeadDenseLoss(nn.Module):
         bbox = self.bbox_weight * (per_cell * peaks).sum() / (peaks.sum() + 1e-4)
         return heatmap, bbox, count
 
-    def forward(self, head, cross_preds, teacher_preds, img_metas):
-        """Losses of a batch; arguments and result as :meth:`CrossHeadBoxLoss.forward`, peaks counted as boxes."""
-        losses, counts = {}, []
-        device = cross_preds[0][0]['heatmap'].device
-        with torch.autocast(device.type, enabled=False):
-            code_weights = torch.tensor(head.train_cfg['code_weights'], dtype=torch.float32, device=device)
-            for task, ((cross,), (teacher,)) in enumerate(zip(cross_preds, teacher_preds)):
-                cross = {name: value.float() for name, value in cross.items()}
-                teacher = {name: value.detach().float() for name, value in teacher.items()}
-                heatmap, bbox, count = self._task_losses(cross, teacher, code_weights)
-                losses[f'task{task}.loss_heatmap'] = heatmap
-                losses[f'task{task}.loss_bbox'] = bbox
-                counts.append(count)
-        losses = weighted_task_losses(losses, self.loss_weight)
-        losses['num_boxes'] = sum(counts) / len(img_metas)
-        return losses
+    def check_head(self, head):
+        """Only CenterPoint's heads have the maps that are compared."""
+        if not isinstance(head, BEVCenterHead) or not head.can_train:
+            raise ValueError(
+                f'CrossHeadDenseLoss compares the maps of a BEVCenterHead with a train_cfg, the teacher head is '
+                f'{type(head).__name__}: take CrossHeadBoxLoss'
+            )
+
+    def terms(self, head, cross, teacher, metas):
+        """``task{i}.heatmap`` and ``task{i}.bbox``, and ``num_boxes``, peaks per sample."""
+        terms, counts = {}, []
+        code_weights = torch.tensor(
+            head.train_cfg['code_weights'], dtype=torch.float32, device=cross[0][0]['heatmap'].device
+        )
+        for task, ((ours,), (theirs,)) in enumerate(zip(cross, teacher)):
+            ours = {name: value.float() for name, value in ours.items()}
+            theirs = {name: value.detach().float() for name, value in theirs.items()}
+            heatmap, bbox, count = self._task_losses(ours, theirs, code_weights)
+            terms[f'task{task}.heatmap'], terms[f'task{task}.bbox'] = heatmap, bbox
+            counts.append(count)
+        terms['num_boxes'] = sum(counts) / len(metas)
+        return terms

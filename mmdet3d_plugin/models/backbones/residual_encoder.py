@@ -5,7 +5,7 @@ from mmdet.models.backbones.resnet import BasicBlock
 from mmdet3d.models.builder import BACKBONES
 from torch import nn
 
-from ..bev_features import BEVLevel
+from ...structures import BEVLevel
 
 
 @BACKBONES.register_module()
@@ -56,7 +56,7 @@ class ResidualEncoder(BaseModule):
             outs.append(x)
         return tuple(outs)
 
-    def output_levels(self, level):
+    def output_levels(self, level: BEVLevel) -> list[BEVLevel]:
         """Sizes of the output maps for an input of size ``level``.
 
         Raises:
@@ -66,6 +66,6 @@ class ResidualEncoder(BaseModule):
             raise ValueError(f'the BEV encoder takes {self.in_channels} channels but is fed {level}')
         levels = []
         for channels, stride in zip(self.channels, self.strides):
-            level = BEVLevel(channels, -(-level.height // stride), -(-level.width // stride))
+            level = level.resized(channels, -(-level.height // stride), -(-level.width // stride))
             levels.append(level)
         return levels

@@ -1,6 +1,7 @@
-"""Detectors that answer ``extract_bev``."""
+"""Detectors on BEV maps."""
 
+from .base import BEVDetector
 from .bevdepth4d import BEVDepth4D
 from .centerpoint_bev import CenterPointBEV
 
-__all__ = ['BEVDepth4D', 'CenterPointBEV']
+__all__ = ['BEVDepth4D', 'BEVDetector', 'CenterPointBEV']

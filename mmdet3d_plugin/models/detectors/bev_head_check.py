@@ -22,7 +22,7 @@ def head_settings(sections, name):
     return sections['pts']
 
 
-def check_head_fits(head, level, point_cloud_range):
+def check_head_fits(head, level):
     """Raise ValueError unless the head's channels, target grid and box coder fit the BEV map.
 
     The head itself makes sure that its train_cfg and its coder agree.
@@ -30,7 +30,6 @@ def check_head_fits(head, level, point_cloud_range):
     Args:
         head: BEVCenterHead.
         level: BEVLevel of the map the head reads.
-        point_cloud_range: (x_min, y_min, z_min, x_max, y_max, z_max), metres, extent of that map.
     """
     if head.in_channels != level.channels:
         raise ValueError(f'the head takes {head.in_channels} channels but the BEV neck gives {level}')
@@ -43,15 +42,14 @@ def check_head_fits(head, level, point_cloud_range):
                 f'the head draws targets on {height}x{width} cells (train_cfg.pts: grid_size // out_size_factor) but '
                 f'the BEV neck gives {level}'
             )
-    x_min, y_min, _, x_max, y_max, _ = point_cloud_range
-    cell = ((x_max - x_min) / level.width, (y_max - y_min) / level.height)
+    cell = (level.grid.cell_x, level.grid.cell_y)
     given = tuple(size * factor for size in coder.voxel_size[:2])
     if any(abs(a - b) > 1e-4 * b for a, b in zip(given, cell)):
         raise ValueError(
             f'bbox_coder: voxel_size * out_size_factor is {given[0]:g} x {given[1]:g} m but a cell of the BEV map is '
             f'{cell[0]:g} x {cell[1]:g} m'
         )
-    if any(abs(a - b) > 1e-4 for a, b in zip(coder.pc_range[:2], (x_min, y_min))):
+    if any(abs(a - b) > 1e-4 for a, b in zip(coder.pc_range[:2], level.grid.extent)):
         raise ValueError(
-            f'bbox_coder.pc_range starts at {tuple(coder.pc_range[:2])} m, the BEV map at {(x_min, y_min)} m'
+            f'bbox_coder.pc_range starts at {tuple(coder.pc_range[:2])} m, the BEV map at {level.grid.extent[:2]} m'
         )

@@ -1,23 +1,19 @@
 """BEVDepth4D: camera-only BEV detector over two frames, the student (BEVDepth 2206.10092, BEVDet4D 2203.17054)."""
 
 import torch
-from mmcv.runner import auto_fp16
-from mmcv.utils import print_log
-from mmdet3d.core import bbox3d2result
 from mmdet3d.models import builder
-from mmdet3d.models.detectors import Base3DDetector
 
-from ...checkpoints.layout import DISTILL
 from ...compat import no_grad
-from ..bev_features import BEVFeatures, level_names
+from ...structures import BEVFeatures, BEVLevel
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
+from .base import BEVDetector, stages_and_head
 from .bev_head_check import check_head_fits, head_settings
 
 
 @builder.DETECTORS.register_module()
-class BEVDepth4D(Base3DDetector):
+class BEVDepth4D(BEVDetector):
     """Images of one or two frames -> BEV features -> CenterPoint head.
 
     Args:
@@ -30,6 +26,8 @@ class BEVDepth4D(Base3DDetector):
         num_frames: frames used, 1 or 2 (current, previous).
         train_cfg, test_cfg: dicts whose ``pts`` section goes to the head.
     """
+
+    inputs = frozenset({'img'})
 
     def __init__(
         self,
@@ -62,16 +60,30 @@ class BEVDepth4D(Base3DDetector):
         head_cfg['train_cfg'] = head_settings(train_cfg, 'train_cfg')
         head_cfg['test_cfg'] = head_settings(test_cfg, 'test_cfg')
         self.pts_bbox_head = builder.build_head(head_cfg)
-        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'], self.point_cloud_range)
         self._check_grid()
+        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
 
-    def bev_levels(self):
-        """Sizes of the BEV maps by level name, from the config alone: 'backbone0', ..., 'head'."""
+    @property
+    def head(self):
+        """The detection head."""
+        return self.pts_bbox_head
+
+    @property
+    def shared_module(self):
+        """The BEV encoder's stages: detection and distillation both go through them, and little lies behind."""
+        return self.img_bev_encoder_backbone
+
+    def bev_levels(self) -> dict[str, BEVLevel]:
+        """'backbone0', ... are the BEV encoder's stages, 'head' is its neck's output."""
         level = self.pre_process_net.output_levels(self.img_view_transformer.level)[-1]
-        joined = type(level)(level.channels * self.num_frames, level.height, level.width)
-        levels = self.img_bev_encoder_backbone.output_levels(joined)
-        levels.append(self.img_bev_encoder_neck.output_level(levels))
-        return dict(zip(level_names(len(levels) - 1), levels))
+        stages = self.img_bev_encoder_backbone.output_levels(level.resized(level.channels * self.num_frames))
+        return stages_and_head(stages, self.img_bev_encoder_neck.output_level(stages))
+
+    def meaning(self):
+        """Adds the range, the depth bins (first, end, step; metres) and where a feature cell's ray starts."""
+        view = self.img_view_transformer
+        facts = dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
+        return dict(facts, depth_bound=list(view.depth_bound), frustum_anchor=view.frustum_anchor)
 
     def _check_grid(self):
         grid = self.img_view_transformer.grid
@@ -89,7 +101,7 @@ class BEVDepth4D(Base3DDetector):
         mode: in training its statistics update BatchNorm too, since at test the networks see such frames as well.
 
         Returns:
-            BEVFeatures: with the current frame's depth logits.
+            BEVFeatures: private to it are ``depth_logits`` (B, N, D, h, w) of the current frame.
 
         Raises:
             ValueError: the batch does not hold ``num_frames`` frames.
@@ -106,7 +118,8 @@ class BEVDepth4D(Base3DDetector):
                 previous.append(align_bev(bev, batch['frame2cur'][:, frame], self.img_view_transformer.grid))
         current, depth_logits = self._frame_bev(batch, 0)
         maps = self.img_bev_encoder_backbone(torch.cat([current, *previous], dim=1))
-        return BEVFeatures(backbone=maps, neck=self.img_bev_encoder_neck(maps), depth_logits=depth_logits)
+        levels = stages_and_head(maps, self.img_bev_encoder_neck(maps))
+        return BEVFeatures(levels, head_input='head', private=dict(depth_logits=depth_logits))
 
     def _frame_bev(self, batch, frame):
         """(BEV map (B, C, H, W) in the frame's own augmented BEV frame, depth logits (B, N, D, h, w))."""
@@ -116,50 +129,8 @@ class BEVDepth4D(Base3DDetector):
         bev, depth_logits = self.img_view_transformer(feature, CameraGeometry.of_frame(batch, frame))
         return self.pre_process_net(bev)[-1], depth_logits
 
-    def extract_feat(self, imgs):
-        """Unsupported half of mmdet's interface: BEV features need the cameras' geometry too."""
-        raise NotImplementedError('BEVDepth4D extracts features from a whole batch: use extract_bev(batch)')
-
     def loss_from_bev(self, bev, batch):
         """Detection and depth losses by name (``task{i}.loss_heatmap``, ``task{i}.loss_bbox``, ``loss_depth``)."""
-        outs = self.pts_bbox_head([bev.neck])
-        losses = self.pts_bbox_head.loss(
-            batch['gt_bboxes_3d'], batch['gt_labels_3d'], outs, img_metas=batch['img_metas']
-        )
-        losses['loss_depth'] = self.img_view_transformer.loss_depth(bev.depth_logits, batch['gt_depth'])
+        losses = self.head_losses(bev, batch)
+        losses['loss_depth'] = self.img_view_transformer.loss_depth(bev.private['depth_logits'], batch['gt_depth'])
         return losses
-
-    @auto_fp16(apply_to=('img',))
-    def forward(self, return_loss=True, **batch):
-        """Losses of a collated batch, or detections with ``return_loss=False``."""
-        return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
-
-    def forward_train(self, **batch):
-        """Losses by name."""
-        return self.loss_from_bev(self.extract_bev(batch), batch)
-
-    def forward_test(self, img_metas, **batch):
-        """Detections, see :meth:`simple_test`; samples are collated as in training."""
-        return self.simple_test(img_metas, **batch)
-
-    def simple_test(self, img_metas, **batch):
-        """One ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))`` on the CPU per sample."""
-        outs = self.pts_bbox_head([self.extract_bev(batch).neck])
-        detections = self.pts_bbox_head.get_bboxes(outs, img_metas)
-        return [dict(pts_bbox=bbox3d2result(*detection)) for detection in detections]
-
-    def aug_test(self, *args, **kwargs):
-        """Test-time augmentation is not offered."""
-        raise NotImplementedError('BEVDepth4D has no test-time augmentation')
-
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        """Ignore what a distiller saved beside the student, so that one checkpoint serves both models."""
-        extra = [key for key in state_dict if key.startswith(prefix + DISTILL)]
-        if extra:
-            print_log(
-                f'BEVDepth4D ignores {len(extra)} checkpoint entries under "{prefix}{DISTILL}": '
-                f'they serve distillation only',
-                logger='mmdet3d',
-            )
-            state_dict = {key: value for key, value in state_dict.items() if key not in set(extra)}
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -5,19 +5,19 @@ from contextlib import contextmanager
 
 import torch
 from mmcv import ConfigDict
-from mmcv.runner import auto_fp16, force_fp32
-from mmdet3d.core import bbox3d2result
+from mmcv.runner import force_fp32
 from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import CenterPoint
 from torch.nn import functional as F
 
-from ..bev_features import BEVFeatures, BEVLevel
+from ...structures import BEVFeatures, BEVLevel
+from .base import BEVDetector, stages_and_head
 from .bev_head_check import check_head_fits, head_settings
 from .pillar_wiring import check_voxels_fit, plan_levels
 
 
 @DETECTORS.register_module()
-class CenterPointBEV(CenterPoint):
+class CenterPointBEV(BEVDetector, CenterPoint):
     """mmdet3d's CenterPoint, LiDAR branch only, that shows its BEV maps. Checkpoint keys are the same.
 
     Hard voxels (``max_num_points`` > 0, mmdet3d's PillarFeatureNet) and dynamic voxels (``max_num_points=-1``,
@@ -32,6 +32,8 @@ class CenterPointBEV(CenterPoint):
     Raises:
         ValueError: modules whose sizes do not fit; names both sides.
     """
+
+    inputs = frozenset({'points'})
 
     def __init__(
         self,
@@ -60,17 +62,33 @@ class CenterPointBEV(CenterPoint):
         super().__init__(**copy.deepcopy(modules), init_cfg=init_cfg)
         self.dynamic_voxels = self.pts_voxel_layer.max_num_points == -1
         check_voxels_fit(self)
-        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'], self.point_cloud_range)
+        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
 
     @property
     def point_cloud_range(self):
         """(x_min, y_min, z_min, x_max, y_max, z_max) in metres, LiDAR frame."""
         return tuple(float(value) for value in self.pts_voxel_layer.point_cloud_range)
 
-    def bev_levels(self):
-        """Planned sizes, name -> BEVLevel: 'backbone0', 'backbone1', ..., 'head' (the neck's output)."""
-        canvas = BEVLevel(self.pts_middle_encoder.in_channels, self.pts_middle_encoder.ny, self.pts_middle_encoder.nx)
+    @property
+    def head(self):
+        """The detection head."""
+        return self.pts_bbox_head
+
+    @property
+    def shared_module(self):
+        """The BEV backbone."""
+        return self.pts_backbone
+
+    def bev_levels(self) -> dict[str, BEVLevel]:
+        """'backbone0', ... are the BEV backbone's stages, 'head' is the neck's output."""
+        scatter = self.pts_middle_encoder
+        canvas = BEVLevel.from_range(self.point_cloud_range, scatter.in_channels, scatter.ny, scatter.nx)
         return plan_levels(canvas, self.pts_backbone, self.pts_neck)
+
+    def meaning(self):
+        """Adds range (x, y, z minima, then maxima) and voxel size (x, y, z), metres."""
+        voxel_size = [float(size) for size in self.pts_voxel_layer.voxel_size]
+        return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range), voxel_size=voxel_size)
 
     @torch.no_grad()
     @force_fp32(apply_to=('points',))
@@ -126,11 +144,11 @@ class CenterPointBEV(CenterPoint):
         if 'points' not in batch:
             raise ValueError(f"CenterPointBEV needs 'points' in the batch; it has {sorted(batch)}")
         stages = self.pts_backbone(self._canvas(batch['points']))
-        return BEVFeatures(backbone=list(stages), neck=self.pts_neck(stages)[0])
+        return BEVFeatures(stages_and_head(stages, self.pts_neck(stages)[0]), head_input='head')
 
     def extract_pts_feat(self, pts, img_feats=None, img_metas=None):
         """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""
-        return [self.extract_bev(dict(points=pts)).neck]
+        return [self.extract_bev(dict(points=pts)).head_map]
 
     def loss_from_bev(self, bev, batch):
         """Detection losses ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox``.
@@ -139,36 +157,7 @@ class CenterPointBEV(CenterPoint):
             bev: BEVFeatures of ``batch``.
             batch: holds ``gt_bboxes_3d``, ``gt_labels_3d`` and, for a displacement head, ``img_metas``.
         """
-        predictions = self.pts_bbox_head([bev.neck])
-        return self.pts_bbox_head.loss(
-            batch['gt_bboxes_3d'], batch['gt_labels_3d'], predictions, img_metas=batch.get('img_metas')
-        )
-
-    @auto_fp16(apply_to=())
-    def forward(self, return_loss=True, **batch):
-        """Losses (``return_loss``) or results. Unlike mmdet3d's, points are never rounded to float16."""
-        return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
-
-    def forward_train(self, **batch):
-        """Losses of a collated batch, see :meth:`loss_from_bev`; keys for other sensors are ignored."""
-        return self.loss_from_bev(self.extract_bev(batch), batch)
-
-    def forward_test(self, img_metas, **batch):
-        """Results of a collated batch, no test-time augmentation, see :meth:`simple_test`."""
-        return self.simple_test(img_metas, **batch)
-
-    def simple_test(self, img_metas, **batch):
-        """Detect.
-
-        Args:
-            img_metas: list of B dicts with ``box_type_3d``.
-            batch: collated keys, ``points`` among them.
-
-        Returns:
-            list: B dicts ``pts_bbox=dict(boxes_3d, scores_3d, labels_3d)`` on the CPU, bottom-centre boxes.
-        """
-        predictions = self.pts_bbox_head([self.extract_bev(batch).neck])
-        return [dict(pts_bbox=bbox3d2result(*item)) for item in self.pts_bbox_head.get_bboxes(predictions, img_metas)]
+        return self.head_losses(bev, batch)
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from torch import nn
 
-from ..bev_features import BEVLevel, level_names
+from ...structures import BEVLevel
+from .base import stages_and_head
 
 
-def plan_levels(canvas, backbone, neck):
+def plan_levels(canvas: BEVLevel, backbone: nn.Module, neck: nn.Module) -> dict[str, BEVLevel]:
     """BEV maps of a SECOND backbone and a SECONDFPN neck.
 
     Args:
@@ -26,8 +27,7 @@ def plan_levels(canvas, backbone, neck):
     outputs = [_after(branch[0], stage) for stage, branch in zip(stages, neck.deblocks)]
     if len({(output.height, output.width) for output in outputs}) != 1:
         raise ValueError(f'pts_neck: upsample_strides give maps of different sizes: {", ".join(map(str, outputs))}')
-    head = BEVLevel(sum(output.channels for output in outputs), outputs[0].height, outputs[0].width)
-    return dict(zip(level_names(len(stages)), [*stages, head]))
+    return stages_and_head(stages, outputs[0].resized(sum(output.channels for output in outputs)))
 
 
 def _after(layer, level):
@@ -36,7 +36,7 @@ def _after(layer, level):
     sizes = []
     for size, kernel, stride, pad in zip((level.height, level.width), layer.kernel_size, layer.stride, layer.padding):
         sizes.append((size - 1) * stride + kernel - 2 * pad if grow else (size + 2 * pad - kernel) // stride + 1)
-    return BEVLevel(layer.out_channels, *sizes)
+    return level.resized(layer.out_channels, *sizes)
 
 
 def check_voxels_fit(detector):

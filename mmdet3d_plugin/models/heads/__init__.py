@@ -1,5 +1,6 @@
 """Detection heads on BEV maps."""
 
+from .base import BEVHead
 from .bev_center_head import BEVCenterHead
 
-__all__ = ['BEVCenterHead']
+__all__ = ['BEVCenterHead', 'BEVHead']

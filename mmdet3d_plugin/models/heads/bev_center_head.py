@@ -7,6 +7,8 @@ from mmdet3d.models.builder import HEADS
 from mmdet3d.models.dense_heads import CenterHead
 from torch import nn
 
+from ...structures import BEVGrid, Detections
+from .base import BEVHead
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
 from .center_targets import CenterTargetEncoder, check_coder
 from .lazy_predictions import LazyPredictions, can_be_lazy, read_cells
@@ -17,7 +19,7 @@ _HEATMAP_EPS = 1e-4
 
 
 @HEADS.register_module()
-class BEVCenterHead(CenterHead):
+class BEVCenterHead(BEVHead, CenterHead):
     """mmdet3d's CenterHead, same parameters and checkpoint keys, with its own targets, loss and decoding.
 
     Differences: nothing passed in is changed (configs, predictions); losses and decoding run in float32; the velocity
@@ -81,19 +83,52 @@ class BEVCenterHead(CenterHead):
         """(B, in_channels, H, W) -> list of one dict per task, branch name -> (B, c, H, W)."""
         return run_task_heads(self.task_heads, self.shared_conv(x))
 
-    def forward_lazily(self, x):
-        """:meth:`forward` on one map for a caller who reads the regression at a few cells, as :meth:`loss` does.
+    @property
+    def classes(self):
+        """Class names over all tasks, in label order."""
+        return [name for names in self.class_names for name in names]
 
-        Args:
-            x: (B, in_channels, H, W).
+    @property
+    def tasks(self):
+        """Class names by task."""
+        return [list(names) for names in self.class_names]
+
+    class_parts = ('task_heads',)
+
+    def meaning(self):
+        """Edges of a cell of the maps (x, y; metres), and what the velocity channels hold."""
+        coder = self.bbox_coder
+        cell = [float(size) * coder.out_size_factor for size in coder.voxel_size[:2]]
+        return dict(bev_cell=cell, velocity_mode=self.velocity_mode)
+
+    @property
+    def can_train(self):
+        """Whether the head was given a train_cfg."""
+        return self._encoder is not None
+
+    @property
+    def confidence_grid(self):
+        """The heatmaps' own cells, told by train_cfg; None without one."""
+        if not self.can_train:
+            return None
+        factor = self.train_cfg['out_size_factor']
+        width, height = (int(size) // factor for size in self.train_cfg['grid_size'][:2])
+        return BEVGrid.from_range(self.train_cfg['point_cloud_range'], height, width)
+
+    def predict(self, bev_map, metas=None):
+        """(B, in_channels, H, W) -> tuple: per task a list with one dict, branch name -> (B, c, H, W)."""
+        return self([bev_map])
+
+    def predict_lazily(self, bev_map, metas=None):
+        """:meth:`predict` for a caller who reads the regression at a few cells, as :meth:`loss` does.
 
         Returns:
             tuple: per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
             its branches are one convolution, which costs less than anything lazy.
         """
         if can_be_joined(self.task_heads) or not can_be_lazy(self.task_heads):
-            return self([x])
-        feature = self.shared_conv(x)
+            return self([bev_map])
+        feature = self.shared_conv(bev_map)
         heatmaps = run_task_heads(self.task_heads, feature, only='heatmap')
         return tuple([LazyPredictions(head, feature, **maps)] for head, maps in zip(self.task_heads, heatmaps))
 
@@ -143,22 +178,57 @@ class BEVCenterHead(CenterHead):
         """
         return self._targets(gt_boxes, gt_labels).heatmaps
 
-    def loss(self, gt_bboxes_3d, gt_labels_3d, preds_dicts, img_metas=None):
+    def confidence(self, predictions, grid):
+        """Best class of the heatmaps after the sigmoid, (B, H, W) float32.
+
+        Raises:
+            ValueError: ``grid`` is not that of the heatmaps.
+        """
+        heatmap = torch.cat([preds['heatmap'].detach() for (preds,) in predictions], dim=1)
+        self._check_confidence_grid(tuple(heatmap.shape[2:]), grid)
+        return heatmap.float().sigmoid().amax(dim=1)
+
+    def target_confidence(self, boxes, labels, grid):
+        """Best class of the target heatmaps, (B, H, W) float32, on the labels' device."""
+        heatmap = torch.cat(self.heatmap_targets(boxes, labels), dim=1)
+        self._check_confidence_grid(tuple(heatmap.shape[2:]), grid)
+        return heatmap.amax(dim=1)
+
+    @staticmethod
+    def _check_confidence_grid(size, grid):
+        if size != grid.size:
+            raise ValueError(f'heatmaps are {size[0]}x{size[1]} cells, the level has {grid}')
+
+    def inherit(self, other, parts=None):
+        """Start from another head's task heads (or other ``parts``), so that the student starts where CRD leads.
+
+        Raises:
+            ValueError: names the parameters that differ in name or shape.
+        """
+        for part in parts or ('task_heads',):
+            ours, theirs = (getattr(head, part, None) for head in (self, other))
+            if ours is None or theirs is None:
+                side = 'student' if ours is None else 'teacher'
+                raise ValueError(f'inherit_head: the {side} head {type(ours or theirs).__name__} has no part {part!r}')
+            _copy_weights(part, ours, theirs)
+
+    def loss(self, predictions, boxes, labels, metas=None):
         """Gaussian focal loss on heatmaps and L1 on the regression at object cells, per task, in float32.
 
+        Mind the order: mmdet3d's own ``loss`` takes the predictions last.
+
         Args:
-            gt_bboxes_3d, gt_labels_3d, img_metas: see :meth:`encode_targets`.
-            preds_dicts: output of :meth:`forward` or :meth:`forward_lazily`; left as it is.
+            predictions: output of :meth:`predict` or :meth:`predict_lazily`; left as it is.
+            boxes, labels, metas: see :meth:`encode_targets`.
 
         Returns:
             dict: ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
         """
-        device = preds_dicts[0][0]['heatmap'].device
-        labels = [item.to(device) for item in gt_labels_3d]
-        targets = self.encode_targets(gt_bboxes_3d, labels, img_metas)
+        device = predictions[0][0]['heatmap'].device
+        targets = self.encode_targets(boxes, [item.to(device) for item in labels], metas)
         losses = {}
         with torch.autocast(device.type, enabled=False):
-            for task, (preds,) in enumerate(preds_dicts):
+            for task, (preds,) in enumerate(predictions):
                 heatmap = preds['heatmap'].float().sigmoid().clamp(_HEATMAP_EPS, 1 - _HEATMAP_EPS)
                 peaks = targets.heatmaps[task]
                 positives = peaks.eq(1).sum().clamp(min=1).float()
@@ -176,16 +246,16 @@ class BEVCenterHead(CenterHead):
         return self.loss_bbox(pred, torch.where(mask, target, torch.zeros_like(target)), weight, avg_factor=count)
 
     def get_bboxes(self, preds_dicts, img_metas, img=None, rescale=False):
-        """mmdet3d's interface to :meth:`decode`; ``img`` and ``rescale`` are unused, as there."""
+        """mmdet3d's name for :meth:`decode`; ``img`` and ``rescale`` are unused, as there."""
         return [list(result) for result in self.decode(preds_dicts, img_metas)]
 
     @torch.no_grad()
-    def decode(self, preds_dicts, img_metas, score_threshold=None, temperature=1.0, nms=None):
+    def decode(self, predictions, metas, *, score_threshold=None, temperature=1.0, nms=None):
         """Boxes of a batch in float32, without gradients.
 
         Args:
-            preds_dicts: output of :meth:`forward`; left as it is.
-            img_metas: list of B dicts with ``box_type_3d`` and, in displacement mode, ``frame_dt`` (s).
+            predictions: output of :meth:`predict`; left as it is.
+            metas: list of B dicts with ``box_type_3d`` and, in displacement mode, ``frame_dt`` (s).
             score_threshold: keep boxes whose score is above it; None takes the larger of bbox_coder's and test_cfg's.
             temperature: heatmap logits are divided by it before the sigmoid, so scores are sharpened below 1. The
                 threshold acts on sharpened scores: 0.1 with temperature 0.1 keeps original scores above 0.445. Order
@@ -194,9 +264,7 @@ class BEVCenterHead(CenterHead):
                 nms_rescale_factor=1.0).
 
         Returns:
-            list: per sample (boxes, scores, labels): ``box_type_3d`` boxes (x, y, z, l, w, h, yaw, vx, vy) with z at
-            the bottom centre (its ``gravity_center`` is what targets use), m, rad, m/s; (N,) float32; (N,) int64
-            class indices over all tasks. Ordered by task, then by falling score.
+            list[Detections]: one a sample, labels over all tasks, ordered by task, then by falling score.
         """
         if self.test_cfg is None:
             raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')
@@ -204,16 +272,16 @@ class BEVCenterHead(CenterHead):
         if score_threshold is None:
             score_threshold = max(self.bbox_coder.score_threshold or 0.0, settings.get('score_threshold', 0.0))
         task_nms = build_task_nms(settings, self.class_names)
-        samples = [[] for _ in img_metas]
+        samples = [[] for _ in metas]
         first_label = 0
-        for task, (preds,) in enumerate(preds_dicts):
-            peaks = self._peaks(preds, img_metas, logit_threshold(score_threshold, temperature))
+        for task, (preds,) in enumerate(predictions):
+            peaks = self._peaks(preds, metas, logit_threshold(score_threshold, temperature))
             for sample, (boxes, logits, labels) in zip(samples, peaks):
                 keep = task_nms[task](boxes, logits, labels)
                 keep = keep[inside(boxes[keep], settings.get('post_center_limit_range'))]
                 sample.append((boxes[keep], (logits[keep] / temperature).sigmoid(), labels[keep] + first_label))
             first_label += self.num_classes[task]
-        return [self._merge(sample, meta) for sample, meta in zip(samples, img_metas)]
+        return [self._merge(sample, meta) for sample, meta in zip(samples, metas)]
 
     def _peaks(self, preds, img_metas, min_logit):
         preds = {name: value.detach().float() for name, value in preds.items()}
@@ -225,4 +293,22 @@ class BEVCenterHead(CenterHead):
     def _merge(self, tasks, meta):
         boxes, scores, labels = (torch.cat(column) for column in zip(*tasks))
         boxes[:, 2] -= boxes[:, 5] * 0.5
-        return meta['box_type_3d'](boxes, boxes.shape[1]), scores, labels
+        return Detections(meta['box_type_3d'](boxes, boxes.shape[1]), scores, labels)
+
+
+def _copy_weights(part, ours, theirs):
+    """Load ``theirs`` into ``ours``; ValueError unless every name and shape is the same."""
+    mine, given = ours.state_dict(), theirs.state_dict()
+    differences = [
+        f'{name}: student {tuple(mine[name].shape) if name in mine else "none"}, '
+        f'teacher {tuple(given[name].shape) if name in given else "none"}'
+        for name in dict.fromkeys([*mine, *given])
+        if name not in mine or name not in given or mine[name].shape != given[name].shape
+    ]
+    if differences:
+        shown = '; '.join(differences[:3]) + ('; ...' if len(differences) > 3 else '')
+        raise ValueError(
+            f'inherit_head: {part.replace("_", " ")} of student and teacher differ in {len(differences)} entries '
+            f'({shown}): make the heads equal or set inherit_head=False'
+        )
+    ours.load_state_dict(given)

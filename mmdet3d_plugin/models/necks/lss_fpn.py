@@ -1,5 +1,7 @@
 """BEV neck of the lift-splat detectors: coarse map up to the fine one, joined, refined and upsampled once more."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -7,7 +9,7 @@ from mmcv.runner import BaseModule
 from mmdet3d.models.builder import NECKS
 from torch import nn
 
-from ..bev_features import BEVLevel
+from ...structures import BEVLevel
 
 
 @NECKS.register_module()
@@ -64,7 +66,7 @@ class LSSFPN(BaseModule):
         coarse = F.interpolate(coarse, size=fine.shape[-2:], mode='bilinear', align_corners=True)
         return self.up2(self.conv(torch.cat([fine, coarse], dim=1)))
 
-    def output_level(self, levels):
+    def output_level(self, levels: Sequence[BEVLevel]) -> BEVLevel:
         """Size of the output for backbone maps of sizes ``levels``.
 
         Raises:
@@ -80,7 +82,7 @@ class LSSFPN(BaseModule):
                 f'the BEV neck takes {self.in_channels} channels but the backbone gives '
                 f'{(fine.channels, coarse.channels)} at maps {self.input_indices}'
             )
-        return BEVLevel(self.out_channels, fine.height * self.extra_upsample, fine.width * self.extra_upsample)
+        return fine.resized(self.out_channels, fine.height * self.extra_upsample, fine.width * self.extra_upsample)
 
 
 def _conv_norm_relu(in_channels, out_channels, norm_cfg):

@@ -9,8 +9,8 @@ from mmdet3d.models.builder import NECKS
 from torch import nn
 
 from ...ops.bev_pool import BEVPoolPlan, bev_pool
+from ...structures import BEVGrid, BEVLevel
 from ..backbones.residual_encoder import ResidualEncoder
-from ..bev_features import BEVGrid, BEVLevel
 from .camera_gate import CameraGate
 from .depth_supervision import depth_loss
 from .geometry import build_frustum, locate_frustum, num_depth_bins
@@ -72,8 +72,9 @@ class LSSViewTransform(BaseModule):
         self.zbound = tuple(zbound)
         self.frustum_anchor = frustum_anchor
         self.loss_depth_weight = loss_depth_weight
-        self.level = BEVLevel(out_channels, _num_cells('ybound', ybound), _num_cells('xbound', xbound))
-        self.grid = BEVGrid(xbound[0], ybound[0], xbound[1], ybound[1], self.level.height, self.level.width)
+        rows, columns = _num_cells('ybound', ybound), _num_cells('xbound', xbound)
+        self.grid = BEVGrid(xbound[0], ybound[0], xbound[1], ybound[1], rows, columns)
+        self.level = BEVLevel(out_channels, self.grid)
         uv1, depths = build_frustum(image_size, stride, self.depth_bound, frustum_anchor)
         self.register_buffer('frustum_uv1', uv1, persistent=False)
         self.register_buffer('frustum_depths', depths, persistent=False)

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmdet3d_plugin.atomic_file import replace_when_done
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import keyframes, sample_info
 from mmdet3d_plugin.datasets.virtual_points import jobs, read_virtual_file, validate, virtual_path
 from mmdet3d_plugin.datasets.virtual_points.box_masks import distance_to_boxes
 from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
 from mmdet3d_plugin.datasets.virtual_points.instance_masks import MaskFileError
 from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
 SETTINGS = VirtualPointSettings()
 

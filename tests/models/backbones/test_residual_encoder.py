@@ -1,15 +1,15 @@
 import pytest
 import torch
+from helpers.bev import level
 
 from mmdet3d_plugin.models.backbones import ResidualEncoder
-from mmdet3d_plugin.models.bev_features import BEVLevel
 
 
 @pytest.mark.parametrize('size', [(16, 16), (20, 12), (9, 15)])
 def test_planned_levels_are_the_real_shapes(size):
     encoder = ResidualEncoder(in_channels=4, channels=(6, 8, 10), num_blocks=(2, 1, 2), strides=(2, 1, 2))
     maps = encoder(torch.randn(2, 4, *size))
-    assert [tuple(x.shape[1:]) for x in maps] == [level.shape for level in encoder.output_levels(BEVLevel(4, *size))]
+    assert [tuple(x.shape[1:]) for x in maps] == [level.shape for level in encoder.output_levels(level(4, *size))]
 
 
 def test_names_and_blocks():
@@ -22,7 +22,7 @@ def test_names_and_blocks():
 
 def test_wrong_input_channels_name_both_sides():
     with pytest.raises(ValueError, match='takes 4 channels but is fed 5@8x8'):
-        ResidualEncoder(in_channels=4).output_levels(BEVLevel(5, 8, 8))
+        ResidualEncoder(in_channels=4).output_levels(level(5, 8, 8))
 
 
 def test_one_entry_per_stage():

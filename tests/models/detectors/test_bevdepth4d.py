@@ -42,7 +42,7 @@ def test_planned_levels_are_the_real_shapes(num_frames, y_range):
     assert list(levels) == ['backbone0', 'backbone1', 'backbone2', 'head']
     for name, level in levels.items():
         assert tuple(bev.level(name).shape) == (2, *level.shape), name
-    assert bev.depth_logits.shape == (2, 2, 16, 2, 4)
+    assert bev.private['depth_logits'].shape == (2, 2, 16, 2, 4)
     assert model.point_cloud_range == (-12.8, -y_range, -5.0, 12.8, y_range, 3.0)
 
 
@@ -89,9 +89,9 @@ def test_autocast_keeps_no_weights_of_the_previous_frame():
 
 def test_the_previous_frame_is_read():
     model, batch = _build().eval(), _batch()
-    neck = model.extract_bev(batch).neck
+    neck = model.extract_bev(batch).head_map
     batch['img'][:, 1] += 1.0
-    assert (model.extract_bev(batch).neck - neck).abs().max() > 1e-6
+    assert (model.extract_bev(batch).head_map - neck).abs().max() > 1e-6
 
 
 def test_both_frames_feed_batch_norm_in_training():
@@ -140,9 +140,9 @@ def test_any_number_of_cameras_in_any_order(num_cams):
     }
     with torch.no_grad():
         bev, again = model.extract_bev(batch), model.extract_bev(shuffled)
-    assert bev.depth_logits.shape[1] == num_cams
-    torch.testing.assert_close(again.depth_logits, bev.depth_logits[:, order])
-    torch.testing.assert_close(again.neck, bev.neck, rtol=1e-4, atol=1e-4)
+    assert bev.private['depth_logits'].shape[1] == num_cams
+    torch.testing.assert_close(again.private['depth_logits'], bev.private['depth_logits'][:, order])
+    torch.testing.assert_close(again.head_map, bev.head_map, rtol=1e-4, atol=1e-4)
 
 
 def test_a_few_steps_reduce_the_loss():

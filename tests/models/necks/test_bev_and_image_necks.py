@@ -1,8 +1,8 @@
 import pytest
 import torch
+from helpers.bev import level
 from mmdet.models.necks import FPN
 
-from mmdet3d_plugin.models.bev_features import BEVLevel
 from mmdet3d_plugin.models.necks import LSSFPN, FinestFPN
 
 
@@ -15,7 +15,7 @@ def _maps(sizes, channels=(4, 6, 8)):
 def test_planned_level_is_the_real_shape(sizes, extra):
     neck = LSSFPN(in_channels=(4, 8), out_channels=5, extra_upsample=extra)
     maps = _maps(sizes)
-    levels = [BEVLevel(*x.shape[1:]) for x in maps]
+    levels = [level(*x.shape[1:]) for x in maps]
     assert (
         tuple(neck(maps).shape[1:]) == neck.output_level(levels).shape == (5, sizes[0][0] * extra, sizes[0][1] * extra)
     )
@@ -37,9 +37,9 @@ def test_released_parameter_names():
 def test_wrong_channels_and_missing_maps_name_both_sides():
     neck = LSSFPN(in_channels=(4, 8), out_channels=5)
     with pytest.raises(ValueError, match=r'\(4, 8\) channels but the backbone gives \(4, 9\)'):
-        neck.output_level([BEVLevel(4, 8, 8), BEVLevel(6, 4, 4), BEVLevel(9, 2, 2)])
+        neck.output_level([level(4, 8, 8), level(6, 4, 4), level(9, 2, 2)])
     with pytest.raises(ValueError, match='only 2 maps'):
-        neck.output_level([BEVLevel(4, 8, 8), BEVLevel(6, 4, 4)])
+        neck.output_level([level(4, 8, 8), level(6, 4, 4)])
     with pytest.raises(ValueError, match='two entries'):
         LSSFPN(in_channels=(4, 6, 8), out_channels=5)
 

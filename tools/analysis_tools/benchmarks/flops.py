@@ -38,7 +38,7 @@ def describe_detector(model, batch):
     """[(part, parameters, multiply-adds)] of a detector: all of it, then its children that have any."""
     model.eval()
     # decoding has nothing to count, and the NMS of what initial weights answer takes minutes
-    with mock.patch.object(model.pts_bbox_head, 'get_bboxes', return_value=[]):
+    with mock.patch.object(model.head, 'decode', return_value=[]):
         macs = count(model, lambda: model(return_loss=False, **batch))
     whole = [('all', parameters(model), macs[''])]
     parts = [(name, parameters(child), macs[name]) for name, child in model.named_children()]

@@ -5,7 +5,7 @@ import functools
 import torch
 from mmcv.cnn import fuse_conv_bn
 
-from mmdet3d_plugin.checkpoint import load_strictly, read_checkpoint
+from mmdet3d_plugin.checkpoints.files import load_strictly, read_checkpoint
 
 from .models import load_tested_model, made_up_batch
 from .timing import paired_times, peak_extra_mib, summary
@@ -49,7 +49,7 @@ def _answer(model, batch, device, dtype, decode):
         if decode:
             model(return_loss=False, **batch)
         else:
-            model.pts_bbox_head([model.extract_bev(batch).neck])
+            model.head.predict(model.extract_bev(batch).head_map, batch['img_metas'])
 
 
 def _cells(found, weights):

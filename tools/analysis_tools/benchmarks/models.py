@@ -71,8 +71,8 @@ def make_teacher_sure(teacher, batch, cells):
         batch (dict): collated batch that it is going to see.
         cells (int): (cell, class) pairs a sample whose logit exceeds :data:`SURE`, a score of 0.445.
     """
-    head = teacher.pts_bbox_head
-    predictions = teacher.respond(teacher.extract_bev(batch).neck)
+    head = teacher.head
+    predictions = teacher.respond(teacher.extract_bev(batch).head_map, batch['img_metas'])
     for task_head, (preds,) in zip(head.task_heads, predictions):
         logits = preds['heatmap'].flatten()
         wanted = min(max(1, round(cells * len(preds['heatmap']) / len(predictions))), len(logits) - 1)

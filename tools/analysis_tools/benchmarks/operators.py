@@ -7,9 +7,9 @@ import torch
 
 from mmdet3d_plugin.datasets.synthetic.random_batch import make_batch, random_boxes
 from mmdet3d_plugin.distill.regions import build_regions
-from mmdet3d_plugin.models.bev_features import BEVGrid, BEVLevel
 from mmdet3d_plugin.models.view_transforms.geometry import CameraGeometry, build_frustum, locate_frustum
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool, select_backend
+from mmdet3d_plugin.structures import BEVGrid, BEVLevel
 
 from . import peers
 from .projection_order import projection_order
@@ -47,14 +47,15 @@ class Sizes:
     batch_size: int = 8
     num_boxes: int = 40
     region_cells: tuple = (128, 64, 128)
-    student: BEVLevel = BEVLevel(256, 32, 32)
-    teacher: BEVLevel = BEVLevel(128, 128, 128)
+    student: BEVLevel = BEVLevel.from_range(_RANGE, 256, 32, 32)
+    teacher: BEVLevel = BEVLevel.from_range(_RANGE, 128, 128, 128)
     copy_mib: int = 256
 
 
 TINY = Sizes(
     image_size=(32, 48), depth_bound=(1.0, 31.0, 2.0), num_cams=2, channels=4, cells=16, batch_size=2, num_boxes=3,
-    region_cells=(16, 8), student=BEVLevel(16, 4, 4), teacher=BEVLevel(8, 16, 16), copy_mib=1,
+    region_cells=(16, 8), student=BEVLevel.from_range(_RANGE, 16, 4, 4),
+    teacher=BEVLevel.from_range(_RANGE, 8, 16, 16), copy_mib=1,
 )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def _pooling_inputs(device, sizes):
     )  # fmt: skip
     frustum = build_frustum(sizes.image_size, 16, sizes.depth_bound, 'center')
     locations = locate_frustum(*frustum, CameraGeometry.of_frame(batch, 0)).float().to(device)
-    grid = BEVGrid.from_range(_RANGE, BEVLevel(sizes.channels, sizes.cells, sizes.cells))
+    grid = BEVGrid.from_range(_RANGE, sizes.cells, sizes.cells)
     *batch_and_cams, _, height, width = shape = locations.shape[:-1]
     depth = torch.randn(shape, device=device).softmax(2).requires_grad_()
     context = torch.randn(*batch_and_cams, sizes.channels, height, width, device=device, requires_grad=True)
@@ -149,7 +150,7 @@ def _speeds(numbers, copy_seconds, tensors, sizes):
 
 def regions(rounds, device, sizes):
     """Masks and scales of all levels of a batch; boxes are on the CPU, as in training."""
-    grids = [BEVGrid.from_range(_RANGE, BEVLevel(1, cells, cells)) for cells in sizes.region_cells]
+    grids = [BEVGrid.from_range(_RANGE, cells, cells) for cells in sizes.region_cells]
     boxes = [random_boxes(sizes.num_boxes, _RANGE[3])[0] for _ in range(sizes.batch_size)]
     mask, _ = peers.regions_by_sample(boxes, grids[0])
     disagree = (build_regions(boxes, grids[0]).fg != torch.from_numpy(mask)).float().mean().item()

@@ -17,8 +17,8 @@ from mmdet3d_plugin.datasets.virtual_points.box_masks import (
 )
 from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances
 from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
+from mmdet3d_plugin.structures.boxes import Boxes
 from mmdet3d_plugin.visualization.bev import draw_bev
-from mmdet3d_plugin.visualization.boxes import Boxes
 
 NEAR = 30.0  # m
 TOLERANCE = 0.5  # m

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from mmdet3d_plugin.atomic_file import replace_when_done
 from mmdet3d_plugin.audit.wiring_table import columns
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
 TABLE_PLACE = re.compile(r'(<!-- table (?P<file>[\w.-]+)/(?P<table>\w+) -->\n).*?(<!-- end of table -->)', re.S)
 

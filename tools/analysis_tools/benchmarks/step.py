@@ -7,8 +7,6 @@ import statistics
 import torch
 from mmcv.runner import OptimizerHook, build_optimizer
 
-from mmdet3d_plugin.distill import comparison
-
 from .models import load_distiller, made_up_batch, make_teacher_sure
 from .part_timer import PartTimer
 from .timing import paired_times, summary
@@ -81,8 +79,7 @@ class _Steps:
         watch(teacher, 'extract_bev', 'teacher forward')
         watch(teacher, 'respond', 'teacher forward')
         watch(teacher, 'respond_lazily', 'CRD')
-        watch(teacher.pts_bbox_head, 'heatmap_targets', 'regions')
-        watch(comparison, 'build_regions', 'regions')
+        watch(model, '_regions', 'regions')
         for aligner in model.distill['aligners'].values():
             watch(aligner, 'forward', 'aligners')
         for loss in model.distill['losses'].values():
@@ -102,7 +99,8 @@ class _Steps:
     @torch.no_grad()
     def teacher(self):
         """What distillation asks of the teacher: its maps and predictions."""
-        self.model.teacher.respond(self.model.teacher.extract_bev(self.batch).neck)
+        bev = self.model.teacher.extract_bev(self.batch)
+        self.model.teacher.respond(bev.head_map, self.batch['img_metas'])
 
     def _step(self, model):
         with self.autocast:

@@ -10,7 +10,7 @@ import torch
 from helpers.harmful import RunsCode
 from mmcv.runner import CheckpointLoader
 
-from mmdet3d_plugin.checkpoint import load_content, read_checkpoint, trust_checkpoints, write_checkpoint
+from mmdet3d_plugin.checkpoints.files import load_content, read_checkpoint, trust_checkpoints, write_checkpoint
 
 READERS = [load_content, read_checkpoint, CheckpointLoader.load_checkpoint]
 

@@ -1,8 +1,8 @@
 """What a checkpoint's meta tells: class order, range and cells, what outputs mean, the age of its box convention."""
 
-from ..checkpoints.identity import ENTRY, GEOMETRY, SETTINGS, stored_facts
 from ..compat import wrote_old_boxes
-from .finding import Finding
+from .findings import Finding
+from .identity import ENTRY, GEOMETRY, SETTINGS, stored_facts
 
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from ..atomic_file import scratch_folder
-from ..checkpoint import file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
-from ..distill.state_keys import DISTILL
+from ..structures.atomic_file import scratch_folder
+from .distiller_keys import DISTILL
+from .files import file_sha256, read_checkpoint, trust_checkpoints, write_checkpoint
 
 # what a training run notes for itself: machine, folders, scheduler and scaler states
 _PRIVATE = ('env_info', 'hook_msgs', 'fp16', 'resume')

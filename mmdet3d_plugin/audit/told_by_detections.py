@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .finding import Finding
-from .meta_evidence import CONVERTER
+from ..checkpoints.findings import Finding
+from ..checkpoints.told_by_meta import CONVERTER
 
 _NEAR = 2.0  # metres between centres up to which a detection lies on an object
 _ENOUGH = 10  # matched objects that a verdict needs

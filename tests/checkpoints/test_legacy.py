@@ -13,8 +13,9 @@ from mmcv import Config
 from mmcv.ops import ModulatedDeformConv2dPack
 from torch import nn
 
-from mmdet3d_plugin.checkpoint import read_checkpoint
-from mmdet3d_plugin.conversion import check_geometry, plan_conversion
+from mmdet3d_plugin.checkpoints.files import read_checkpoint
+from mmdet3d_plugin.checkpoints.legacy import plan_conversion
+from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
 from mmdet3d_plugin.distill import student_model_cfg
 
 CLASS_NAMES = [task['class_names'] for task in TASKS]
@@ -134,7 +135,7 @@ def test_centerpoint(convert, tmp_path, dynamic):
     model.load_state_dict(converted)
     batch = make_batch(1, seed=3)
     with torch.no_grad():
-        neck = model.extract_bev(batch).neck
+        neck = model.extract_bev(batch).head_map
         theirs = legacy.decode(state, neck, CLASS_NAMES, TOY_RANGE, CELL, THRESHOLD)
         assert_same_boxes(our_boxes(model, neck, DT), theirs)
         if not dynamic:
@@ -172,7 +173,7 @@ def test_bevdepth4d(convert, tmp_path, bias):
     old.load_state_dict({key: value for key, value in state.items() if key not in stored})
     batch = make_batch(1, seed=3)
     with torch.no_grad():
-        neck, old_neck = model.extract_bev(batch).neck, old.extract_bev(batch).neck
+        neck, old_neck = model.extract_bev(batch).head_map, old.extract_bev(batch).head_map
         torch.testing.assert_close(neck, old_neck, rtol=1e-4, atol=1e-5)
         theirs = legacy.decode(state, neck, CLASS_NAMES, TOY_RANGE, CELL, THRESHOLD, seconds=DT)
         assert_same_boxes(our_boxes(model, neck, DT), theirs)

@@ -15,10 +15,10 @@ import torch
 from mmcv.runner import CheckpointLoader, get_dist_info
 from mmdet3d.utils import get_root_logger
 
-from .checkpoints.averages import use_averages
-from .checkpoints.fit import compare_keys, describe_misfit, nothing_fits
-from .checkpoints.layout import bare_names, find_weights
-from .datasets.infos.info_io import replace_when_done
+from ..structures.atomic_file import replace_when_done
+from .averages import use_averages
+from .fit import compare_keys, describe_misfit, nothing_fits
+from .layout import bare_names, find_weights
 
 _trusted = ContextVar('checkpoints may run code', default=False)
 
@@ -44,10 +44,20 @@ def file_sha256(path):
 
 def _numpy_scalar_types():
     """What unpickling a numpy number needs; checkpoints keep scores as such in their meta."""
-    scalar = np.float64(0).__reduce__()[0]
     # numpy 2 moved the function, so a file names the place its writer's numpy had
-    places = [(scalar, f'numpy.{core}.multiarray.scalar') for core in ('core', '_core')]
+    places = [_numpy_scalar(f'numpy.{core}.multiarray') for core in ('core', '_core')]
     return [*places, np.dtype, *(type(np.dtype(code)) for code in ('f4', 'f8', 'i4', 'i8'))]
+
+
+def _numpy_scalar(module):
+    """The function that makes numpy numbers, as if it were in ``module``: torch 2.5 takes no other name for it."""
+    make = np.float64(0).__reduce__()[0]
+
+    def scalar(*args):
+        return make(*args)
+
+    scalar.__module__, scalar.__qualname__ = module, 'scalar'
+    return scalar
 
 
 def load_content(path, map_location='cpu'):

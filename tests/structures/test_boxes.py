@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.visualization.boxes import EDGES, Boxes, box_corners, footprint
+from mmdet3d_plugin.structures.boxes import EDGES, Boxes, box_corners, footprint
 from mmdet3d_plugin.visualization.results import (
     boxes_in_lidar_frame,
     ground_truth_boxes,

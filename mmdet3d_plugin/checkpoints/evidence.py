@@ -1,16 +1,12 @@
-"""Every verdict on a detector's checkpoint that needs no data, and what follows from it."""
+"""Every verdict on a detector's checkpoint that needs no data."""
 
 import re
 
-from ..checkpoints.identity import detector_facts
-from .finding import Finding
-from .meta_evidence import class_finding, range_finding, settings_finding, version_finding
-from .size_evidence import size_order_finding, task_order_finding
-from .weight_evidence import coverage_finding, key_coverage, training_finding
-
-_HEAD = 'pts_bbox_head'
-# checks that prove the outputs to mean something else than the config says
-MEANING = ('classes', 'range', 'settings', 'boxes by version')
+from .findings import Finding
+from .fit import compare_keys
+from .identity import detector_facts, head_prefix
+from .told_by_meta import class_finding, range_finding, settings_finding, version_finding
+from .told_by_weights import coverage_finding, key_coverage, size_order_finding, task_order_finding, training_finding
 
 
 def meaning_findings(model, meta):
@@ -41,16 +37,14 @@ def output_findings(model, state, training):
     Returns:
         list[Finding]
     """
-    head = getattr(model, _HEAD)
-    rows = key_coverage(model, state)
-    whole_head = any(row.module == _HEAD and row.found == row.keys for row in rows)
+    head, prefix = model.head, head_prefix(model)
+    of_head = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    fit = compare_keys(head, of_head)
+    whole_head = not (fit.missing or fit.misshaped)
     if training.verdict == 'wrong' or not whole_head:
         reason = 'the head has no trained weights to tell from'
         return [Finding(f'{what} by weights', 'unknown', reason) for what in ('boxes', 'classes')]
-    prefix = f'{_HEAD}.'
-    head.load_state_dict(
-        {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}, strict=False
-    )
+    head.load_state_dict(of_head, strict=False)
     return [size_order_finding(head), task_order_finding(head)]
 
 
@@ -68,40 +62,11 @@ def checkpoint_findings(model, state, meta):
     """
     training = training_finding(model, state)
     found = [coverage_finding(key_coverage(model, state)), training, *meaning_findings(model, meta)]
-    return [*found, *output_findings(model, state, training)] if hasattr(model, _HEAD) else found
-
-
-def judge(findings, what, fatal, logger):
-    """Act on findings: an error for a fatal one that is wrong, a warning for any other.
-
-    Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of every line.
-        fatal (Collection[str]): checks of which a wrong one is an error.
-        logger (logging.Logger): gets the lines.
-
-    Raises:
-        ValueError: a fatal check turned out wrong.
-    """
-    wrong = [finding for finding in findings if finding.verdict == 'wrong']
-    for finding in sorted(wrong, key=lambda finding: finding.check not in fatal):
-        text = f'{what}: {finding.check}: {finding.text}'
-        if finding.check in fatal:
-            raise ValueError(text)
-        logger.warning(text)
-
-
-def tell_unchecked(findings, what, logger):
-    """One line on what a file does not tell about the meaning of its outputs.
-
-    Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of the line.
-        logger (logging.Logger): gets the line.
-    """
-    unknown = [finding.check for finding in findings if finding.verdict == 'unknown' and finding.check in MEANING]
-    if unknown:
-        logger.info(f'{what}: could not be checked, as the file does not tell: {", ".join(unknown)}')
+    return (
+        [*found, *output_findings(model, state, training)]
+        if hasattr(getattr(model, 'head', None), 'task_heads')
+        else found
+    )
 
 
 def file_findings(path, sha256):

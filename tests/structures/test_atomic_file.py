@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mmdet3d_plugin.atomic_file import remove_leftovers, replace_when_done, scratch_folder
+from mmdet3d_plugin.structures.atomic_file import remove_leftovers, replace_when_done, scratch_folder
 
 # Runs without the package, whose import takes seconds; a line on its standard output says that it is in the middle.
 WRITER = """
@@ -34,7 +34,15 @@ def writer(repo_root):
     started = []
 
     def start(path, kind='file', child=''):
-        words = [sys.executable, '-c', WRITER, repo_root / 'mmdet3d_plugin' / 'atomic_file.py', kind, path, child]
+        words = [
+            sys.executable,
+            '-c',
+            WRITER,
+            repo_root / 'mmdet3d_plugin' / 'structures' / 'atomic_file.py',
+            kind,
+            path,
+            child,
+        ]
         started.append(subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True))
         assert started[-1].stdout.readline() == 'writing\n'
         return started[-1]

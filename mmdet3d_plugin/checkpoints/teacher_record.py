@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..atomic_file import replace_when_done
+from ..structures.atomic_file import replace_when_done
 
 
 def record_path(checkpoint):

@@ -3,7 +3,7 @@
 ``torch.nn.Module`` and ``mmcv.runner`` walk modules each in their own way, but both call the two hooks below.
 """
 
-from ..checkpoints.layout import DISTILL, STUDENT
+from .layout import DISTILL, STUDENT
 
 
 def _rename(mapping, rename):

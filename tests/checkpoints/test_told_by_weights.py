@@ -8,7 +8,7 @@ from mmdet3d.core import LiDARInstance3DBoxes
 from mmdet3d.models.builder import HEADS
 from torch import nn
 
-from mmdet3d_plugin.audit.size_evidence import (
+from mmdet3d_plugin.checkpoints.told_by_weights import (
     TYPICAL_SIZE,
     length_width_agreement,
     mean_outputs,
@@ -51,7 +51,7 @@ def train_head(old_convention):
     feature = torch.randn(1, 8, 16, 16)
     optimizer = torch.optim.AdamW(head.parameters(), lr=2e-2)
     for _ in range(60):
-        losses = head.loss(boxes, labels, head([feature]))
+        losses = head.loss(head([feature]), boxes, labels)
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmdet3d.core import LiDARInstance3DBoxes
 
-from mmdet3d_plugin.audit.behaviour_evidence import box_behaviour, class_behaviour, match_detections
+from mmdet3d_plugin.audit.told_by_detections import box_behaviour, class_behaviour, match_detections
 
 CLASSES = ['car', 'bus', 'cone']
 

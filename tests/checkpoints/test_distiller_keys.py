@@ -8,8 +8,8 @@ import torch
 from helpers.distill_fakes import build, distiller_cfg, make_batch, student_cfg, write_teacher
 from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
 from mmcv.runner import load_checkpoint, save_checkpoint
-from mmdet.models.builder import LOSSES
 
+from mmdet3d_plugin.distill import DISTILL
 from mmdet3d_plugin.distill.losses import CrossHeadBoxLoss
 
 
@@ -27,7 +27,7 @@ class LearnedWeightResponse(CrossHeadBoxLoss):
 
 @pytest.fixture(autouse=True)
 def _response_with_a_parameter(monkeypatch):
-    monkeypatch.setitem(LOSSES.module_dict, 'LearnedWeightResponse', LearnedWeightResponse)
+    monkeypatch.setitem(DISTILL.module_dict, 'LearnedWeightResponse', LearnedWeightResponse)
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,62 @@
+"""A verdict on a file: what was looked at, how it turned out, why, and what follows from it."""
+
+from dataclasses import dataclass
+
+VERDICTS = ('ok', 'wrong', 'unknown')
+# checks that prove the outputs to mean something else than the config says
+MEANING = ('classes', 'range', 'settings', 'boxes by version')
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict in one line.
+
+    Attributes:
+        check: what was looked at.
+        verdict: 'ok', 'wrong' (proven), or 'unknown' (the evidence decides nothing).
+        text: the evidence, and the way out when it is wrong.
+    """
+
+    check: str
+    verdict: str
+    text: str
+
+    def __post_init__(self):
+        if self.verdict not in VERDICTS:
+            raise ValueError(f'verdict must be one of {VERDICTS}, got {self.verdict!r}')
+
+    def __str__(self):
+        return f'{self.verdict.upper() if self.verdict == "wrong" else self.verdict:<8}{self.check}: {self.text}'
+
+
+def judge(findings, what, fatal, logger):
+    """Act on findings: an error for a fatal one that is wrong, a warning for any other.
+
+    Args:
+        findings (list[Finding]): verdicts.
+        what (str): what they are about, first words of every line.
+        fatal (Collection[str]): checks of which a wrong one is an error.
+        logger (logging.Logger): gets the lines.
+
+    Raises:
+        ValueError: a fatal check turned out wrong.
+    """
+    wrong = [finding for finding in findings if finding.verdict == 'wrong']
+    for finding in sorted(wrong, key=lambda finding: finding.check not in fatal):
+        text = f'{what}: {finding.check}: {finding.text}'
+        if finding.check in fatal:
+            raise ValueError(text)
+        logger.warning(text)
+
+
+def tell_unchecked(findings, what, logger):
+    """One line on what a file does not tell about the meaning of its outputs.
+
+    Args:
+        findings (list[Finding]): verdicts.
+        what (str): what they are about, first words of the line.
+        logger (logging.Logger): gets the line.
+    """
+    unknown = [finding.check for finding in findings if finding.verdict == 'unknown' and finding.check in MEANING]
+    if unknown:
+        logger.info(f'{what}: could not be checked, as the file does not tell: {", ".join(unknown)}')

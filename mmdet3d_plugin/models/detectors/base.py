@@ -1,0 +1,115 @@
+"""What a detector must answer so that training, distillation, testing and drawing need not know its kind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+from mmcv.runner import auto_fp16
+from mmcv.utils import print_log
+from mmdet3d.core import bbox3d2result
+from mmdet3d.models.detectors import Base3DDetector
+from torch import Tensor, nn
+
+from ...checkpoints.layout import DISTILL
+from ...structures import BEVFeatures, BEVLevel
+from ..heads.base import BEVHead
+
+
+def stages_and_head(stages: Sequence, head) -> dict:
+    """Names of a detector with BEV backbone stages and a neck, for planned levels or maps: 'backbone0', ..., 'head'."""
+    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'head': head}
+
+
+class BEVDetector(Base3DDetector):
+    """A detector that sees the world as BEV maps with a head on one of them. Student or teacher, camera or LiDAR.
+
+    A new detector writes :attr:`inputs`, :attr:`head`, :meth:`bev_levels`, :meth:`extract_bev` and
+    :meth:`loss_from_bev`. Everything below them is written here, once.
+
+    Attributes:
+        inputs: keys of the batch that :meth:`extract_bev` cannot do without, such as ``{'img'}`` or ``{'points'}``.
+        sequential: samples of a scene must come in order, one at a time, because earlier ones are remembered.
+    """
+
+    inputs: frozenset = frozenset()
+    sequential = False
+
+    @property
+    @abstractmethod
+    def head(self) -> BEVHead:
+        """The detection head."""
+
+    @abstractmethod
+    def bev_levels(self) -> dict[str, BEVLevel]:
+        """Planned size and place of each BEV map by name, fine to coarse, from the config alone."""
+
+    @abstractmethod
+    def extract_bev(self, batch: Mapping) -> BEVFeatures:
+        """BEV maps of a collated batch, under the names of :meth:`bev_levels`."""
+
+    @abstractmethod
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+        """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch."""
+
+    @property
+    def shared_module(self) -> nn.Module:
+        """The part that detection and distillation both train, and that a gradient of both is cheap to take of."""
+        return self
+
+    def meaning(self) -> dict:
+        """What no weight shows of the outputs' meaning, as plain values: classes by task, and the head's own settings.
+
+        Checkpoints keep it, and a file whose values differ is refused. A detector adds its ranges and cells (metres).
+        """
+        return dict(tasks=self.head.tasks, **self.head.meaning())
+
+    def reset(self) -> None:
+        """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""
+
+    def head_losses(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+        """The head's losses on the level it reads."""
+        predictions = self.head.predict(bev.head_map, batch['img_metas'])
+        return self.head.loss(predictions, batch['gt_bboxes_3d'], batch['gt_labels_3d'], batch['img_metas'])
+
+    @auto_fp16(apply_to=('img',))
+    def forward(self, return_loss=True, **batch):
+        """Losses of a collated batch, or detections with ``return_loss=False``.
+
+        Points keep float32 under fp16 training: in half precision a coordinate of 50 m is off by centimetres.
+        """
+        return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
+
+    def forward_train(self, **batch) -> dict[str, Tensor]:
+        """Losses by name; keys for other sensors are ignored."""
+        return self.loss_from_bev(self.extract_bev(batch), batch)
+
+    def forward_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+        """Detections, see :meth:`simple_test`; samples are collated as in training."""
+        return self.simple_test(img_metas, **batch)
+
+    def simple_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+        """One ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))`` on the CPU per sample, bottom-centre boxes."""
+        bev = self.extract_bev(dict(batch, img_metas=img_metas))
+        detections = self.head.decode(self.head.predict(bev.head_map, img_metas), img_metas)
+        return [dict(pts_bbox=bbox3d2result(*sample)) for sample in detections]
+
+    def aug_test(self, *args, **kwargs):
+        """Test-time augmentation is not offered."""
+        raise NotImplementedError(f'{type(self).__name__} has no test-time augmentation')
+
+    def extract_feat(self, *args, **kwargs):
+        """Unsupported part of mmdet's interface: BEV maps need the whole batch."""
+        raise NotImplementedError(f'{type(self).__name__} extracts features from a whole batch: use extract_bev(batch)')
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        """Ignore what a distiller saved beside its student, so that one checkpoint serves both models."""
+        extra = {key for key in state_dict if key.startswith(prefix + DISTILL)}
+        if extra:
+            print_log(
+                f'{type(self).__name__} ignores {len(extra)} checkpoint entries under "{prefix}{DISTILL}": '
+                f'they serve distillation only',
+                logger='mmdet3d',
+            )
+            state_dict = {key: value for key, value in state_dict.items() if key not in extra}
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
