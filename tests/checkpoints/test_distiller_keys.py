@@ -163,3 +163,13 @@ def test_optimizer_and_wrapper_do_not_see_the_teacher(teacher, tmp_path):
         assert all(parameter.grad is not None for parameter in model.parameters())
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_a_state_that_has_the_prefix_already_is_left_as_it_is(teacher):
+    """Some files carry ``student.``: it must be neither added again nor lost."""
+    model = build(distiller_cfg(teacher))
+    bare = {name: value + 1 if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    prefixed = {name if name.startswith('distill.') else f'student.{name}': value for name, value in bare.items()}
+    model.load_state_dict(prefixed, strict=True)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, bare[name]), name

@@ -1,15 +1,18 @@
 """DualDistill around a tiny student and a toy CenterPoint: losses, gradients, untouched teacher, wiring errors."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers import bev
 from helpers.distill_fakes import build, distiller_cfg, level_cfgs, make_batch, student_cfg, write_teacher
 from helpers.toy_models import toy_head_cfg
 from mmcv import Config
 from mmcv.runner import wrap_fp16_model
 
 from mmdet3d_plugin.distill import student_model_cfg
+from mmdet3d_plugin.distill.compatibility import check_same_extent
 from mmdet3d_plugin.distill.regions import build_regions
 from mmdet3d_plugin.structures import BEVGrid
 
@@ -301,6 +304,44 @@ def test_wiring_errors_take_one_line(teacher, name):
     with pytest.raises(ValueError, match=message) as error:
         build(distiller_cfg(teacher, **overrides))
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('moved', [0, 1, 3, 4])
+def test_each_edge_of_the_extent_counts(moved):
+    """x as well as y, either end."""
+    edges = [-12.8, -12.8, -5.0, 12.8, 12.8, 3.0]
+    same, other = ({'head': bev.level(4, 8, 8, edges)} for _ in range(2))
+    sides = [SimpleNamespace(bev_levels=lambda: same), SimpleNamespace(bev_levels=lambda: other)]
+    check_same_extent(*sides)
+    edges[moved] += 0.1
+    other['head'] = bev.level(4, 8, 8, edges)
+    with pytest.raises(ValueError, match='x and y must be the same'):
+        check_same_extent(*sides)
+
+
+def test_the_threshold_of_false_positives_reaches_the_regions(teacher):
+    """Confidences lie around the thresholds. A higher one leaves fewer cells, in the loss's config as in the entry."""
+    batch, counts = make_batch(boxes=3), []
+    for entry in (
+        dict(regions=dict(fp_threshold=0.2)),
+        dict(regions=dict(fp_threshold=0.5)),
+        dict(threshold_in_loss=0.5),
+    ):
+        levels = level_cfgs()
+        if 'regions' in entry:
+            levels[2].update(entry)
+        else:
+            levels[2]['loss']['fp_threshold'] = entry['threshold_in_loss']
+        model = build(distiller_cfg(teacher, levels=levels)).eval()
+        generator = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for task_head in model.teacher.head.task_heads:  # heatmaps that differ from cell to cell
+                last = task_head.heatmap[-1]
+                last.bias.fill_(-1.5)
+                last.weight.copy_(torch.randn(last.weight.shape, generator=generator))
+        fp = model.compare(batch).regions['head'].fp
+        counts.append(int(fp.sum()))
+    assert 0 < counts[1] < counts[0] < fp.numel() and counts[2] == counts[1]
 
 
 def test_unknown_option_is_an_error(teacher):

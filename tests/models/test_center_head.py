@@ -14,6 +14,7 @@ from torch import nn
 
 from mmdet3d_plugin.models.heads.center_decode import TaskNMS, build_task_nms, decode_peaks, logit_threshold
 from mmdet3d_plugin.models.heads.heatmap_gaussian import draw_gaussians, gaussian_radius
+from mmdet3d_plugin.structures import BEVGrid
 
 RECTANGLE = (-6.4, -12.8, -5.0, 6.4, 25.6, 3.0)  # 8 x 24 cells (x, y): mixing up x and y cannot pass
 SQUARE = (-12.8, -12.8, -5.0, 12.8, 12.8, 3.0)
@@ -369,6 +370,15 @@ def test_scale_nms_scales_the_class_for_the_iou_only():
     assert torch.equal(boxes, before)
 
 
+def test_circle_nms_takes_the_radius_itself_as_near():
+    """As mmdet3d's circle_nms, which lets a box go whose squared distance is at most the threshold."""
+    boxes = torch.zeros(3, 7)
+    boxes[:, 0] = torch.tensor([0.0, 2.0, 4.5])  # squared distances 4 and 6.25
+    scores, labels = torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3, dtype=torch.long)
+    assert TaskNMS('circle', 4.0, [1.0])(boxes, scores, labels).tolist() == [0, 2]
+    assert TaskNMS('circle', 3.99, [1.0])(boxes, scores, labels).tolist() == [0, 1, 2]
+
+
 def test_circle_nms_compares_squared_distance():
     boxes = torch.zeros(3, 7)
     boxes[:, 0] = torch.tensor([0.0, 1.9, 2.1])
@@ -487,3 +497,29 @@ def test_head_without_settings_says_so():
         head.loss(predictions, *batch_of((2,)))
     with pytest.raises(ValueError, match='test_cfg'):
         head.decode(predictions, metas(1))
+
+
+def test_confidence_is_the_best_class_of_all_tasks():
+    """A peak of any task counts, in the predictions and in the targets; where no task fires it is low."""
+    head, _ = both_heads()
+    size = head.confidence_grid.size
+    logits = [torch.full((1, count, *size), -3.0) for count in head.num_classes]
+    for task, maps in enumerate(logits):
+        maps[0, -1, 2, 2 * task] = float(task)  # a cell of its own for each task
+    confidence = head.confidence([[dict(heatmap=maps)] for maps in logits], head.confidence_grid)
+    assert confidence.shape == (1, *size)
+    for task in range(len(logits)):
+        assert confidence[0, 2, 2 * task] == torch.tensor(float(task)).sigmoid()
+    assert (confidence > torch.tensor(-3.0).sigmoid() + 1e-6).sum() == len(logits)
+
+    boxes, labels = batch_of((6,))
+    first_of_task = torch.tensor(head.num_classes).cumsum(0) - 1
+    wanted = head.target_confidence(boxes, [first_of_task[:6]], head.confidence_grid)
+    one_by_one = [
+        head.target_confidence([boxes[0][index]], [first_of_task[index : index + 1]], head.confidence_grid)
+        for index in range(6)
+    ]
+    torch.testing.assert_close(wanted, torch.stack(one_by_one).amax(dim=0))
+    assert sum(bool(single.max() == 1) for single in one_by_one) >= 4  # boxes inside the map, in several tasks
+    with pytest.raises(ValueError, match='heatmaps are .* cells, the level has'):
+        head.target_confidence(boxes, labels, BEVGrid(-1, -1, 1, 1, 3, 3))
