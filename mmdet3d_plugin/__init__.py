@@ -6,6 +6,7 @@ compat.apply()
 
 with compat.unused_libraries_import_on_use():
     from . import datasets, distill, hooks, models, ops
+    from .engine.api import build_model, detect, load_student
 
 from .checkpoints.files import register_mmcv_loaders
 

@@ -52,36 +52,6 @@ def parse_args(argv=None):
     return args
 
 
-def build_tested_model(cfg, config, checkpoint, fuse=False):
-    """The detector a config's checkpoint is tested as, with its weights, in evaluation mode.
-
-    Args:
-        cfg (mmcv.Config): Config of a plain or a distilled detector.
-        config (str): Its file, for messages.
-        checkpoint (str): Its checkpoint file.
-        fuse (bool): Fold batch norms into the convolutions before them.
-
-    Returns:
-        nn.Module: The detector; the student for a distilled config.
-    """
-    from mmcv.cnn import fuse_conv_bn
-    from mmcv.runner import wrap_fp16_model
-    from mmdet3d.models import build_model
-    from mmdet3d.utils import get_root_logger
-
-    from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
-    from mmdet3d_plugin.distill import student_model_cfg
-
-    model = build_model(student_model_cfg(cfg.model), test_cfg=cfg.get('test_cfg'))
-    if cfg.get('fp16') is not None:
-        wrap_fp16_model(model)
-    meta = load_to_test(model, checkpoint, config, get_root_logger())
-    if fuse:
-        model = fuse_conv_bn(model)
-    model.CLASSES = meta.get('CLASSES', cfg.get('class_names'))
-    return model.eval()
-
-
 def report(dataset, predictions, cfg, args):
     """Save, format or evaluate predictions as the flags say."""
     import mmcv
@@ -122,7 +92,7 @@ def main(argv=None):
 
     from mmdet3d_plugin.audit.run_check import load_for_test
     from mmdet3d_plugin.checkpoints.files import trust_checkpoints
-    from mmdet3d_plugin.engine import init_distributed, run_inference
+    from mmdet3d_plugin.engine import init_distributed, load_student, run_inference
     from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
     from mmdet3d_plugin.engine.test import build_test_loader
 
@@ -133,7 +103,7 @@ def main(argv=None):
     set_random_seed(args.seed, deterministic=args.deterministic)
     check_writable(folders)
     with trust_checkpoints(args.trust_checkpoint):
-        model = build_tested_model(cfg, args.config, args.checkpoint, args.fuse_conv_bn)
+        model = load_student(cfg, args.checkpoint, fuse=args.fuse_conv_bn)
     dataset, loader = build_test_loader(cfg, distributed)
     check_classes(model, dataset)
     if args.eval:

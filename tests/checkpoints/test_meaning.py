@@ -1,13 +1,12 @@
 """What a file tells of its outputs, and that a test refuses a file whose outputs mean something else."""
 
-import importlib.util
-
 import pytest
 import torch
 from helpers.distill_fakes import build
 from helpers.toy_models import TASKS, TOY_RANGE, toy_bevdepth_cfg, toy_centerpoint_cfg
 from mmcv import Config
 
+from mmdet3d_plugin import load_student
 from mmdet3d_plugin.checkpoints.averages import split_averages
 from mmdet3d_plugin.checkpoints.identity import checkpoint_meta, detector_facts, stored_facts
 from mmdet3d_plugin.checkpoints.told_by_meta import class_finding, trained_classes, version_finding
@@ -24,14 +23,6 @@ def camera():
 @pytest.fixture(scope='module')
 def lidar():
     return build(toy_centerpoint_cfg())
-
-
-@pytest.fixture(scope='module')
-def build_tested_model(request):
-    spec = importlib.util.spec_from_file_location('tool_test', request.config.rootpath / 'tools' / 'test.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.build_tested_model
 
 
 def config_text(model, **others):
@@ -111,31 +102,29 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize('name', DIFFERENCES)
-def test_outputs_of_another_meaning_are_not_tested(name, camera, build_tested_model, tmp_path):
+def test_outputs_of_another_meaning_are_not_tested(name, camera, tmp_path):
     metas, message = DIFFERENCES[name]
     path = str(tmp_path / 'other.pth')
     for meta in metas():
         torch.save(dict(state_dict=camera.state_dict(), meta=meta), path)
         with pytest.raises(ValueError, match=f'other.pth.*{message}'):
-            build_tested_model(Config(dict(model=toy_bevdepth_cfg())), 'config.py', path)
+            load_student(Config(dict(model=toy_bevdepth_cfg())), path)
 
 
-def test_a_file_of_the_same_meaning_is_tested(camera, build_tested_model, tmp_path, caplog):
+def test_a_file_of_the_same_meaning_is_tested(camera, tmp_path, caplog):
     path = str(tmp_path / 'same.pth')
     for meta in (dict(checkpoint_meta(camera), CLASSES=FLAT), dict(config=config_text(toy_bevdepth_cfg()))):
         torch.save(dict(state_dict=camera.state_dict(), meta=meta), path)
-        build_tested_model(Config(dict(model=toy_bevdepth_cfg())), 'config.py', path)
+        load_student(Config(dict(model=toy_bevdepth_cfg())), path)
     assert caplog.text.count('could not be checked') == 1  # the second does not say which mmdet3d wrote it
     assert caplog.text.count('as the file does not tell: boxes by version') == 1
 
 
 @pytest.mark.parametrize('bare', [True, False])
-def test_a_file_without_meta_is_tested_and_says_what_was_not_checked(
-    camera, build_tested_model, tmp_path, caplog, bare
-):
+def test_a_file_without_meta_is_tested_and_says_what_was_not_checked(camera, tmp_path, caplog, bare):
     path = str(tmp_path / 'foreign.pth')
     torch.save(camera.state_dict() if bare else dict(model=camera.state_dict()), path)
-    model = build_tested_model(Config(dict(model=toy_bevdepth_cfg())), 'config.py', path)
+    model = load_student(Config(dict(model=toy_bevdepth_cfg())), path)
     assert torch.equal(next(model.parameters()), next(camera.parameters()))
     lines = [record.getMessage() for record in caplog.records if 'could not be checked' in record.getMessage()]
     assert lines == [
@@ -144,13 +133,13 @@ def test_a_file_without_meta_is_tested_and_says_what_was_not_checked(
     ]
 
 
-def test_weights_that_are_not_finite_are_not_tested(camera, build_tested_model, tmp_path):
+def test_weights_that_are_not_finite_are_not_tested(camera, tmp_path):
     path = str(tmp_path / 'nan.pth')
     state = {name: value.clone() for name, value in camera.state_dict().items()}
     state['img_neck.' + next(iter(camera.img_neck.state_dict()))].fill_(float('nan'))
     torch.save(dict(state_dict=state), path)
     with pytest.raises(ValueError, match=r'nan.pth.*1 entries are not finite, img_neck'):
-        build_tested_model(Config(dict(model=toy_bevdepth_cfg())), 'config.py', path)
+        load_student(Config(dict(model=toy_bevdepth_cfg())), path)
 
 
 def test_files_of_this_code_have_todays_boxes():

@@ -83,12 +83,10 @@ def main(argv=None):
     import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
     # isort: split
-    import torch
-    from mmcv.parallel import collate, scatter
     from mmdet.apis import set_random_seed
 
     from mmdet3d_plugin.audit.overrides import load_checked
-    from mmdet3d_plugin.engine import pick_device
+    from mmdet3d_plugin.engine import collate_sample
     from mmdet3d_plugin.visualization.bev_maps import panel_sheet
     from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
 
@@ -97,8 +95,7 @@ def main(argv=None):
     dataset = build_data(cfg, args.split)
     index = find_sample(dataset, args.index, args.token)
     set_random_seed(args.seed)
-    device = torch.cuda.current_device() if pick_device() == 'cuda' else -1
-    (batch,) = scatter(collate([dataset[index]], samples_per_gpu=1), [device])
+    batch = collate_sample(dataset[index])
     truth = truth_boxes(batch, dataset.CLASSES)
     title = f'{args.split} sample {dataset.data_infos[index]["token"]}, {len(truth)} boxes (outlined)'
     sheet = panel_sheet(distill_rows(model, batch, truth, args.panel), title)
