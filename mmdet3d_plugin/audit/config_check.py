@@ -3,13 +3,14 @@
 import contextlib
 import logging
 import os.path as osp
+import re
 import warnings
 
 from mmcv import Config
 from mmdet3d.models import build_model
 
 from ..distill import student_model_cfg
-from .config_names import check_names
+from .config_names import check_names, unread_names
 from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
 from .keywords import check_keywords
@@ -32,23 +33,63 @@ def check_config(path, cfg_options=None):
         tuple[str, list[str]]: the wiring table, and notes on what could not be checked.
 
     Raises:
-        ConfigProblem: one line on the first thing that is wrong or that nothing reads.
+        ConfigProblem: a line on each thing that is wrong or that nothing reads. What cannot be looked at before another
+            thing is mended is left out.
     """
-    with blame('config file'):
-        check_names(path)
+    found = _Problems()
+    with found.gathered(last=True), blame('config file'):
+        found.add(unread_names(path))
+    with found.gathered(last=True), blame('config file'):
         cfg, unread = load_checked(path, cfg_options)
-    check_groups(cfg, 'model', 'data')
-    for text in unread:
-        raise ConfigProblem(text)
-    notes = _check_teacher(cfg.model)
-    model, built = build_quietly(cfg)
-    notes += built
-    with blame('data'):
-        data_sets = check_data_sets(cfg.data)
-        _check_agreement(cfg.model, model, data_sets)
-    check_schedule(cfg, model)
-    notes += schedule_notes(cfg)
-    return wiring_table(model, cfg.model), notes
+    found.add(unread)
+    with found.gathered(last=True):
+        check_groups(cfg, 'model', 'data')
+    # what has unread keys is not built: its constructor would refuse them once more, in other words
+    parts = {re.split(r'\W', text)[0] for text in unread}
+    notes, model, data_sets = [], None, None
+    if 'model' not in parts:
+        with found.gathered():
+            notes += _check_teacher(cfg.model)
+            model, built = build_quietly(cfg)
+            notes += built
+    if 'data' not in parts:
+        with found.gathered(), blame('data'):
+            data_sets = check_data_sets(cfg.data)
+    if model is not None and data_sets is not None:
+        with found.gathered(), blame('data'):
+            _check_agreement(cfg.model, model, data_sets)
+    if model is not None and not parts - {'model', 'data'}:
+        with found.gathered():
+            check_schedule(cfg, model)
+    found.refuse()
+    return wiring_table(model, cfg.model), [*notes, *schedule_notes(cfg)]
+
+
+class _Problems:
+    """What is wrong with a config, each thing once."""
+
+    def __init__(self):
+        self.lines = []
+
+    def add(self, texts):
+        """Note lines that are not there yet."""
+        self.lines += [text for text in dict.fromkeys(texts) if text not in self.lines]
+
+    @contextlib.contextmanager
+    def gathered(self, last=False):
+        """Note a ConfigProblem that is raised inside the block; after ``last`` nothing more can be looked at."""
+        try:
+            yield
+        except ConfigProblem as problem:
+            self.add([str(problem)])
+            if last:
+                self.refuse()
+
+    def refuse(self):
+        """Raise for what has been noted."""
+        if self.lines:
+            many = f'{len(self.lines)} things are wrong:\n  ' if len(self.lines) > 1 else ''
+            raise ConfigProblem(many + '\n  '.join(self.lines))
 
 
 def _check_teacher(model_cfg):

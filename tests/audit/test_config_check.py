@@ -215,3 +215,19 @@ def test_command_line(repo_root, tmp_path):
     assert run.returncode == 1 and run.stdout == ''
     said = f"error: {broken}: nothing reads 'optimzer', did you mean 'optimizer'?"
     assert run.stderr.splitlines()[-1] == f'{said} (DUALDISTILL_TRACEBACK=1 shows where)'
+
+
+def test_all_problems_are_listed_at_once(tmp_path, repo_root):
+    body = """
+optimzer = dict(lr=1)
+evaluation = dict(metrics='bbox')
+data = dict(val=dict(classes=['car', 'truck']))
+model = dict(response=dict(temperature=-1.0))
+optimizer = dict(learning_rate=1)
+"""
+    with pytest.raises(ConfigProblem) as error:
+        check_config(write_child(tmp_path, repo_root, body))
+    first, *lines = str(error.value).splitlines()
+    assert first == f'{len(lines)} things are wrong:' and len(lines) == len(set(lines))
+    for words in ("nothing reads 'optimzer'", "'metrics'", "'learning_rate'", 'temperature must be positive'):
+        assert len([line for line in lines if words in line]) >= 1, words

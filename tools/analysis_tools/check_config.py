@@ -3,7 +3,7 @@
     python tools/analysis_tools/check_config.py configs/quickstart/dualdistill_toy.py
     python tools/analysis_tools/check_config.py <config> --cfg-options model.levels.backbone2=None
 
-Ends with one line that starts with ``error:`` and exit code 1 at the first thing that is wrong or that nothing reads.
+Ends with ``error:``, a line for each thing that is wrong or that nothing reads, and exit code 1.
 """
 
 from dualdistill_cli import ToolParser, add_cfg_options, run_tool
