@@ -98,7 +98,7 @@ def test_each_pair_is_set_up_tested_and_reported(matrix):
     assert calls[0].split()[2:] == ['cpu', sys.executable]  # no active environment, no PYTHONPATH
     assert (
         '-m not slow' in calls[1]
-        and 'tests/distill tests/ops tests/models tests/engine tests/test_compat.py' in calls[1]
+        and 'tests/models tests/distill tests/hooks tests/engine tests/contract tests/test_compat.py' in calls[1]
     )
     table = [line.split() for line in output.splitlines() if '+cpu' in line]
     assert [row[:8] for row in table] == [

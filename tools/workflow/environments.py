@@ -13,7 +13,8 @@ from pathlib import Path
 from .matrix_report import Outcome, count_tests
 from .step import Step, StepFailedError
 
-CORE_TESTS = ('tests/distill', 'tests/ops', 'tests/models', 'tests/engine', 'tests/test_compat.py')
+_CORE_ROOMS = ('structures', 'ops', 'checkpoints', 'models', 'distill', 'hooks', 'engine', 'contract')
+CORE_TESTS = (*(f'tests/{room}' for room in _CORE_ROOMS), 'tests/test_compat.py')
 # what decides whether a pair has to be set up, and tested, again
 _SETUP_SOURCES = ('requirements', 'setup.py', 'scripts/setup.sh', 'scripts/setup_mmcv.sh', 'mmdet3d_plugin/ops')
 _SOURCES = (*_SETUP_SOURCES, 'pyproject.toml', 'scripts/test.sh', 'mmdet3d_plugin', 'configs', 'tools', 'tests')
