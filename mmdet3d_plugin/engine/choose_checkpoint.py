@@ -15,7 +15,7 @@ class _Found:
     """Files of a folder, by what can be done with them."""
 
     whole: list['_Candidate'] = field(default_factory=list)
-    without_optimizer: list[Path] = field(default_factory=list)
+    without_optimizer: list['_Candidate'] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
     foreign: dict[Path, str] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ def choose_checkpoint(folder: Union[str, Path], runner: BaseRunner, first: int, 
     if found.whole:
         return str(_newest(found.whole, folder / 'latest.pth').path)
     if found.without_optimizer:
-        return str(max(found.without_optimizer, key=lambda path: path.stat().st_mtime))  # resuming says what it lacks
+        return str(max(found.without_optimizer, key=_Candidate.order).path)  # resuming says what it lacks
     if found.unreadable and not _only_first(found.unreadable, first):
         raise ValueError(
             f'nothing to resume from in {folder}: {", ".join(path.name for path in found.unreadable)} cannot be read. '
@@ -100,7 +100,7 @@ def _sort_in(found, path, content):
     if not isinstance(meta, dict) or not {'epoch', 'iter'} <= set(meta):
         found.foreign[path] = 'no training run wrote it'
     elif 'optimizer' not in content:
-        found.without_optimizer.append(path)
+        found.without_optimizer.append(_Candidate(path, meta['iter'], written))
     else:
         found.whole.append(_Candidate(path, meta['iter'], written))
 
