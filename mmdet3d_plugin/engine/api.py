@@ -13,7 +13,6 @@ from mmcv import Config
 from mmcv.cnn import fuse_conv_bn
 from mmcv.parallel import collate, scatter
 from mmcv.runner import wrap_fp16_model
-from mmdet.utils import compat_cfg
 from mmdet3d.models import build_model as build_from_config
 from mmdet3d.utils import get_root_logger
 
@@ -107,4 +106,4 @@ def _read(config, cfg_options):
         if cfg_options:
             raise ValueError('cfg_options go with the name of a config file: merge them into the config yourself')
         return config
-    return compat_cfg(load_config(config, cfg_options))
+    return load_config(config, cfg_options)

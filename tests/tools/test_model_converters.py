@@ -14,6 +14,7 @@ from helpers.toy_models import TASKS, toy_bevdepth_cfg
 from mmcv import Config
 from mmcv.runner import save_checkpoint
 
+from mmdet3d_plugin import load_student
 from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
 from mmdet3d_plugin.distill import student_model_cfg
 
@@ -90,7 +91,7 @@ def test_exported_student_predicts_bit_for_bit_what_the_distiller_does(tool, dis
 
     plain = tmp_path / 'plain.py'
     Config(dict(model=student_model_cfg(cfg))).dump(str(plain))
-    student = tool('test').build_tested_model(Config.fromfile(str(plain)), str(plain), path)
+    student = load_student(str(plain), path)
     assert type(student).__name__ == 'BEVDepth4D' and META['CLASSES'] == student.CLASSES
     batch = make_batch(num_boxes=2, seed=5)
     with torch.no_grad():
