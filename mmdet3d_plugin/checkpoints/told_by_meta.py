@@ -58,13 +58,8 @@ def range_finding(meta, facts):
     Returns:
         Finding
     """
-    known = _known(GEOMETRY, meta, facts)
-    if not known:
-        return Finding('range', 'unknown', 'the file does not name its range: weights alone do not show it')
-    wrong = _difference(known, facts)
-    if wrong:
-        return Finding('range', 'wrong', wrong)
-    return Finding('range', 'ok', f'{", ".join(known)} as in training: {facts["point_cloud_range"]} m')
+    untold = 'the file does not name its range: weights alone do not show it'
+    return _compared('range', GEOMETRY, meta, facts, untold, f'as in training: {facts["point_cloud_range"]} m')
 
 
 def settings_finding(meta, facts):
@@ -77,17 +72,18 @@ def settings_finding(meta, facts):
     Returns:
         Finding
     """
-    known = _known(SETTINGS, meta, facts)
-    if not known:
-        return Finding('settings', 'unknown', 'the file does not name those that change what its outputs mean')
-    wrong = _difference(known, facts)
-    return Finding('settings', 'wrong', wrong) if wrong else Finding('settings', 'ok', f'{", ".join(known)} as trained')
+    untold = 'the file does not name those that change what its outputs mean'
+    return _compared('settings', SETTINGS, meta, facts, untold, 'as trained')
 
 
-def _known(names, meta, facts):
-    """What the file tells of ``names``, as far as the model has them."""
+def _compared(subject, names, meta, facts, untold, agreed):
+    """Finding on those of ``names`` that both the file and the model have."""
     theirs = stored_facts(meta)
-    return {name: theirs[name] for name in names if name in theirs and name in facts}
+    known = {name: theirs[name] for name in names if name in theirs and name in facts}
+    if not known:
+        return Finding(subject, 'unknown', untold)
+    wrong = _difference(known, facts)
+    return Finding(subject, 'wrong', wrong) if wrong else Finding(subject, 'ok', f'{", ".join(known)} {agreed}')
 
 
 def _difference(known, facts):

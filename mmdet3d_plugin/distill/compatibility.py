@@ -119,13 +119,13 @@ def pair_levels(
 
 def check_same_extent(student: Side, teacher: Side) -> None:
     """All BEV maps of both sides must cover the same metres."""
-    first = next(iter(student.bev_levels().values())).grid
-    for side in (student, teacher):
-        for level in side.bev_levels().values():
-            if not level.grid.covers_same(first):
+    first_name, first = next(iter(student.bev_levels().items()))
+    for side, detector in (('student', student), ('teacher', teacher)):
+        for name, level in detector.bev_levels().items():
+            if not level.grid.covers_same(first.grid):
                 raise ValueError(
-                    f'student covers {first}, teacher {level.grid}: x and y must be the same, change the student '
-                    f'config or take another teacher'
+                    f'student covers {first.grid} (level {first_name!r}), {side} {level.grid} (level {name!r}): x and '
+                    f'y must be the same, change the student config or take another teacher'
                 )
 
 
@@ -146,7 +146,13 @@ def check_heads(student: BEVHead, teacher: BEVHead) -> None:
 
 
 def check_false_positive_level(name: str, level: BEVLevel, head: BEVHead) -> None:
-    """A level with a false-positive term needs cells on which the teacher's head can tell its confidence."""
+    """A level with a false-positive term needs a teacher's head that tells its confidence, on cells of that level."""
+    for method in ('confidence', 'target_confidence'):
+        if getattr(type(head), method) is getattr(BEVHead, method):
+            raise ValueError(
+                f'level {name!r}: its false-positive region needs {method}() of the teacher head, and '
+                f'{type(head).__name__} has none: add it to the head, or set fp_weight=0 here'
+            )
     if not head.can_train:
         raise ValueError('teacher head cannot draw targets: give the teacher config a train_cfg with a pts section')
     grid = head.confidence_grid

@@ -1,7 +1,5 @@
 """Reading checkpoint files without running code in them, through our functions and through mmcv's; writing them."""
 
-import functools
-import http.server
 import threading
 
 import numpy as np
@@ -21,21 +19,6 @@ def harmful(tmp_path):
     path, folder = tmp_path / 'harmful.pth', tmp_path / 'ran'
     torch.save(dict(state_dict=dict(a=torch.ones(2)), meta=dict(epoch=RunsCode(folder))), path)
     return str(path), folder
-
-
-@pytest.fixture
-def served(tmp_path, monkeypatch):
-    """URL of ``tmp_path``, and an empty folder for torch's downloads."""
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch_home'))
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, 'log_message', lambda *args: None)
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f'http://127.0.0.1:{server.server_port}'
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize('read', READERS)

@@ -1,10 +1,7 @@
 """``load_from``: what is taken over, what is counted, and what is refused."""
 
 import copy
-import functools
-import http.server
 import logging
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -168,21 +165,7 @@ def test_a_run_of_another_class_order_is_not_resumed(tmp_path):
         load_to_resume(runner, str(saved(student(), tmp_path / 's.pth', meta)))
 
 
-@pytest.fixture
-def served(tmp_path):
-    """URL of ``tmp_path``."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f'http://127.0.0.1:{server.server_port}'
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_every_process_starts_from_a_url(served, teacher, tmp_path, monkeypatch):
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch_home'))
+def test_every_process_starts_from_a_url(served, teacher, tmp_path):
     source = student()
     saved(source, tmp_path / 'student.pth')
     cfg, url = distiller_cfg(teacher), f'{served}/student.pth'

@@ -13,11 +13,13 @@ from helpers.distill_fakes import make_batch
 from helpers.nuscenes_batch import load_tables, write_infos
 from mmcv import Config
 from mmdet3d.models import build_model
+from torch import nn
 
 from mmdet3d_plugin.audit.config_check import check_config
 from mmdet3d_plugin.audit.config_problem import ConfigProblem
 from mmdet3d_plugin.audit.wiring_table import wiring_table
 from mmdet3d_plugin.distill import DISTILL, FeatureLoss, ResponseLoss, student_model_cfg
+from mmdet3d_plugin.models.heads import BEVHead
 
 TEACHER = """
 custom_imports = dict(imports=['mmdet3d_plugin', 'helpers.foreign'], allow_failed_imports=False)
@@ -222,6 +224,23 @@ def test_wrong_names_and_levels_are_named(cfg):
         broken.merge_from_dict({f'model.{key}': dict(value, _delete_=True) if isinstance(value, dict) else value})
         with pytest.raises(ValueError, match=message):
             build_model(broken.model)
+
+
+def test_a_head_that_lacks_what_every_head_must_answer_is_not_built():
+    for missing in ('classes', 'predict', 'decode', 'loss'):
+        members = {name: value for name, value in vars(foreign.QueryHead).items() if name != missing}
+        head = type('HalfHead', (BEVHead, nn.Module), members)
+        with pytest.raises(TypeError, match=f'HalfHead.*{missing}'):
+            head(in_channels=8)
+
+
+@pytest.mark.parametrize('method', ['confidence', 'target_confidence'])
+def test_a_head_without_confidence_is_named_at_build_time(cfg, monkeypatch, method):
+    monkeypatch.delattr(foreign.QueryHead, method)
+    with pytest.raises(ValueError, match=rf"level 'bev': .* needs {method}\(\) of the teacher head, and QueryHead has"):
+        build_model(cfg.model)
+    cfg.model.levels.bev.loss.fp_weight = 0.0
+    build_model(cfg.model)
 
 
 def test_the_response_must_read_the_level_that_the_teachers_head_reads(cfg, make_foreign_batch):

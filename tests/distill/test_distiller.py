@@ -315,7 +315,17 @@ def test_each_edge_of_the_extent_counts(moved):
     check_same_extent(*sides)
     edges[moved] += 0.1
     other['head'] = bev.level(4, 8, 8, edges)
-    with pytest.raises(ValueError, match='x and y must be the same'):
+    with pytest.raises(ValueError, match=r"student covers .* \(level 'head'\), teacher .*: x and y must be the same"):
+        check_same_extent(*sides)
+
+
+def test_an_odd_level_of_the_student_itself_is_named():
+    edges = ([-12.8, -12.8, -5.0, 12.8, 12.8, 3.0], [-12.8, -12.8, -5.0, 14.4, 12.8, 3.0])
+    own = {name: bev.level(4, 8, 8, extent) for name, extent in zip(('head', 'aside'), edges)}
+    sides = [SimpleNamespace(bev_levels=lambda levels=levels: levels) for levels in (own, dict(head=own['head']))]
+    with pytest.raises(
+        ValueError, match=r"\(level 'head'\), student .*14.* \(level 'aside'\): x and y must be the same"
+    ):
         check_same_extent(*sides)
 
 

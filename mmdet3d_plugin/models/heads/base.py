@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +13,12 @@ from ...structures import BEVGrid, Detections
 Predictions = Any  # a head's own: nobody but the head looks inside
 
 
-class BEVHead:
+class BEVHead(ABC):
     """Mixin of every head: a BEV map goes in, predictions come out, and the head alone knows what they hold.
 
     Put it first among the bases of an ``nn.Module``. Only :meth:`predict`, :meth:`decode`, :meth:`loss` and ``classes``
-    are needed to train and test a detector. The others serve distillation, and say what to do when they are missing.
+    are needed to train and test a detector, and a head without one of them cannot be built. The others serve
+    distillation, and say what to do when they are missing.
     """
 
     # Cells on which :meth:`confidence` can be told; None for a head that can tell it on any grid.
