@@ -42,7 +42,7 @@ def real_root():
 def tiny_nuscenes(tmp_path_factory):
     """Data root of a small generated v1.0-mini set: 2 mini_train and 1 mini_val scenes of 4 keyframes, with sweeps
     (12 Hz cameras of 160 x 90 px, 20 Hz LiDAR of 24 beams) and instance masks. Read only: copy it to change it."""
-    from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
+    from mmdet3d_plugin.synthetic import SyntheticConfig, generate
 
     config = SyntheticConfig(
         scenes=3, keyframes=4, image_width=160, image_height=90, lidar_beams=24, lidar_azimuth_steps=600, extent=25.0,

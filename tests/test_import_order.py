@@ -13,6 +13,8 @@ ORDER = [
     ['structures'],
     ['ops', 'checkpoints'],
     ['models', 'datasets'],
+    ['synthetic'],
+    ['virtual_points'],
     ['distill', 'hooks'],
     ['engine', 'visualization'],
     ['audit'],

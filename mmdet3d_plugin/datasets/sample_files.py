@@ -5,7 +5,7 @@ import os
 import numpy as np
 from mmdet3d.utils import get_root_logger
 
-from .virtual_points.storage import virtual_path
+from .virtual_point_files.storage import virtual_path
 
 _RANDOM_SAMPLES = 8
 _NAMED_FILES = 5

@@ -19,8 +19,8 @@ from mmdet3d_plugin.audit.config_problem import ConfigProblem, blame
 from mmdet3d_plugin.audit.run_check import load_for_training
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.lidar_file import decode_lidar
-from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
 from mmdet3d_plugin.engine.preflight import check_writable
+from mmdet3d_plugin.synthetic import SyntheticConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = str(ROOT / 'configs' / 'quickstart' / 'dualdistill_toy.py')

@@ -10,7 +10,7 @@ from mmdet3d_plugin.datasets.infos.info_io import save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
-from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
+from mmdet3d_plugin.synthetic import SyntheticConfig, generate
 
 
 @pytest.fixture(scope='module')

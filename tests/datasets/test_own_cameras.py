@@ -13,8 +13,8 @@ from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 from mmdet3d_plugin.datasets.pipelines import NUSCENES_CAMERAS, SelectAdjacentFrames
 from mmdet3d_plugin.datasets.pipelines.select_adjacent_frames import camera_order
-from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
-from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep
+from mmdet3d_plugin.virtual_points.jobs import list_tasks
+from mmdet3d_plugin.virtual_points.sweeps import load_sweep
 
 RIGS = {
     'five': dict(LEFT=1.3, CAM_FRONT=0.0, RIGHT=-1.3, CAM_BACK=np.pi, ROOF=0.5),

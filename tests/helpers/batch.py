@@ -1,6 +1,6 @@
 """A collated training batch at toy size."""
 
-from mmdet3d_plugin.datasets.synthetic import random_batch
+from mmdet3d_plugin.synthetic import random_batch
 
 TOY_RANGE = (-12.8, -12.8, -5.0, 12.8, 12.8, 3.0)
 

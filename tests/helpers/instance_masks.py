@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mmdet3d_plugin.datasets.virtual_points.instance_masks import crop_instance
-from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage
+from mmdet3d_plugin.virtual_points.instance_masks import crop_instance
+from mmdet3d_plugin.virtual_points.sweeps import CameraImage
 
 WIDTH, HEIGHT = 160, 90
 

@@ -17,7 +17,7 @@ def write_own_data(root):
     Returns:
         Path: The data root.
     """
-    from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
+    from mmdet3d_plugin.synthetic import SyntheticConfig, generate
 
     config = SyntheticConfig(
         scenes=3, keyframes=3, image_width=96, image_height=54, lidar_beams=16, lidar_azimuth_steps=400, extent=18.0,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet3d_plugin.datasets.virtual_points import VirtualPoints, virtual_path, write_virtual_file
+from mmdet3d_plugin.datasets.virtual_point_files import VirtualPoints, virtual_path, write_virtual_file
 
 PAINTED, VIRTUAL = 30, 40  # points of each kind in a file of write_virtual_tree
 

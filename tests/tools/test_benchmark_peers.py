@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from mmdet3d_plugin.datasets.synthetic.random_batch import random_boxes
 from mmdet3d_plugin.distill.regions import build_regions
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool
 from mmdet3d_plugin.structures import BEVGrid
+from mmdet3d_plugin.synthetic.random_batch import random_boxes
 
 GRID = BEVGrid(-8.0, -6.0, 8.0, 6.0, 12, 20)
 

@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
-from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.rig import ALL_CAMERAS
+from mmdet3d_plugin.synthetic import SyntheticConfig
+from mmdet3d_plugin.synthetic.rig import ALL_CAMERAS
 
 
 @pytest.fixture(scope='module')

@@ -356,7 +356,7 @@ class TestPlan:
     @pytest.mark.parametrize(
         'name, value, unchanged',
         [
-            ('mmdet3d_plugin.datasets.synthetic.config.GENERATOR_VERSION', 99, 0),
+            ('mmdet3d_plugin.synthetic.config.GENERATOR_VERSION', 99, 0),
             ('workflow.data_steps.SCHEMA', 'dualdistill-nuscenes/99', 1),
         ],
     )

@@ -17,7 +17,7 @@ import torch
 from mmcv import Config
 from mmdet.models import build_detector
 
-from mmdet3d_plugin.datasets.virtual_points import read_virtual_file
+from mmdet3d_plugin.datasets.virtual_point_files import read_virtual_file
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 

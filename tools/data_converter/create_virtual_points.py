@@ -51,8 +51,8 @@ def parse_args(argv=None):
 
 def build_reader(args):
     """MaskReader of the command line; None for ``--validate`` without masks."""
-    from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader
-    from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
+    from mmdet3d_plugin.virtual_points.coco_masks import CocoMaskReader
+    from mmdet3d_plugin.virtual_points.rendered_masks import RenderedMaskReader
 
     if args.mask_format == 'rendered':
         return RenderedMaskReader(args.masks or args.root_path)
@@ -70,8 +70,8 @@ def run(version, args, reader):
     from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
     from mmdet3d_plugin.datasets.infos.tables import load_tables
-    from mmdet3d_plugin.datasets.virtual_points import jobs, validate
-    from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
+    from mmdet3d_plugin.virtual_points import jobs, validate
+    from mmdet3d_plugin.virtual_points.create import VirtualPointSettings
 
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
     nusc = load_tables(args.root_path, version)

@@ -37,7 +37,7 @@ def list_images(args):
     from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.splits import find_versions
     from mmdet3d_plugin.datasets.infos.tables import load_tables
-    from mmdet3d_plugin.datasets.virtual_points.jobs import list_tasks
+    from mmdet3d_plugin.virtual_points.jobs import list_tasks
 
     paths = {}
     for version in find_versions(args.root_path, args.version):
@@ -94,7 +94,7 @@ def detect(args):
     model, names = build_model(args)
     from mmdet.apis import inference_detector
 
-    from mmdet3d_plugin.datasets.virtual_points.coco_masks import coco_mask_path, write_image_masks
+    from mmdet3d_plugin.virtual_points.coco_masks import coco_mask_path, write_image_masks
 
     written = present = missing = 0
     for path in tqdm(list_images(args), unit='image', smoothing=0.05):

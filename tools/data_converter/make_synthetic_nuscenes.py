@@ -75,7 +75,7 @@ def parse_args(argv=None):
 
 def settings_of(argv):
     """SyntheticConfig: every setting of a command line, the defaults included."""
-    from mmdet3d_plugin.datasets.synthetic import SyntheticConfig
+    from mmdet3d_plugin.synthetic import SyntheticConfig
 
     args = vars(parse_args(argv))
     args['image_width'], args['image_height'] = args.pop('image_size')
@@ -85,7 +85,7 @@ def settings_of(argv):
 def main(argv=None):
     """Write the set."""
     args = parse_args(argv)
-    from mmdet3d_plugin.datasets.synthetic import generate
+    from mmdet3d_plugin.synthetic import generate
 
     generate(args.out_dir, settings_of(argv), workers=args.workers, overwrite=args.overwrite)
 

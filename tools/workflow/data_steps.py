@@ -5,7 +5,7 @@ import json
 from data_converter.make_synthetic_nuscenes import settings_of
 
 from mmdet3d_plugin.datasets.infos.info_io import BOX_CONVENTION, SCHEMA
-from mmdet3d_plugin.datasets.virtual_points.storage import FORMAT
+from mmdet3d_plugin.datasets.virtual_point_files.storage import FORMAT
 
 from .commands import as_flags, command_step
 

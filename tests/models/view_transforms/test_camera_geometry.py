@@ -2,13 +2,13 @@ import pytest
 import torch
 from helpers.batch import make_batch
 
-from mmdet3d_plugin.datasets.synthetic.random_batch import project
 from mmdet3d_plugin.models.view_transforms.geometry import (
     CameraGeometry,
     build_frustum,
     locate_frustum,
     num_depth_bins,
 )
+from mmdet3d_plugin.synthetic.random_batch import project
 
 
 def test_centre_frustum_sits_on_cell_and_bin_centres():

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mmdet3d_plugin.datasets.synthetic.random_batch import planar_motion
 from mmdet3d_plugin.models.view_transforms.temporal_align import align_bev
 from mmdet3d_plugin.structures import BEVGrid
+from mmdet3d_plugin.synthetic.random_batch import planar_motion
 
 GRID = BEVGrid(x_min=-32.0, y_min=-24.0, x_max=32.0, y_max=24.0, height=60, width=80)
 # At least 12 m from each other and from every border the motions below bring near.

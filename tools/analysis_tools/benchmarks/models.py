@@ -7,9 +7,9 @@ from mmcv import Config
 
 from mmdet3d_plugin.audit.config_check import build_quietly, stand_in_for_teacher
 from mmdet3d_plugin.audit.overrides import load_checked
-from mmdet3d_plugin.datasets.synthetic.random_batch import make_batch
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.models.heads.center_decode import logit_threshold
+from mmdet3d_plugin.synthetic.random_batch import make_batch
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of a model without cameras
 SURE = logit_threshold(0.1, temperature=0.1)  # from here on the response loss takes a peak for an object

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
-from mmdet3d_plugin.datasets.synthetic.random_batch import make_batch, random_boxes
 from mmdet3d_plugin.distill.regions import build_regions
 from mmdet3d_plugin.models.view_transforms.geometry import CameraGeometry, build_frustum, locate_frustum
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool, select_backend
 from mmdet3d_plugin.structures import BEVGrid, BEVLevel
+from mmdet3d_plugin.synthetic.random_batch import make_batch, random_boxes
 
 from . import peers
 from .projection_order import projection_order

@@ -10,14 +10,14 @@ from mmdet3d_plugin.datasets.infos.nuscenes_infos import LIDAR, keyframes, sampl
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.infos.tables import load_tables
 from mmdet3d_plugin.datasets.lidar_file import read_lidar
-from mmdet3d_plugin.datasets.virtual_points.box_masks import (
+from mmdet3d_plugin.structures.boxes import Boxes
+from mmdet3d_plugin.virtual_points.box_masks import (
     annotated_objects,
     distance_to_boxes,
     masks_of_objects,
 )
-from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances
-from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
-from mmdet3d_plugin.structures.boxes import Boxes
+from mmdet3d_plugin.virtual_points.lift import lift_instances
+from mmdet3d_plugin.virtual_points.sweeps import load_sweep, scene_tasks
 from mmdet3d_plugin.visualization.bev import draw_bev
 
 NEAR = 30.0  # m

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mmdet3d_plugin.datasets.lidar_file import read_lidar
-from mmdet3d_plugin.datasets.virtual_points.coco_masks import CocoMaskReader, coco_mask_path, write_image_masks
-from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings, gather_inputs, make_virtual_points
-from mmdet3d_plugin.datasets.virtual_points.lift import lift_instances, sample_pixels
-from mmdet3d_plugin.datasets.virtual_points.storage import virtual_path, write_virtual_file
-from mmdet3d_plugin.datasets.virtual_points.sweeps import CameraImage, LidarSweep
-from mmdet3d_plugin.datasets.virtual_points.tally import Tally
+from mmdet3d_plugin.datasets.virtual_point_files.storage import virtual_path, write_virtual_file
+from mmdet3d_plugin.virtual_points.coco_masks import CocoMaskReader, coco_mask_path, write_image_masks
+from mmdet3d_plugin.virtual_points.create import VirtualPointSettings, gather_inputs, make_virtual_points
+from mmdet3d_plugin.virtual_points.lift import lift_instances, sample_pixels
+from mmdet3d_plugin.virtual_points.sweeps import CameraImage, LidarSweep
+from mmdet3d_plugin.virtual_points.tally import Tally
 
 # nuScenes' images: pixels, and the focal length of all cameras but the one to the back
 WIDTH, HEIGHT, FOCAL = 1600, 900, 1266.0

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...structures.boxes import box_corners
-from ...structures.poses import project
-from ..detection_classes import DETECTION_CLASSES
+from ..datasets.detection_classes import DETECTION_CLASSES
+from ..structures.boxes import box_corners
+from ..structures.poses import project
 from .instance_masks import crop_instance
 from .lift import project_points
 from .rendered_masks import RenderedMaskReader

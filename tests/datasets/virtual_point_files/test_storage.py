@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
-from mmdet3d_plugin.datasets.virtual_points import (
+from mmdet3d_plugin.datasets.virtual_point_files import (
     VirtualFileError,
     VirtualPoints,
     read_virtual_file,
     virtual_path,
     write_virtual_file,
 )
-from mmdet3d_plugin.datasets.virtual_points.storage import PUBLISHED_CLASSES
+from mmdet3d_plugin.datasets.virtual_point_files.storage import PUBLISHED_CLASSES
 
 
 def rows(count, first, labels):

@@ -7,11 +7,11 @@ import os
 
 import pytest
 
-from mmdet3d_plugin.datasets.synthetic import SyntheticConfig, generate
-from mmdet3d_plugin.datasets.synthetic import config as synthetic_config
-from mmdet3d_plugin.datasets.synthetic import generate as package_generate
-from mmdet3d_plugin.datasets.synthetic.generate import MANIFEST
-from mmdet3d_plugin.datasets.synthetic.rig import CAMERAS, LIDAR
+from mmdet3d_plugin.synthetic import SyntheticConfig, generate
+from mmdet3d_plugin.synthetic import config as synthetic_config
+from mmdet3d_plugin.synthetic import generate as package_generate
+from mmdet3d_plugin.synthetic.generate import MANIFEST
+from mmdet3d_plugin.synthetic.rig import CAMERAS, LIDAR
 
 SMALL = dict(
     scenes=2, keyframes=2, image_width=48, image_height=27, camera_sweep_hz=4, lidar_sweep_hz=4, lidar_beams=6,
@@ -99,7 +99,7 @@ def test_foreign_folders_are_never_touched(tmp_path):
 
 
 def test_a_failed_run_leaves_nothing(tmp_path, monkeypatch):
-    import mmdet3d_plugin.datasets.synthetic.tables as tables
+    import mmdet3d_plugin.synthetic.tables as tables
 
     def fail(self, folder):
         raise KeyboardInterrupt

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import keyframes, sample_info
-from mmdet3d_plugin.datasets.virtual_points import jobs, read_virtual_file, validate, virtual_path
-from mmdet3d_plugin.datasets.virtual_points.box_masks import distance_to_boxes
-from mmdet3d_plugin.datasets.virtual_points.create import VirtualPointSettings
-from mmdet3d_plugin.datasets.virtual_points.instance_masks import MaskFileError
-from mmdet3d_plugin.datasets.virtual_points.rendered_masks import RenderedMaskReader
+from mmdet3d_plugin.datasets.virtual_point_files import read_virtual_file, virtual_path
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
+from mmdet3d_plugin.virtual_points import jobs, validate
+from mmdet3d_plugin.virtual_points.box_masks import distance_to_boxes
+from mmdet3d_plugin.virtual_points.create import VirtualPointSettings
+from mmdet3d_plugin.virtual_points.instance_masks import MaskFileError
+from mmdet3d_plugin.virtual_points.rendered_masks import RenderedMaskReader
 
 SETTINGS = VirtualPointSettings()
 

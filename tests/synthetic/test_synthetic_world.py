@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon
 
-from mmdet3d_plugin.datasets.synthetic.classes import CLASS_NAMES, SPECS
-from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.templates import SHAPES, TEMPLATES
-from mmdet3d_plugin.datasets.synthetic.world import build_world
+from mmdet3d_plugin.synthetic.classes import CLASS_NAMES, SPECS
+from mmdet3d_plugin.synthetic.config import SyntheticConfig
+from mmdet3d_plugin.synthetic.templates import SHAPES, TEMPLATES
+from mmdet3d_plugin.synthetic.world import build_world
 
 
 def footprint(x, y, yaw, length, width):

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..detection_classes import DETECTION_CLASSES
-from ..lidar_file import decode_lidar
+from ..datasets.detection_classes import DETECTION_CLASSES
+from ..datasets.lidar_file import decode_lidar
+from ..datasets.virtual_point_files.storage import VirtualPoints
 from .instance_masks import MissingMasksError
 from .lift import lift_instances
-from .storage import VirtualPoints
 
 # Raised whenever the same inputs and settings give other points, so that old files count as outdated.
 METHOD_VERSION = 1

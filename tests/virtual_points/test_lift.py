@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers.instance_masks import HEIGHT, WIDTH, forward_camera, instance
 
-from mmdet3d_plugin.datasets.virtual_points.instance_masks import crop_instance
-from mmdet3d_plugin.datasets.virtual_points.lift import (
+from mmdet3d_plugin.virtual_points.instance_masks import crop_instance
+from mmdet3d_plugin.virtual_points.lift import (
     lift_instances,
     owners,
     project_points,

@@ -6,12 +6,12 @@ from typing import Optional
 
 import numpy as np
 
-from ..infos.parallel import iterate_with_tables
-from ..lidar_file import LidarFileError, read_lidar
+from ..datasets.infos.parallel import iterate_with_tables
+from ..datasets.lidar_file import LidarFileError, read_lidar
+from ..datasets.virtual_point_files.storage import VirtualFileError, read_virtual_file, virtual_path
 from .create import VirtualPointSettings, gather_inputs
 from .instance_masks import MaskReader
 from .jobs import NO_CAMERAS, NO_LIDAR
-from .storage import VirtualFileError, read_virtual_file, virtual_path
 from .sweeps import load_sweep
 from .tally import Tally
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import CAMERAS
-from mmdet3d_plugin.datasets.virtual_points.sweeps import load_sweep, scene_tasks
+from mmdet3d_plugin.virtual_points.sweeps import load_sweep, scene_tasks
 
 
 def lidar_frames(nusc, scene):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from helpers.virtual_points import labelled
 
-from mmdet3d_plugin.datasets.virtual_points import (
+from mmdet3d_plugin.datasets.virtual_point_files import (
     VirtualFileError,
     VirtualPoints,
     point_layout,
     virtual_path,
     write_virtual_file,
 )
-from mmdet3d_plugin.datasets.virtual_points.point_layout import add_virtual_points, join_points
+from mmdet3d_plugin.datasets.virtual_point_files.point_layout import add_virtual_points, join_points
 
 RAW = np.array([[1, 2, 3, 40, 7], [4, 5, 6, 50, 8]], dtype=np.float32)  # x, y, z, intensity, ring
 POINTS = VirtualPoints(labelled(RAW[1:, :4], [3]), labelled(np.array([[7.0, 8.0, 9.0]]), [9], score=0.25))

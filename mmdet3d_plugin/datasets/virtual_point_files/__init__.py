@@ -1,4 +1,4 @@
-"""Virtual points: LiDAR points made from camera instance masks, one file per LiDAR sweep."""
+"""Files of virtual points, one per LiDAR sweep: reading, writing and the layout of the points a model gets."""
 
 from .storage import VirtualFileError, VirtualPoints, read_virtual_file, virtual_path, write_virtual_file
 

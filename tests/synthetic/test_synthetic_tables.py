@@ -9,9 +9,9 @@ from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import points_in_box
 from nuscenes.utils.splits import create_splits_scenes
 
-from mmdet3d_plugin.datasets.synthetic.classes import CLASS_NAMES, SPECS
-from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.tables import TABLES, scene_names, visibility_token
+from mmdet3d_plugin.synthetic.classes import CLASS_NAMES, SPECS
+from mmdet3d_plugin.synthetic.config import SyntheticConfig
+from mmdet3d_plugin.synthetic.tables import TABLES, scene_names, visibility_token
 
 
 def chain(nusc, table, first):

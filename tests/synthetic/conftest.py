@@ -5,9 +5,9 @@ import json
 import pytest
 from nuscenes import NuScenes
 
-from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.generate import MANIFEST
-from mmdet3d_plugin.datasets.synthetic.world import build_world
+from mmdet3d_plugin.synthetic.config import SyntheticConfig
+from mmdet3d_plugin.synthetic.generate import MANIFEST
+from mmdet3d_plugin.synthetic.world import build_world
 
 
 @pytest.fixture(scope='session')

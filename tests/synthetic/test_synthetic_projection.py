@@ -6,8 +6,8 @@ from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import points_in_box, view_points
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.datasets.synthetic.render import mask_path
-from mmdet3d_plugin.datasets.synthetic.rig import CAMERAS
+from mmdet3d_plugin.synthetic.render import mask_path
+from mmdet3d_plugin.synthetic.rig import CAMERAS
 
 
 def masks_of(root, record):

@@ -6,7 +6,7 @@ from helpers import nuscenes_batch
 from mmdet3d_plugin.datasets import sample_files
 from mmdet3d_plugin.datasets.cbgs import SeededCBGSDataset
 from mmdet3d_plugin.datasets.sample_files import report_virtual_files
-from mmdet3d_plugin.datasets.virtual_points import virtual_path
+from mmdet3d_plugin.datasets.virtual_point_files import virtual_path
 
 
 class Lines(list):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...structures.atomic_file import remove_leftovers
-from ..infos.cameras import CAMERAS
-from ..infos.parallel import iterate_with_tables
+from ..datasets.infos.cameras import CAMERAS
+from ..datasets.infos.parallel import iterate_with_tables
+from ..datasets.virtual_point_files.storage import VirtualFileError, read_virtual_file, virtual_path, write_virtual_file
+from ..structures.atomic_file import remove_leftovers
 from .create import VirtualPointSettings, gather_inputs, make_virtual_points
 from .instance_masks import MaskFileError, MaskReader
-from .storage import VirtualFileError, read_virtual_file, virtual_path, write_virtual_file
 from .sweeps import load_sweep, scene_tasks
 from .tally import Tally
 

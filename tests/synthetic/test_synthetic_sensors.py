@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.datasets.synthetic.camera import Camera
-from mmdet3d_plugin.datasets.synthetic.config import SyntheticConfig
-from mmdet3d_plugin.datasets.synthetic.lidar import Lidar, beam_directions
-from mmdet3d_plugin.datasets.synthetic.render import count_points, sensor_pose
-from mmdet3d_plugin.datasets.synthetic.rig import LIDAR, build_rig
-from mmdet3d_plugin.datasets.synthetic.templates import TEMPLATE_NAMES, TEMPLATES
-from mmdet3d_plugin.datasets.synthetic.world import build_world
+from mmdet3d_plugin.synthetic.camera import Camera
+from mmdet3d_plugin.synthetic.config import SyntheticConfig
+from mmdet3d_plugin.synthetic.lidar import Lidar, beam_directions
+from mmdet3d_plugin.synthetic.render import count_points, sensor_pose
+from mmdet3d_plugin.synthetic.rig import LIDAR, build_rig
+from mmdet3d_plugin.synthetic.templates import TEMPLATE_NAMES, TEMPLATES
+from mmdet3d_plugin.synthetic.world import build_world
 
 TILT = (
     Quaternion(axis=[0.2, 1, 0.1], degrees=2).rotation_matrix @ Quaternion(axis=[0, 0, 1], degrees=70).rotation_matrix
@@ -157,7 +157,7 @@ def test_rig_matches_nuscenes_axes():
 
 def test_cached_kernels_are_keyed_by_all_sources():
     """An edit of any file of the package must not meet kernels compiled from the old one."""
-    from mmdet3d_plugin.datasets.synthetic import jit, looks, shading
+    from mmdet3d_plugin.synthetic import jit, looks, shading
 
     for kernel in (shading.shade, looks.surface_colour):
         assert kernel._cache._cache_file._source_stamp == jit._DIGEST == jit._sources_digest()
