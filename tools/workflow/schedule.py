@@ -1,12 +1,19 @@
-"""Runs the steps of a workflow, each once the steps it uses are done, several at a time."""
+"""Runs steps, each once those it comes after are done, several at a time, and ends well when one fails."""
 
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from typing import Any, Callable, Optional, TextIO
+
+from .progress import Console
+from .step import StepFailedError
 
 
-def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
+def run_steps(
+    steps: list, jobs: int = 1, finished: Optional[Callable[[], None]] = None, stream: Optional[TextIO] = None
+) -> dict:
     """Run every step that is not done yet.
 
     Toy models gain little from a second thread but everything from a second core: side by side, each step gets its
@@ -15,9 +22,9 @@ def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
     Args:
         steps (list[Step]): In the order to start them in where there is a choice; what a step comes ``after`` must be
             among them, before it.
-        jobs (int): Steps that run at the same time, at most.
-        stream (file): Console.
-        finished (Callable[[], None] | None): Called after each step, also after one that was done before.
+        jobs: Steps that run at the same time, at most.
+        finished: Called after each step, also after one that was done before.
+        stream: See :class:`Console`.
 
     Returns:
         dict[str, float]: Step name -> seconds, in the order of ``steps``.
@@ -39,8 +46,8 @@ def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
                         break
                     waiting.remove(item)
                     number, step = item
-                    options = dict(environment=environment, stop=stop, stream=stream, live=jobs == 1)
-                    running[pool.submit(step.run, f'[{number}/{len(steps)}]', **options)] = step
+                    console = Console(f'[{number}/{len(steps)}] {step.title}', stream, live=jobs == 1)
+                    running[pool.submit(step.run, console, environment, stop)] = step
                 if not running:
                     _, step = waiting[0]
                     lacking = [other.name for other in step.after if other.name not in seconds]
@@ -54,3 +61,27 @@ def run_steps(steps, jobs=1, stream=sys.stdout, finished=None):
             stop.set()
             raise
     return {step.name: seconds[step.name] for step in steps}
+
+
+def run_to_the_end(run: Callable[[], Any]) -> tuple:
+    """Call what runs steps; a failure or an interruption becomes a message and an exit status.
+
+    A kill, or the end of the terminal, interrupts as Ctrl-C does, so that what was started ends, too. A signal that is
+    ignored, as under nohup, stays so; whoever called gets the old handlers back.
+
+    Returns:
+        tuple[int, Any]: Exit status and, when it is 0, what ``run`` returned.
+    """
+    kinds = [kind for kind in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(kind) != signal.SIG_IGN]
+    previous = {kind: signal.signal(kind, signal.default_int_handler) for kind in kinds}
+    try:
+        return 0, run()
+    except StepFailedError as error:
+        print(f'\n{error}', file=sys.stderr)
+        return 1, None
+    except KeyboardInterrupt:
+        print('\ninterrupted; start the same command again to resume', file=sys.stderr)
+        return 130, None
+    finally:
+        for kind, handler in previous.items():
+            signal.signal(kind, handler)
