@@ -10,13 +10,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/usage.sh
-plain_dashes "$@"
+begin scripts/launch.sh 1 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked scripts/launch.sh "$@"
-if [ $# -lt 1 ]; then
-  print_usage scripts/launch.sh >&2
-  exit 2
-fi
 check_config scripts/launch.sh "$1"
 check_words scripts/launch.sh tools/dist_train.sh "${@:2}"
 check_number scripts/launch.sh GPUS "${GPUS:-1}"

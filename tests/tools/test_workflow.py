@@ -125,34 +125,33 @@ class TestSchedule:
         code += 'open(sys.argv[1], "w").write(os.environ.get("OMP_NUM_THREADS", ""))'
         return counting_step(folder, name, code=code, **kwargs)
 
-    def test_independent_steps_run_side_by_side_with_their_share_of_threads(self, tmp_path, monkeypatch):
+    def test_independent_steps_run_side_by_side_with_their_share_of_threads(self, tmp_path, monkeypatch, capsys):
         monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
         steps = [self.meeting(tmp_path, 'one', 'two'), self.meeting(tmp_path, 'two', 'one')]
-        console = io.StringIO()
-        assert list(run_steps(steps, jobs=2, stream=console)) == ['one', 'two']
+        assert list(run_steps(steps, jobs=2)) == ['one', 'two']
         assert (tmp_path / 'one.txt').read_text() == str(max(1, (os.cpu_count() or 1) // 2))
-        assert sum('finished in' in line for line in console.getvalue().splitlines()) == 2
+        assert sum('finished in' in line for line in capsys.readouterr().out.splitlines()) == 2
 
     def test_a_step_waits_for_those_it_comes_after(self, tmp_path):
         one = counting_step(tmp_path, 'one')
         code = f'import sys, pathlib; assert pathlib.Path({str(tmp_path / "one.txt")!r}).exists(); ' + COUNTING
         two = counting_step(tmp_path, 'two', code=code, after=(one,))
-        assert list(run_steps([one, two], jobs=2, stream=io.StringIO())) == ['one', 'two']
+        assert list(run_steps([one, two], jobs=2)) == ['one', 'two']
         with pytest.raises(ValueError, match="step 'two' comes after one, which will never run"):
-            run_steps([two], jobs=2, stream=io.StringIO())
+            run_steps([two], jobs=2)
 
     def test_one_job_runs_one_at_a_time_in_the_environment_as_it_is(self, tmp_path, monkeypatch):
         monkeypatch.setenv('OMP_NUM_THREADS', '7')
         code = 'import os, sys, pathlib; here = pathlib.Path(sys.argv[1]).parent; busy = here / "busy"\n'
         code += 'busy.touch(exist_ok=False); open(sys.argv[1], "w").write(os.environ["OMP_NUM_THREADS"]); busy.unlink()'
-        run_steps([counting_step(tmp_path, name, code=code) for name in ('one', 'two')], stream=io.StringIO())
+        run_steps([counting_step(tmp_path, name, code=code) for name in ('one', 'two')])
         assert [(tmp_path / f'{name}.txt').read_text() for name in ('one', 'two')] == ['7', '7']
 
     def test_finished_is_called_after_each_step_and_each_done_before(self, tmp_path):
         steps = [counting_step(tmp_path, name) for name in ('one', 'two')]
         run(steps[0])
         done = []
-        run_steps(steps, stream=io.StringIO(), finished=lambda: done.append([step.is_done() for step in steps]))
+        run_steps(steps, finished=lambda: done.append([step.is_done() for step in steps]))
         assert done == [[True, False], [True, True]]
 
     def test_a_failure_stops_the_other_steps(self, tmp_path):
@@ -160,7 +159,7 @@ class TestSchedule:
         broken = counting_step(tmp_path, 'broken', code='raise SystemExit(3)')
         start = time.monotonic()
         with pytest.raises(StepFailedError, match='exit code 3'):
-            run_steps([long, broken], jobs=2, stream=io.StringIO())
+            run_steps([long, broken], jobs=2)
         assert time.monotonic() - start < 30 and not long.is_done()
 
     def test_stop_ends_a_running_step(self, tmp_path):

@@ -5,26 +5,20 @@ import signal
 import sys
 import threading
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import Any, Callable, Optional, TextIO
+from typing import Any, Callable
 
 from .progress import Console
 from .step import StepFailedError
 
 
-def run_steps(
-    steps: list, jobs: int = 1, finished: Optional[Callable[[], None]] = None, stream: Optional[TextIO] = None
-) -> dict:
+def run_steps(steps: list, jobs: int = 1, finished: Callable[[], None] = lambda: None) -> dict:
     """Run every step that is not done yet.
-
-    Toy models gain little from a second thread but everything from a second core: side by side, each step gets its
-    share of the cores as OpenMP threads, unless ``OMP_NUM_THREADS`` is set already.
 
     Args:
         steps (list[Step]): In the order to start them in where there is a choice; what a step comes ``after`` must be
             among them, before it.
         jobs: Steps that run at the same time, at most.
         finished: Called after each step, also after one that was done before.
-        stream: See :class:`Console`.
 
     Returns:
         dict[str, float]: Step name -> seconds, in the order of ``steps``.
@@ -34,33 +28,37 @@ def run_steps(
         StepFailedError: A step failed; the others were stopped, what they did so far is kept.
         KeyboardInterrupt: The same, by the user.
     """
-    environment = {} if jobs == 1 else {'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // jobs))}
-    environment = {key: os.environ.get(key, value) for key, value in environment.items()}
-    stop = threading.Event()
-    seconds, waiting, running = {}, list(enumerate(steps, start=1)), {}
+    stop, seconds, waiting, running = threading.Event(), {}, list(steps), {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:
             while waiting or running:
-                for item in [item for item in waiting if all(step.name in seconds for step in item[1].after)]:
-                    if len(running) == jobs:
-                        break
-                    waiting.remove(item)
-                    number, step = item
-                    console = Console(f'[{number}/{len(steps)}] {step.title}', stream, live=jobs == 1)
-                    running[pool.submit(step.run, console, environment, stop)] = step
+                ready = [step for step in waiting if not _missing(step, seconds)]
+                for step in ready[: jobs - len(running)]:
+                    waiting.remove(step)
+                    console = Console(f'[{steps.index(step) + 1}/{len(steps)}] {step.title}', live=jobs == 1)
+                    running[pool.submit(step.run, console, _share_of_cores(jobs), stop)] = step
                 if not running:
-                    _, step = waiting[0]
-                    lacking = [other.name for other in step.after if other.name not in seconds]
-                    raise ValueError(f'step {step.name!r} comes after {", ".join(lacking)}, which will never run')
+                    missing = ', '.join(_missing(waiting[0], seconds))
+                    raise ValueError(f'step {waiting[0].name!r} comes after {missing}, which will never run')
                 # a time limit, so that signals reach this thread on every platform
                 for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
                     seconds[running.pop(future).name] = future.result()
-                    if finished is not None:
-                        finished()
+                    finished()
         except BaseException:
             stop.set()
             raise
     return {step.name: seconds[step.name] for step in steps}
+
+
+def _missing(step, seconds):
+    return [other.name for other in step.after if other.name not in seconds]
+
+
+def _share_of_cores(jobs):
+    """Variables of each of several steps. Toy models gain little from a second thread but everything from a second
+    core, so each gets its share as OpenMP threads, unless the user says otherwise."""
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    return {} if jobs == 1 else {'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', share)}
 
 
 def run_to_the_end(run: Callable[[], Any]) -> tuple:
