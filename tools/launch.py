@@ -63,7 +63,8 @@ def train_and_evaluate(args, settings, options, gpus):
         settings=settings,
         shown=True,
     )  # fmt: skip
-    train.run(Console(f'[1/2] {train.title}'))
+    environment = {'PYTHON': os.environ.get('PYTHON', sys.executable)}  # of tools/dist_*.sh
+    train.run(Console(f'[1/2] {train.title}'), environment)
     evaluate = Step(
         'evaluate',
         f'evaluate {work_dir.name}',
@@ -74,7 +75,7 @@ def train_and_evaluate(args, settings, options, gpus):
         after=(train,),
         shown=True,
     )  # fmt: skip
-    evaluate.run(Console(f'[2/2] {evaluate.title}'))
+    evaluate.run(Console(f'[2/2] {evaluate.title}'), environment)
 
 
 def main(argv=None):
@@ -87,7 +88,6 @@ def main(argv=None):
     cfg = read_config(args.config)
     options = options_of(cfg, args.cfg_options)
     gpus = os.environ.get('GPUS') or max(1, torch.cuda.device_count())
-    os.environ.setdefault('PYTHON', sys.executable)  # of tools/dist_*.sh
     return run_to_the_end(lambda: train_and_evaluate(args, settings_text(cfg), options, gpus))[0]
 
 

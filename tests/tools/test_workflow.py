@@ -77,6 +77,17 @@ class TestStep:
         assert 'the cause' in str(error.value) and 'python -c' in str(error.value)
         assert not step.is_done()
 
+    def test_a_shown_step_writes_to_the_terminal_below_its_title(self, tmp_path, capfd):
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+
+        step = counting_step(tmp_path, code='import sys; print("from below"); open(sys.argv[1], "w")', shown=True)
+        stream = Terminal()
+        step.run(Console('title', stream))
+        assert 'title ...\n$ python -c' in stream.getvalue()
+        assert 'from below' in capfd.readouterr().out and not step.log.exists()
+
     def test_missing_output_is_a_failure(self, tmp_path):
         with pytest.raises(StepFailedError, match='did not write .*one.txt'):
             run(counting_step(tmp_path, code='pass'))

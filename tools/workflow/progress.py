@@ -79,12 +79,17 @@ class Console:
         self.title, self.stream, self.live = title, stream, live and stream.isatty()
         self.interval = 1.0 if self.live else 30.0
 
-    def start(self, resumed: bool) -> None:
-        """Say that the step begins, and start its clock. What a resumed step has done before is left out of the ETA."""
+    def start(self, resumed: bool, stays: bool = False) -> None:
+        """Say that the step begins, and start its clock.
+
+        Args:
+            resumed: What was done before is left out of the ETA.
+            stays: Something else follows below the line.
+        """
         self._started = time.monotonic()
         self._next = self._started + (0.0 if self.live else self.interval)
         self._done_before = None if resumed else 0.0
-        self._put(f'{self.title} ...', passing=True)
+        self._put(f'{self.title} ...', passing=not stays)
 
     def tell_progress(self, log: Path, max_epochs: Optional[int]) -> None:
         """Say how far the step is, if it is time to: time so far, share done, time left and details."""

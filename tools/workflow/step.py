@@ -124,7 +124,7 @@ class Step:
         resumed = self._can_resume(before)
         spent = before['seconds'] if resumed else self._start_over()
         command = (*self.command, self.resume_flag) if resumed else self.command
-        console.start(resumed)
+        console.start(resumed, stays=self.shown)
         start = time.monotonic()
         try:
             self._execute(command, environment or {}, console, stop)
