@@ -13,12 +13,12 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from ..structures.atomic_file import scratch_folder
-from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .lidar_file import check_lidar_files
+from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
 from .training_objects import check_objects_left, explain_failed_tries
 
@@ -142,7 +142,7 @@ class NuScenesBEVDataset(NuScenesDataset):
                 f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
                 f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
             )
-        return CompactList(map(self._absolute, infos))
+        return PackedInfos(map(self._absolute, infos))
 
     def _absolute(self, info):
         """Info with absolute ``gt_velocity`` and without ``next``; the given one stays as it is."""
