@@ -32,8 +32,8 @@ class NuScenesBEVDataset(NuScenesDataset):
     """Data set over an info file of ``tools/create_data.py`` (base) or ``prepare_nuscenes_for_bevdet4d.py`` (4d).
 
     Boxes, velocities and sensor poses are in the keyframe's LIDAR_TOP frame (nuScenes axes: x right, y forward, z up;
-    yaw counter-clockwise from x). Velocities leave this class absolute, in m/s, whatever the info file holds; unknown
-    ones are NaN, which :class:`BEVCenterHead` leaves out of its loss (mmdet3d's data set makes them zero: standing).
+    yaw counter-clockwise from x). Velocities are absolute, in m/s; unknown ones are NaN, which :class:`BEVCenterHead`
+    leaves out of its loss (mmdet3d's data set makes them zero: standing).
 
     Args:
         ann_file (str): Info file. Its paths are relative to ``data_root``.
@@ -124,7 +124,7 @@ class NuScenesBEVDataset(NuScenesDataset):
                 )
 
     def load_annotations(self, ann_file):
-        """Packed infos sorted by time, with absolute velocities, without ``next`` frames (no pipeline uses them)."""
+        """Packed infos sorted by time."""
         ann_file.close()  # the parent's open handle of self.ann_file
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
@@ -142,14 +142,7 @@ class NuScenesBEVDataset(NuScenesDataset):
                 f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
                 f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
             )
-        return PackedInfos(map(self._absolute, infos))
-
-    def _absolute(self, info):
-        """Info with absolute ``gt_velocity`` and without ``next``; the given one stays as it is."""
-        kept = {key: value for key, value in info.items() if key != 'next'}
-        if self.metadata['velocity'] == 'ego_relative':
-            kept['gt_velocity'] = info['gt_velocity'] + info['velo']  # unknown velocities, NaN, stay NaN
-        return kept
+        return PackedInfos(infos)
 
     def _categories(self, info):
         """list[int]: Sorted labels of the boxes that training sees."""
