@@ -5,7 +5,9 @@ import torch
 from mmcv.parallel import DataContainer
 from mmdet3d.datasets.builder import PIPELINES
 
-STACKED_KEYS = ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug', 'gt_depth')
+STACKED_KEYS = ('img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug', 'gt_depth')
+# Config texts of older runs, in their work folders and checkpoints, ask for the first name.
+_RENAMED = {'cam2bev': 'cam2lidar'}
 LISTED_KEYS = ('points', 'gt_bboxes_3d', 'gt_labels_3d')
 META_KEYS = (
     'sample_idx',
@@ -26,7 +28,7 @@ class FormatBEVInputs:
 
     Training and test samples come out alike, so a batch always reads the same:
 
-    - stacked, float32 tensors (B, ...): img, intrins, post_rots, post_trans, cam2bev, frame2cur, bev_aug, gt_depth;
+    - stacked, float32 tensors (B, ...): img, intrins, post_rots, post_trans, cam2lidar, frame2cur, bev_aug, gt_depth;
     - lists of B: points (M, 5 or 17) float32, gt_bboxes_3d (LiDARInstance3DBoxes), gt_labels_3d (K,) int64;
     - ``img_metas``, a list of B dicts.
 
@@ -42,6 +44,7 @@ class FormatBEVInputs:
     """
 
     def __init__(self, keys, meta_keys=META_KEYS):
+        keys = [_RENAMED.get(key, key) for key in keys]
         unknown = sorted(set(keys) - set(STACKED_KEYS) - set(LISTED_KEYS))
         if unknown:
             raise ValueError(f'unknown keys {unknown}; choose from {STACKED_KEYS + LISTED_KEYS}')

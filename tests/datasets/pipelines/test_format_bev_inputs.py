@@ -16,7 +16,7 @@ SHAPES = dict(
     intrins=(2, 6, 3, 3),
     post_rots=(2, 6, 3, 3),
     post_trans=(2, 6, 3),
-    cam2bev=(2, 6, 4, 4),
+    cam2lidar=(2, 6, 4, 4),
     frame2cur=(2, 4, 4),
     bev_aug=(4, 4),
     gt_depth=(6, 2, 4),
@@ -78,6 +78,11 @@ def test_unequal_shapes_are_an_error():
     other['gt_depth'] = other['gt_depth'][:, :1]
     with pytest.raises(RuntimeError, match='equal size'):
         batch_of([step(_results()), step(other)])
+
+
+def test_config_texts_of_older_runs_ask_for_the_cameras_by_another_name():
+    step = FormatBEVInputs(keys=['img', 'cam2bev', 'bev_aug'])
+    assert set(step(_results())) == {'img', 'cam2lidar', 'bev_aug', 'img_metas'}
 
 
 def test_errors_name_the_keys():
