@@ -12,7 +12,7 @@ from mmdet3d_plugin.datasets.infos.info_io import load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 from mmdet3d_plugin.datasets.pipelines import NUSCENES_CAMERAS, SelectAdjacentFrames
-from mmdet3d_plugin.datasets.pipelines.select_adjacent_frames import camera_order
+from mmdet3d_plugin.datasets.pipelines.select_frames import camera_order
 from mmdet3d_plugin.virtual_points.jobs import list_tasks
 from mmdet3d_plugin.virtual_points.sweeps import load_sweep
 
