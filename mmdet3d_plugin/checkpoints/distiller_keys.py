@@ -3,7 +3,7 @@
 ``torch.nn.Module`` and ``mmcv.runner`` walk modules each in their own way, but both call the two hooks below.
 """
 
-from .layout import DISTILL, STUDENT
+from .weight_names import DISTILL, STUDENT
 
 
 def _rename(mapping, rename):

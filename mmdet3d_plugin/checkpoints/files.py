@@ -17,8 +17,8 @@ from mmdet3d.utils import get_root_logger
 
 from ..structures.atomic_file import replace_when_done
 from .averages import use_averages
-from .fit import compare_keys, describe_misfit, nothing_fits
-from .layout import bare_names, find_weights
+from .key_fit import compare_keys, describe_misfit, nothing_fits
+from .weight_names import bare_names, find_weights
 
 _trusted = ContextVar('checkpoints may run code', default=False)
 

@@ -9,14 +9,14 @@ from mmcv.runner import BaseRunner
 from torch import nn
 
 from .averages import split_averages
-from .evidence import checkpoint_findings, meaning_findings
+from .checkpoint_findings import checkpoint_findings, meaning_findings
 from .files import load_strictly, read_checkpoint, read_weights
 from .findings import MEANING, judge, tell_unchecked
-from .fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
-from .identity import class_prefixes, detector_facts
-from .layout import DISTILL
+from .key_fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
+from .output_meaning import class_prefixes, detector_facts
 from .told_by_meta import trained_classes
 from .told_by_weights import not_finite
+from .weight_names import DISTILL
 
 
 def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:

@@ -2,7 +2,7 @@
 
 from ..compat import wrote_old_boxes
 from .findings import Finding
-from .identity import ENTRY, GEOMETRY, SETTINGS, stored_facts
+from .output_meaning import ENTRY, GEOMETRY, SETTINGS, stored_facts
 
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
 
@@ -53,7 +53,7 @@ def range_finding(meta, facts):
 
     Args:
         meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
+        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
 
     Returns:
         Finding
@@ -67,7 +67,7 @@ def settings_finding(meta, facts):
 
     Args:
         meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
+        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
 
     Returns:
         Finding

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .findings import Finding
-from .fit import compare_keys, group_by_module
+from .key_fit import compare_keys, group_by_module
 from .told_by_meta import CONVERTER
 
 # Mean length, width and height of nuScenes' classes, metres (published box statistics). A barrier is wider than long.

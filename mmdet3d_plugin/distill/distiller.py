@@ -19,7 +19,7 @@ from ..models.heads.base import Predictions
 from ..structures import BEVFeatures
 from .aligners.base import build_aligner
 from .compatibility import check_false_positive_level, check_heads, check_same_extent, level_entries, pair_levels
-from .loss_groups import loss_groups, scale_distillation, warmup_factor
+from .detection_vs_distillation import loss_by_purpose, scale_distillation, warmup_factor
 from .losses.base import FeatureLoss, ResponseLoss
 from .regions import Regions, build_regions
 from .registry import build_part
@@ -192,10 +192,12 @@ class DualDistill(Base3DDetector):
         return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
 
     def train_step(self, data, optimizer):
-        """mmdet's, and ``loss_groups``: the trained loss in two parts, for diagnostics."""
+        """mmdet's, and ``loss_by_purpose``: the trained loss in two parts, for diagnostics."""
         losses = self(**data)
         loss, log_vars = self._parse_losses(losses)
-        return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']), loss_groups=loss_groups(losses))
+        return dict(
+            loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']), loss_by_purpose=loss_by_purpose(losses)
+        )
 
     def set_iteration(self, iteration):
         """Tell the distiller which iteration (from 0) it trains; ``warmup_iters`` counts on it."""

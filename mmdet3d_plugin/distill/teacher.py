@@ -14,7 +14,7 @@ from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
 from torch import Tensor
 
-from ..checkpoints.evidence import checkpoint_findings
+from ..checkpoints.checkpoint_findings import checkpoint_findings
 from ..checkpoints.files import file_sha256, load_strictly, read_checkpoint
 from ..checkpoints.findings import MEANING, judge
 from ..checkpoints.teacher_record import read_record
@@ -33,7 +33,7 @@ class TeacherInfo:
         epoch: epoch of the checkpoint, when its meta tells.
         metrics: what is known of its quality: 'mAP' and 'NDS' measured by tools/analysis_tools/verify_teacher.py, else
             what the checkpoint's meta tells, 'mAP' or 'best score'.
-        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.checkpoints.evidence`.
+        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.checkpoints.checkpoint_findings`.
     """
 
     config: str

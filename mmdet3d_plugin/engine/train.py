@@ -13,7 +13,7 @@ from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
 
-from ..checkpoints.identity import checkpoint_meta
+from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
 from .distributed import pick_device, wrap_model
 from .preflight import check_classes, check_data, check_evaluation_data

@@ -11,7 +11,7 @@ from mmdet3d.core import bbox3d2result
 from mmdet3d.models.detectors import Base3DDetector
 from torch import Tensor, nn
 
-from ...checkpoints.layout import DISTILL
+from ...checkpoints.weight_names import DISTILL
 from ...structures import BEVFeatures, BEVLevel
 from ..heads.base import BEVHead
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ...structures import BEVFeatures, BEVLevel
 from .base import BEVDetector, stages_and_head
 from .bev_head_check import check_head_fits, head_settings
-from .pillar_wiring import check_voxels_fit, plan_levels
+from .pillar_sizes import check_voxels_fit, plan_levels
 
 
 @DETECTORS.register_module()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .layout import DISTILL
+from .weight_names import DISTILL
 
 # counters of batch norm layers: files of old torch versions lack them, and nothing here depends on them
 TRACKED = 'num_batches_tracked'

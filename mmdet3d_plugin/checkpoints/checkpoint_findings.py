@@ -3,8 +3,8 @@
 import re
 
 from .findings import Finding
-from .fit import compare_keys
-from .identity import detector_facts, head_prefix
+from .key_fit import compare_keys
+from .output_meaning import detector_facts, head_prefix
 from .told_by_meta import class_finding, range_finding, settings_finding, version_finding
 from .told_by_weights import coverage_finding, key_coverage, size_order_finding, task_order_finding, training_finding
 

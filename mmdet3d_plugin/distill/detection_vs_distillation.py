@@ -8,7 +8,7 @@ def is_distillation(name):
     return name.startswith(_DISTILLATION)
 
 
-def loss_groups(losses):
+def loss_by_purpose(losses):
     """Sum of the trained terms of each half.
 
     Args:

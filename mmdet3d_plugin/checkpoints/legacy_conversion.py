@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .fit import TRACKED
+from .key_fit import TRACKED
 
 _DEPTH_CONV_BIAS = 'img_view_transformer.dcn.0.bias'
 _DEPTH_NORM_MEAN = 'img_view_transformer.dcn.1.running_mean'
