@@ -1,6 +1,10 @@
 """Every verdict on a detector's checkpoint that needs no data."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
 
 from .findings import Finding
 from .key_fit import compare_keys
@@ -9,7 +13,7 @@ from .told_by_meta import class_finding, range_finding, settings_finding, versio
 from .told_by_weights import coverage_finding, key_coverage, size_order_finding, task_order_finding, training_finding
 
 
-def meaning_findings(model, meta):
+def meaning_findings(model: nn.Module, meta: Mapping[str, Any]) -> list[Finding]:
     """Judge by its meta whether a file's outputs mean what the model's do.
 
     Args:
@@ -26,7 +30,7 @@ def meaning_findings(model, meta):
     return [*findings, version_finding(meta)] if findings else []
 
 
-def output_findings(model, state, training):
+def output_findings(model: Any, state: Mapping[str, Tensor], training: Finding) -> list[Finding]:
     """Judge by the weights of the head's size outputs, where there are trained ones.
 
     Args:
@@ -48,7 +52,7 @@ def output_findings(model, state, training):
     return [size_order_finding(head), task_order_finding(head)]
 
 
-def checkpoint_findings(model, state, meta):
+def checkpoint_findings(model: nn.Module, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> list[Finding]:
     """Judge a checkpoint by its keys, weights and meta.
 
     Args:
@@ -69,7 +73,7 @@ def checkpoint_findings(model, state, meta):
     )
 
 
-def file_findings(path, sha256):
+def file_findings(path: str, sha256: str) -> list[Finding]:
     """Whether a file is whole, where its name ends in its hash, as in OpenMMLab's model zoo (``...-191a3822.pth``).
 
     Args:

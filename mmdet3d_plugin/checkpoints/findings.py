@@ -1,5 +1,7 @@
 """A verdict on a file: what was looked at, how it turned out, why, and what follows from it."""
 
+import logging
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 VERDICTS = ('ok', 'wrong', 'unknown')
@@ -21,15 +23,15 @@ class Finding:
     verdict: str
     text: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f'verdict must be one of {VERDICTS}, got {self.verdict!r}')
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f'{self.verdict.upper() if self.verdict == "wrong" else self.verdict:<8}{self.check}: {self.text}'
 
 
-def judge(findings, what, fatal, logger):
+def judge(findings: Iterable[Finding], what: str, fatal: Collection[str], logger: logging.Logger) -> None:
     """Act on findings: an error for a fatal one that is wrong, a warning for any other.
 
     Args:
@@ -49,7 +51,7 @@ def judge(findings, what, fatal, logger):
         logger.warning(text)
 
 
-def tell_unchecked(findings, what, logger):
+def tell_unchecked(findings: Iterable[Finding], what: str, logger: logging.Logger) -> None:
     """One line on what a file does not tell about the meaning of its outputs.
 
     Args:

@@ -1,11 +1,14 @@
 """The view transform's geometry in a legacy checkpoint against the one a config describes."""
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor, nn
 
 _PREFIX = 'img_view_transformer.'
 
 
-def check_geometry(state, model):
+def check_geometry(state: Mapping[str, Tensor], model: nn.Module) -> None:
     """The stored grid and frustum must be the model's, or the same weights see another world.
 
     Args:
@@ -21,7 +24,8 @@ def check_geometry(state, model):
     if transform is None:
         return
     if all(_PREFIX + name in state for name in ('dx', 'bx', 'nx')):
-        _check_grid(*(state[_PREFIX + name].double() for name in ('dx', 'bx', 'nx')), transform)
+        cell, first, count = (state[_PREFIX + name].double() for name in ('dx', 'bx', 'nx'))
+        _check_grid(cell, first, count, transform)
     if _PREFIX + 'frustum' in state:
         _check_frustum(state[_PREFIX + 'frustum'], transform)
 

@@ -2,24 +2,25 @@
 
 import functools
 import logging
-from typing import Callable
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from mmcv.parallel import is_module_wrapper
 from mmcv.runner import BaseRunner
-from torch import nn
+from torch import Tensor, nn
 
 from .averages import split_averages
 from .checkpoint_findings import checkpoint_findings, meaning_findings
 from .files import load_strictly, read_checkpoint, read_weights
 from .findings import MEANING, judge, tell_unchecked
-from .key_fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
+from .key_fit import TRACKED, KeyFit, compare_keys, count_by_module, describe_misfit, nothing_fits
 from .output_meaning import class_prefixes, detector_facts
 from .told_by_meta import trained_classes
 from .told_by_weights import not_finite
 from .weight_names import DISTILL
 
 
-def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:
+def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict[str, Any]:
     """Give a detector the weights of its checkpoint, or refuse.
 
     Args:
@@ -59,17 +60,17 @@ def load_to_start(model: nn.Module, path: str, logger: logging.Logger) -> None:
     Raises:
         ValueError: nothing fits, or the head that would be taken over means something else.
     """
-    model = model.module if is_module_wrapper(model) else model
+    bare: Any = model.module if is_module_wrapper(model) else model
     state, meta = read_checkpoint(path)
-    load_fitting(model, state, f'load_from={path!r}', logger, functools.partial(_taken_over, model, meta))
+    load_fitting(bare, state, f'load_from={path!r}', logger, functools.partial(_taken_over, bare, meta))
 
 
 def load_fitting(
     model: nn.Module,
-    state: dict,
+    state: Mapping[str, Tensor],
     what: str,
     logger: logging.Logger,
-    choose: Callable = lambda fit, what, logger: set(fit.found),
+    choose: Callable[[KeyFit, str, logging.Logger], set[str]] = lambda fit, what, logger: set(fit.found),
 ) -> None:
     """Give a model the weights of a state dict that fit, and say in one line what became of all others.
 
@@ -125,7 +126,7 @@ def _report(fit, taken, what, logger):
     logger.log(logging.WARNING if odd else logging.INFO, f'{what}: {"; ".join(parts)}')
 
 
-def load_to_resume(runner: BaseRunner, path: str) -> dict:
+def load_to_resume(runner: BaseRunner, path: str) -> dict[str, Any]:
     """Give a run the weights it had when it wrote a checkpoint, averages of an EMA hook included.
 
     Args:

@@ -2,16 +2,17 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 from ..structures.atomic_file import replace_when_done
 
 
-def record_path(checkpoint):
+def record_path(checkpoint: str) -> str:
     """File that belongs to a checkpoint."""
     return f'{checkpoint}.verified.json'
 
 
-def write_record(checkpoint, sha256, metrics, samples):
+def write_record(checkpoint: str, sha256: str, metrics: Mapping[str, float], samples: int) -> None:
     """Keep the scores of a checkpoint.
 
     Args:
@@ -26,7 +27,7 @@ def write_record(checkpoint, sha256, metrics, samples):
         stream.write('\n')
 
 
-def read_record(checkpoint, sha256):
+def read_record(checkpoint: str, sha256: str) -> dict[str, float]:
     """Scores of a checkpoint, {} when there are none or they belong to another file.
 
     Raises:

@@ -1,5 +1,10 @@
 """What a checkpoint's meta tells: class order, range and cells, what outputs mean, the age of its box convention."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..compat import wrote_old_boxes
 from .findings import Finding
 from .output_meaning import ENTRY, GEOMETRY, SETTINGS, stored_facts
@@ -7,7 +12,7 @@ from .output_meaning import ENTRY, GEOMETRY, SETTINGS, stored_facts
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
 
 
-def class_finding(meta, tasks):
+def class_finding(meta: Mapping[str, Any], tasks: Sequence[Sequence[str]]) -> Finding:
     """Classes and their order, from ``CLASSES`` and from the head's tasks as the file tells them.
 
     Args:
@@ -30,7 +35,7 @@ def class_finding(meta, tasks):
     return Finding('classes', 'ok', f'{len(flat)} in the order of the config, by the meta')
 
 
-def trained_classes(meta):
+def trained_classes(meta: Mapping[str, Any]) -> list[str] | None:
     """Class names in label order as the file tells them, None where it does not."""
     tasks = stored_facts(meta).get('tasks')
     if tasks is not None:
@@ -48,7 +53,7 @@ def _other_order(theirs, ours):
     return Finding('classes', 'wrong', f'{theirs}, the config has {ours}: write the order of the file into the config')
 
 
-def range_finding(meta, facts):
+def range_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Finding:
     """Point cloud range, voxel size and cells of the head's maps.
 
     Args:
@@ -62,7 +67,7 @@ def range_finding(meta, facts):
     return _compared('range', GEOMETRY, meta, facts, untold, f'as in training: {facts["point_cloud_range"]} m')
 
 
-def settings_finding(meta, facts):
+def settings_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Finding:
     """Settings that no weight shows and that change what outputs mean: kind of velocity, depth bins.
 
     Args:
@@ -100,7 +105,7 @@ def _same(theirs, ours):
     return len(theirs) == len(ours) and all(abs(a - b) <= 1e-4 for a, b in zip(theirs, ours))
 
 
-def version_finding(meta):
+def version_finding(meta: Mapping[str, Any]) -> Finding:
     """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code.
 
     Returns:

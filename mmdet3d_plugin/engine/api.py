@@ -74,14 +74,14 @@ def load_student(
     return model.to(pick_device()).eval()
 
 
-def collate_sample(sample: Mapping) -> dict:
+def collate_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     """A batch of one sample of a data set, on the device there is."""
     device = torch.cuda.current_device() if pick_device() == 'cuda' else -1
     (batch,) = scatter(collate([sample], samples_per_gpu=1), [device])
     return batch
 
 
-def detect(model: BEVDetector, sample: Mapping) -> dict:
+def detect(model: BEVDetector, sample: Mapping[str, Any]) -> dict[str, Any]:
     """What a detector sees in one sample of a data set.
 
     Args:

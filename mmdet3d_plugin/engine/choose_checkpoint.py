@@ -116,4 +116,4 @@ def _newest(candidates, latest):
 def _only_first(paths, first):
     """Whether all that is there is the run's first checkpoint."""
     match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', min(paths).name)
-    return len(paths) == 1 and bool(match) and int(match[1]) <= first
+    return len(paths) == 1 and match is not None and int(match[1]) <= first

@@ -1,6 +1,10 @@
 """Config files as the command-line tools read them."""
 
+from __future__ import annotations
+
 import os.path as osp
+from collections.abc import Mapping
+from typing import Any
 
 from mmcv import Config
 
@@ -16,7 +20,7 @@ RUN_KEYS = frozenset(
 )
 
 
-def load_config(filename, cfg_options=None, work_dir=None):
+def load_config(filename: str, cfg_options: Mapping[str, Any] | None = None, work_dir: str | None = None) -> Config:
     """Read a config file, apply overrides and settle the work directory.
 
     Args:

@@ -1,8 +1,12 @@
 """Processes and devices: CUDA with NCCL where there is a GPU, CPU with gloo where there is none."""
 
+from __future__ import annotations
+
 import functools
 import os
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,9 +20,10 @@ from torch import nn
 class CPUDataParallel(MMDataParallel):
     """mmcv's one-process wrapper, held on the CPU: torch's would move the model to a GPU whenever it sees one."""
 
-    def __init__(self, module):
+    def __init__(self, module: nn.Module) -> None:
         nn.Module.__init__(self)
-        self.module, self.device_ids, self.dim = module, [], 0
+        self.module, self.dim = module, 0
+        self.device_ids: list[int] = []
 
 
 class CPUDistributedDataParallel(MMDistributedDataParallel):
@@ -27,18 +32,18 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
     mmcv unpacks data containers only while it copies them to a GPU; without one they would reach the model packed.
     """
 
-    def train_step(self, *inputs, **kwargs):
+    def train_step(self, *inputs: Any, **kwargs: Any) -> dict[str, Any]:
         """Unpack the data containers, then one distributed ``train_step`` of the wrapped detector."""
-        inputs, kwargs = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
-        return super().train_step(*inputs[0], **kwargs[0])
+        unpacked, options = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
+        return super().train_step(*unpacked[0], **options[0])
 
-    def forward(self, *inputs, **kwargs):
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Unpack the data containers, then forward."""
-        inputs, kwargs = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
-        return super().forward(*inputs[0], **kwargs[0])
+        unpacked, options = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
+        return super().forward(*unpacked[0], **options[0])
 
 
-def pick_device():
+def pick_device() -> str:
     """Name of the device kind to run on: 'cuda' when torch and mmcv's operations can both use it, else 'cpu'."""
     if not torch.cuda.is_available():
         return 'cpu'
@@ -58,7 +63,7 @@ def _warn_of_unused_gpu():
     )
 
 
-def init_distributed(launcher, dist_params):
+def init_distributed(launcher: str, dist_params: Mapping[str, Any]) -> bool:
     """Join the process group that the launcher prepared.
 
     Args:
@@ -84,7 +89,7 @@ def init_distributed(launcher, dist_params):
     return True
 
 
-def wrap_model(model, device, distributed, find_unused_parameters=False):
+def wrap_model(model: nn.Module, device: str, distributed: bool, find_unused_parameters: bool = False) -> nn.Module:
     """Put a detector on its device inside the mmcv wrapper that unpacks data containers.
 
     Args:

@@ -2,9 +2,13 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
+
+from torch import nn
+from torch.utils.data import Dataset
 
 
-def check_data(dataset):
+def check_data(dataset: Dataset) -> None:
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
@@ -23,7 +27,7 @@ def check_data(dataset):
         check_data(wrapped)
 
 
-def check_classes(model, dataset):
+def check_classes(model: nn.Module, dataset: Dataset) -> None:
     """Refuse a data set whose labels a detector's head would take for other classes.
 
     Args:
@@ -34,9 +38,10 @@ def check_classes(model, dataset):
         ValueError: Names or their order differ; the message has both sides.
     """
     head = getattr(model, 'head', None)
-    if head is None or getattr(dataset, 'CLASSES', None) is None:
+    classes = getattr(dataset, 'CLASSES', None)
+    if head is None or classes is None:
         return
-    of_head, of_data = head.classes, list(dataset.CLASSES)
+    of_head, of_data = head.classes, list(classes)
     if of_head != of_data:
         raise ValueError(
             f'the data set has the classes {of_data}, the detection head {of_head}: make names and order the same, in '
@@ -44,7 +49,7 @@ def check_classes(model, dataset):
         )
 
 
-def check_annotated(dataset):
+def check_annotated(dataset: Dataset) -> None:
     """Refuse to evaluate a data set whose annotations nobody has.
 
     Args:
@@ -60,7 +65,7 @@ def check_annotated(dataset):
         )
 
 
-def check_evaluation_data(dataset):
+def check_evaluation_data(dataset: Dataset) -> None:
     """Refuse to evaluate a data set that cannot be scored: no annotations, or files of the evaluation missing.
 
     Args:
@@ -75,7 +80,7 @@ def check_evaluation_data(dataset):
         dataset.check_evaluation()
 
 
-def check_writable(folders):
+def check_writable(folders: Mapping[str, str]) -> None:
     """Make the folders that a run writes to, and write a byte into each.
 
     Args:

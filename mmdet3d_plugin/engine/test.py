@@ -1,17 +1,23 @@
 """Inference over a data set, in one process or many."""
 
-import os.path as osp
+from __future__ import annotations
 
+import os.path as osp
+from typing import Any
+
+from mmcv import Config
 from mmcv.runner import get_dist_info
 from mmdet.apis import multi_gpu_test, single_gpu_test
 from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from .distributed import pick_device, wrap_model
 from .preflight import check_data
 
 
-def build_test_loader(cfg, distributed, split='test'):
+def build_test_loader(cfg: Config, distributed: bool, split: str = 'test') -> tuple[Dataset, DataLoader]:
     """Data set and loader of ``cfg.data[split]``, in order, one sample at a time unless the config says more.
 
     Args:
@@ -33,7 +39,9 @@ def build_test_loader(cfg, distributed, split='test'):
     return dataset, build_dataloader(dataset, dist=distributed, shuffle=False, **options)
 
 
-def run_inference(model, loader, distributed, work_dir):
+def run_inference(
+    model: nn.Module, loader: DataLoader, distributed: bool, work_dir: str
+) -> list[dict[str, Any]] | None:
     """Predictions for every sample of a loader, in data-set order.
 
     Args:

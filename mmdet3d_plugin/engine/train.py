@@ -1,8 +1,15 @@
 """A training run: loaders, wrapped detector, optimizer, runner and hooks, all from the config."""
 
-import copy
+from __future__ import annotations
 
+import copy
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
 from mmcv.runner import (
+    BaseRunner,
     DistSamplerSeedHook,
     Fp16OptimizerHook,
     build_optimizer,
@@ -12,6 +19,8 @@ from mmcv.runner import (
 from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
+from torch import nn
+from torch.utils.data import Dataset
 
 from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
@@ -61,7 +70,16 @@ def _register_evaluation(runner, cfg, distributed):
     runner.register_hook(hook(loader, **options), priority='LOW')
 
 
-def train_detector(model, dataset, cfg, logger, distributed=False, validate=True, timestamp=None, meta=None):
+def train_detector(
+    model: nn.Module,
+    dataset: Dataset,
+    cfg: Config,
+    logger: logging.Logger,
+    distributed: bool = False,
+    validate: bool = True,
+    timestamp: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> BaseRunner:
     """Train a detector as its config says.
 
     Args:

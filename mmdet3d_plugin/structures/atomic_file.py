@@ -34,12 +34,12 @@ class Leftovers:
         kept (list[Path]): Those of other machines, whose processes cannot be looked at from here.
     """
 
-    removed: list = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
     size: int = 0
-    kept: list = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
 
-    def lines(self) -> list:
-        """list[str]: One line for what was removed and one for what was kept; empty when nothing was found."""
+    def lines(self) -> list[str]:
+        """One line for what was removed and one for what was kept; empty when nothing was found."""
         lines = []
         if self.removed:
             names = ', '.join(sorted(str(path) for path in self.removed[:3])) + ', ...' * (len(self.removed) > 3)

@@ -1,8 +1,10 @@
 """Labelled 3-D boxes and their geometry."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import Optional
 
 import numpy as np
 
@@ -25,27 +27,27 @@ class Boxes:
     """
 
     boxes: np.ndarray
-    names: list = field(default_factory=list)
-    scores: Optional[np.ndarray] = None
+    names: Sequence[str] = field(default_factory=list)
+    scores: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 7:
             raise ValueError(f'boxes must be (N, 7), got {self.boxes.shape}')
         lengths = {len(self.boxes), len(self.names), len(self.boxes if self.scores is None else self.scores)}
         if len(lengths) != 1:
             raise ValueError(f'{len(self.boxes)} boxes, {len(self.names)} names and scores must be equally many')
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
-    def select(self, keep):
+    def select(self, keep: np.ndarray) -> Boxes:
         """Boxes: Those where the boolean mask ``keep`` (N,) is true."""
         keep = np.asarray(keep, dtype=bool)
         names = [name for name, kept in zip(self.names, keep) if kept]
         return Boxes(self.boxes[keep], names, None if self.scores is None else self.scores[keep])
 
 
-def box_corners(boxes):
+def box_corners(boxes: np.ndarray) -> np.ndarray:
     """Corners of boxes.
 
     Args:
@@ -58,7 +60,7 @@ def box_corners(boxes):
     return _turn_and_move(local, boxes)
 
 
-def footprint(boxes):
+def footprint(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ground rectangles and headings.
 
     Args:

@@ -1,9 +1,12 @@
 """From the LiDAR to a camera and into its image."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 
-def project(points, intrinsic):
+def project(points: np.ndarray, intrinsic: np.ndarray) -> np.ndarray:
     """Pinhole projection.
 
     Args:
@@ -17,7 +20,7 @@ def project(points, intrinsic):
     return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
-def lidar_to_camera(camera):
+def lidar_to_camera(camera: Mapping[str, Any]) -> np.ndarray:
     """(4, 4) transform from an info's ``sensor2lidar_rotation`` (3, 3) and ``sensor2lidar_translation`` (3,)."""
     rotation = np.asarray(camera['sensor2lidar_rotation'], dtype=np.float64)
     matrix = np.eye(4)

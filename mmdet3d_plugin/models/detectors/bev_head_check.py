@@ -1,7 +1,15 @@
 """Build-time checks of a CenterPoint head: its settings, and that it and the BEV map it reads describe one grid."""
 
+from __future__ import annotations
 
-def head_settings(sections, name):
+from collections.abc import Mapping
+from typing import Any
+
+from ...structures import BEVLevel
+from ..heads.bev_center_head import BEVCenterHead
+
+
+def head_settings(sections: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
     """The head's part of a detector's ``train_cfg`` or ``test_cfg``.
 
     Args:
@@ -22,7 +30,7 @@ def head_settings(sections, name):
     return sections['pts']
 
 
-def check_head_fits(head, level):
+def check_head_fits(head: BEVCenterHead, level: BEVLevel) -> None:
     """Raise ValueError unless the head's channels, target grid and box coder fit the BEV map.
 
     The head itself makes sure that its train_cfg and its coder agree.

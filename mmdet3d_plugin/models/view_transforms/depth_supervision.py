@@ -1,12 +1,15 @@
 """Depth supervision from LiDAR: bins as targets and the binary cross-entropy on them (BEVDepth, arXiv 2206.10092)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .geometry import num_depth_bins
 
 
-def depth_bin_targets(gt_depth, depth_bound):
+def depth_bin_targets(gt_depth: Tensor, depth_bound: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Bin of every labelled cell, ``floor((depth - first) / step)``.
 
     Args:
@@ -23,7 +26,7 @@ def depth_bin_targets(gt_depth, depth_bound):
     return torch.where(labelled, bins, torch.zeros_like(bins)).long(), labelled
 
 
-def depth_loss(depth_logits, gt_depth, depth_bound):
+def depth_loss(depth_logits: Tensor, gt_depth: Tensor, depth_bound: Sequence[float]) -> Tensor:
     """Binary cross-entropy between sigmoid(depth_logits) and the one-hot LiDAR bin, in fp32.
 
     The mean runs over every bin of every cell; cells without a label count as zero, so the loss grows with the share of

@@ -13,7 +13,7 @@ _COMPILED = {'cpu': 'cpp', 'cuda': 'cuda'}
 
 
 @constant_when_compiled
-def select_backend(device_type):
+def select_backend(device_type: str) -> str:
     """Back end for tensors of a device type ('cpu', 'cuda', ...); compiles it on first use where it has to.
 
     Returns:

@@ -25,11 +25,11 @@ class VoxelGroups:
     coors: Tensor
     index: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.coors.shape[0]
 
 
-def group_points(coors):
+def group_points(coors: Tensor) -> VoxelGroups:
     """Group points by voxel.
 
     Args:
@@ -65,7 +65,7 @@ def group_points(coors):
     return VoxelGroups(torch.stack(columns[::-1], dim=1).to(coors.dtype), index)
 
 
-def scatter_points(features, groups, reduce):
+def scatter_points(features: Tensor, groups: VoxelGroups, reduce: str) -> Tensor:
     """Reduce point features to voxel features.
 
     Sums add in a fixed order: on CUDA ``index_put(accumulate=True)`` does so, in CPU threads ``scatter_add`` with an
@@ -104,7 +104,7 @@ def scatter_points(features, groups, reduce):
     return total / count[:, None]
 
 
-def dynamic_scatter(features, coors, reduce):
+def dynamic_scatter(features: Tensor, coors: Tensor, reduce: str) -> tuple[Tensor, Tensor]:
     """Group and reduce in one call.
 
     Args:
