@@ -73,7 +73,7 @@ def use_averages(
         state: name -> tensor, bare names.
         meta: of the file.
         path: the file, for the log line.
-        log (Callable): gets one line when there are two sets.
+        log: gets one line when there are two sets.
     """
     both = split_averages(state, meta)
     if both is None:

@@ -10,10 +10,10 @@ def read_literals(text: str) -> dict[str, Any]:
     Only literals, lists, tuples, dicts and ``dict(...)`` are understood; a name whose value needs more is left out.
 
     Args:
-        text (str): Python source.
+        text: Python source.
 
     Returns:
-        dict: name -> value; empty when the text is no Python.
+        name -> value; empty when the text is no Python.
     """
     try:
         tree = ast.parse(text)

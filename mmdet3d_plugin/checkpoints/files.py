@@ -66,11 +66,11 @@ def _numpy_scalar(module):
     return scalar
 
 
-def load_content(path: str, map_location: Any = 'cpu') -> Any:
+def load_content(path: str, map_location: torch.device | str | None = 'cpu') -> Any:
     """Everything in a checkpoint file; code in it is refused, not run, unless inside :func:`trust_checkpoints`.
 
     Args:
-        path (str): file.
+        path: file.
         map_location: as in :func:`torch.load`.
 
     Raises:
@@ -90,7 +90,7 @@ def peek(path: str) -> Any:
     """Everything in a checkpoint file, its tensors mapped instead of read: quick for meta and names. Runs no code.
 
     Returns:
-        dict or None: None for a file with code, inside :func:`trust_checkpoints`.
+        The content; None for a file with code, inside :func:`trust_checkpoints`.
 
     Raises:
         ValueError: as :func:`load_content`.
@@ -184,9 +184,9 @@ def write_checkpoint(path: str | Path, state: Mapping[str, Tensor], meta: Mappin
     """Write a checkpoint of weights and meta alone, without optimizer, which needs no trust to be loaded.
 
     Args:
-        path (str | Path): file; folders above it are made, and it appears only when complete.
-        state (dict): name -> tensor; views are stored without the rest of the tensor they show.
-        meta (dict): plain values.
+        path: file; folders above it are made, and it appears only when complete.
+        state: name -> tensor; views are stored without the rest of the tensor they show.
+        meta: plain values.
     """
     state = {key: value.detach().cpu().clone() for key, value in state.items()}
     with replace_when_done(path) as temporary:

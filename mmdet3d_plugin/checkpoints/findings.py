@@ -35,10 +35,10 @@ def judge(findings: Iterable[Finding], what: str, fatal: Collection[str], logger
     """Act on findings: an error for a fatal one that is wrong, a warning for any other.
 
     Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of every line.
-        fatal (Collection[str]): checks of which a wrong one is an error.
-        logger (logging.Logger): gets the lines.
+        findings: verdicts.
+        what: what they are about, first words of every line.
+        fatal: checks of which a wrong one is an error.
+        logger: gets the lines.
 
     Raises:
         ValueError: a fatal check turned out wrong.
@@ -55,9 +55,9 @@ def tell_unchecked(findings: Iterable[Finding], what: str, logger: logging.Logge
     """One line on what a file does not tell about the meaning of its outputs.
 
     Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of the line.
-        logger (logging.Logger): gets the line.
+        findings: verdicts.
+        what: what they are about, first words of the line.
+        logger: gets the line.
     """
     unknown = [finding.check for finding in findings if finding.verdict == 'unknown' and finding.check in MEANING]
     if unknown:

@@ -63,11 +63,8 @@ def plan_conversion(state: Mapping[str, Tensor], model: nn.Module) -> Conversion
     """Convert a legacy state dict for a model of this code.
 
     Args:
-        state (dict): name -> tensor, without ``module.`` prefixes; not modified.
-        model (nn.Module): what the result is for: CenterPointBEV, BEVDepth4D, or a DualDistill around the latter.
-
-    Returns:
-        Conversion
+        state: name -> tensor, without ``module.`` prefixes; not modified.
+        model: what the result is for: CenterPointBEV, BEVDepth4D, or a DualDistill around the latter.
     """
     own = model.state_dict()
     distill: Any = getattr(model, 'distill', None)

@@ -12,10 +12,10 @@ def check_geometry(state: Mapping[str, Tensor], model: nn.Module) -> None:
     """The stored grid and frustum must be the model's, or the same weights see another world.
 
     Args:
-        state (dict): legacy state dict; ``dx``, ``bx``, ``nx`` (3: cell size, centre of the first cell, number of cells
+        state: legacy state dict; ``dx``, ``bx``, ``nx`` (3: cell size, centre of the first cell, number of cells
             along x, y, z; metres) and ``frustum`` (D, h, w, 3: u, v, depth; pixels, metres) of the view transform are
             looked at where they are there.
-        model (nn.Module): a model with ``img_view_transformer``, else nothing is checked.
+        model: a model with ``img_view_transformer``, else nothing is checked.
 
     Raises:
         ValueError: names both sides and the config entry to change.

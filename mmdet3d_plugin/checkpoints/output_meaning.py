@@ -20,7 +20,7 @@ def detector_facts(model: nn.Module) -> dict[str, Any]:
     """What the outputs of a detector, or of a distiller's student, mean.
 
     Returns:
-        dict: plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
+        plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
         minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``velocity_mode``,
         ``depth_bound`` (first, end, step) and ``frustum_anchor``; metres.
     """

@@ -39,13 +39,13 @@ def publish(
     """Write weights without optimizer under a name that ends in the first eight digits of their hash.
 
     Args:
-        source (str): file the weights come from; its name and hash are noted in ``meta['source']``.
-        destination (str | Path): ``name.pth`` becomes ``name-<hash>.pth``.
-        state (dict): name -> tensor.
-        meta (dict): of ``source``; facts about its machine and run are dropped, the best score is kept.
+        source: file the weights come from; its name and hash are noted in ``meta['source']``.
+        destination: ``name.pth`` becomes ``name-<hash>.pth``.
+        state: name -> tensor.
+        meta: of ``source``; facts about its machine and run are dropped, the best score is kept.
 
     Returns:
-        tuple[Path, str]: the file and its whole SHA-256.
+        the file and its whole SHA-256.
     """
     kept = {key: value for key, value in meta.items() if key not in _PRIVATE}
     best = (meta.get('hook_msgs') or {}).get('best_score')
@@ -67,8 +67,8 @@ def publish_file(args: argparse.Namespace, choose: Callable[[dict[str, Tensor]],
     """What a tool that publishes a file does: read it, choose among its weights, write, print name and hash.
 
     Args:
-        args (argparse.Namespace): see :func:`dualdistill_cli.flags.publishing_args`.
-        choose (Callable): state dict -> state dict to write.
+        args: see :func:`dualdistill_cli.flags.publishing_args`.
+        choose: state dict -> state dict to write.
     """
     with trust_checkpoints(args.trust_checkpoint):
         state, meta = read_checkpoint(args.checkpoint)

@@ -24,13 +24,13 @@ def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logge
     """Give a detector the weights of its checkpoint, or refuse.
 
     Args:
-        model (nn.Module): detector as its config builds it, or a distiller.
-        path (str): checkpoint file.
-        config (str): name of the config, for messages.
-        logger (logging.Logger): told what is odd and what could not be checked.
+        model: detector as its config builds it, or a distiller.
+        path: checkpoint file.
+        config: name of the config, for messages.
+        logger: told what is odd and what could not be checked.
 
     Returns:
-        dict: meta of the file.
+        meta of the file.
 
     Raises:
         ValueError: a key does not fit, weights are not finite, or the outputs mean something else than the config says.
@@ -53,9 +53,9 @@ def load_to_start(model: nn.Module, path: str, logger: logging.Logger) -> None:
     one whose boxes follow the convention before mmdet3d 1.0, when the head would be taken over.
 
     Args:
-        model (nn.Module): model, wrapped or not.
-        path (str): checkpoint file or URL.
-        logger (logging.Logger): told what was taken over and what was not.
+        model: model, wrapped or not.
+        path: checkpoint file or URL.
+        logger: told what was taken over and what was not.
 
     Raises:
         ValueError: nothing fits, or the head that would be taken over means something else.
@@ -75,11 +75,11 @@ def load_fitting(
     """Give a model the weights of a state dict that fit, and say in one line what became of all others.
 
     Args:
-        model (nn.Module): model, not wrapped.
-        state (dict): bare name -> tensor.
-        what (str): where they come from, first words of the line.
-        logger (logging.Logger): gets the line.
-        choose (Callable): (KeyFit, what, logger) -> set of the fitting names to load.
+        model: model, not wrapped.
+        state: bare name -> tensor.
+        what: where they come from, first words of the line.
+        logger: gets the line.
+        choose: (KeyFit, what, logger) -> set of the fitting names to load.
 
     Raises:
         ValueError: nothing fits.
@@ -130,11 +130,11 @@ def load_to_resume(runner: BaseRunner, path: str) -> dict[str, Any]:
     """Give a run the weights it had when it wrote a checkpoint, averages of an EMA hook included.
 
     Args:
-        runner (mmcv.runner.BaseRunner): hooks registered, not yet run.
-        path (str): checkpoint file.
+        runner: hooks registered, not yet run.
+        path: checkpoint file.
 
     Returns:
-        dict: all that the file holds.
+        all that the file holds.
 
     Raises:
         ValueError: the file is of another model, or its outputs mean something else than the config says.

@@ -16,10 +16,10 @@ def write_record(checkpoint: str, sha256: str, metrics: Mapping[str, float], sam
     """Keep the scores of a checkpoint.
 
     Args:
-        checkpoint (str): checkpoint file.
-        sha256 (str): its hash: a later file of the same name does not inherit the scores.
-        metrics (dict): ``mAP`` and ``NDS``.
-        samples (int): how many samples they were measured on.
+        checkpoint: checkpoint file.
+        sha256: its hash: a later file of the same name does not inherit the scores.
+        metrics: ``mAP`` and ``NDS``.
+        samples: how many samples they were measured on.
     """
     content = dict(sha256=sha256, samples=samples, mAP=metrics['mAP'], NDS=metrics['NDS'])
     with replace_when_done(record_path(checkpoint)) as temporary, open(temporary, 'w') as stream:

@@ -16,11 +16,8 @@ def class_finding(meta: Mapping[str, Any], tasks: Sequence[Sequence[str]]) -> Fi
     """Classes and their order, from ``CLASSES`` and from the head's tasks as the file tells them.
 
     Args:
-        meta (dict): of the checkpoint.
-        tasks (list[list[str]]): class names of each task of the head.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        tasks: class names of each task of the head.
     """
     ours = [list(names) for names in tasks]
     flat = [name for names in ours for name in names]
@@ -57,11 +54,8 @@ def range_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Finding:
     """Point cloud range, voxel size and cells of the head's maps.
 
     Args:
-        meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        facts: of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
     """
     untold = 'the file does not name its range: weights alone do not show it'
     return _compared('range', GEOMETRY, meta, facts, untold, f'as in training: {facts["point_cloud_range"]} m')
@@ -71,11 +65,8 @@ def settings_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Findi
     """Settings that no weight shows and that change what outputs mean: kind of velocity, depth bins.
 
     Args:
-        meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        facts: of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
     """
     untold = 'the file does not name those that change what its outputs mean'
     return _compared('settings', SETTINGS, meta, facts, untold, 'as trained')
@@ -106,11 +97,7 @@ def _same(theirs, ours):
 
 
 def version_finding(meta: Mapping[str, Any]) -> Finding:
-    """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code.
-
-    Returns:
-        Finding
-    """
+    """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code."""
     version = meta.get('mmdet3d_version')
     old = wrote_old_boxes(version)
     if old:

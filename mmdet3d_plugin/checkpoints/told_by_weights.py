@@ -6,9 +6,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from mmdet3d.models.dense_heads import CenterHead
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -50,11 +50,11 @@ def key_coverage(model: nn.Module, state: Mapping[str, Tensor]) -> list[ModuleCo
     """Compare a model's keys with a file's, module by module.
 
     Args:
-        model (nn.Module): as its config builds it.
-        state (dict): state dict of the file.
+        model: as its config builds it.
+        state: state dict of the file.
 
     Returns:
-        list[ModuleCoverage]: in the model's order, then modules that only the file has.
+        in the model's order, then modules that only the file has.
     """
     fit = compare_keys(model, state)
     names = dict(found=fit.found, missing=fit.missing, misshaped=list(fit.misshaped), unexpected=fit.unexpected)
@@ -96,11 +96,8 @@ def training_finding(model: nn.Module, state: Mapping[str, Tensor]) -> Finding:
     running statistics away from exactly 0 and 1. A module whose layers are all still there is as it was initialised.
 
     Args:
-        model (nn.Module): as its config builds it.
-        state (dict): state dict of the file; layers that it lacks are passed over.
-
-    Returns:
-        Finding
+        model: as its config builds it.
+        state: state dict of the file; layers that it lacks are passed over.
     """
     broken = not_finite(state)
     if broken:
@@ -144,8 +141,8 @@ def mean_outputs(branch: nn.Sequential, shared_conv: nn.Module) -> Tensor | None
     as N(shift, scale^2), so its mean is known, and the last convolution is linear.
 
     Args:
-        branch (nn.Sequential): zero or more ConvModules, then a convolution.
-        shared_conv (nn.Module): ConvModule in front of the branch.
+        branch: zero or more ConvModules, then a convolution.
+        shared_conv: ConvModule in front of the branch.
 
     Returns:
         (C,) float tensor, None where no batch normalisation precedes the last convolution.
@@ -164,14 +161,14 @@ def mean_outputs(branch: nn.Sequential, shared_conv: nn.Module) -> Tensor | None
 
 
 @torch.no_grad()
-def task_sizes(head: Any) -> tuple[Tensor, Tensor] | None:
+def task_sizes(head: CenterHead) -> tuple[Tensor, Tensor] | None:
     """Logarithmic sizes that a head gives on an average cell, beside what is typical for its tasks.
 
     Args:
-        head (nn.Module): CenterHead with ``task_heads``, ``class_names`` and logarithmic sizes.
+        head: with ``task_heads``, ``class_names`` and logarithmic sizes.
 
     Returns:
-        tuple[Tensor, Tensor]: estimated and typical, each (tasks, 3) float64; None when the head does not tell.
+        estimated and typical, each (tasks, 3) float64; None when the head does not tell.
     """
     names = [name for task in head.class_names for name in task]
     if not getattr(head, 'norm_bbox', False) or set(names) - set(TYPICAL_SIZE):
@@ -191,22 +188,18 @@ def length_width_agreement(sizes: tuple[Tensor, Tensor]) -> float:
     """How far size outputs follow l, w (1), follow w, l (-1) or neither (0) of the typical sizes.
 
     Args:
-        sizes (tuple): see :func:`task_sizes`.
+        sizes: see :func:`task_sizes`.
 
     Returns:
-        float: projection of the estimated log(first / second size) of each task on the typical log(l / w), divided by
+        projection of the estimated log(first / second size) of each task on the typical log(l / w), divided by
         the latter's square.
     """
     estimate, typical = (values[:, 0] - values[:, 1] for values in sizes)
     return float((estimate * typical).sum() / typical.square().sum())
 
 
-def size_order_finding(head: Any) -> Finding:
-    """Whether the head's size outputs are l, w, h (mmdet3d 1.x) or w, l, h (before), by :func:`length_width_agreement`.
-
-    Returns:
-        Finding
-    """
+def size_order_finding(head: CenterHead) -> Finding:
+    """Whether the head's sizes are l, w, h (mmdet3d 1.x) or w, l, h (before), by :func:`length_width_agreement`."""
     sizes = task_sizes(head)
     if sizes is None:
         return Finding('boxes by weights', 'unknown', 'no logarithmic size outputs of nuScenes classes to tell from')
@@ -217,13 +210,10 @@ def size_order_finding(head: Any) -> Finding:
     return Finding('boxes by weights', 'ok' if agreement > _SURE else 'unknown', shown)
 
 
-def task_order_finding(head: Any) -> Finding:
+def task_order_finding(head: CenterHead) -> Finding:
     """Whether the tasks' size outputs fit the tasks' classes, or the same tasks in another order far better.
 
     Sizes do not tell the classes of one task apart. Length and width are compared without their order.
-
-    Returns:
-        Finding
     """
     sizes = task_sizes(head)
     if sizes is None:

@@ -24,7 +24,7 @@ def find_weights(content: Any, path: str) -> dict[str, Tensor]:
         path: its name, for the message.
 
     Returns:
-        dict: name -> tensor.
+        name -> tensor.
 
     Raises:
         ValueError: there is none; the message lists what there is instead.

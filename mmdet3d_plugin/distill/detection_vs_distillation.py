@@ -18,7 +18,7 @@ def loss_by_purpose(losses: Mapping[str, Tensor]) -> dict[str, Tensor | int]:
     """Sum of the trained terms of each half.
 
     Args:
-        losses (dict): name -> scalar tensor; names with 'loss' are trained on.
+        losses: name -> scalar tensor; names with 'loss' are trained on.
 
     Returns:
         'detection' and 'distillation' -> scalar tensor, 0 for a half without terms; they add up to the trained loss.

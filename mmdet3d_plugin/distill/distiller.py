@@ -67,17 +67,17 @@ class DualDistill(Base3DDetector):
     DistributedDataParallel.
 
     Args:
-        student (dict): detector config.
-        teacher (dict): ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
+        student: detector config.
+        teacher: ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
             :class:`FrozenTeacher`.
-        levels (dict): name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
+        levels: name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
             ``student`` and ``teacher`` (which level of each, by default the one called like the entry) and ``regions``
             (see :class:`RegionRules`); None switches an inherited entry off. A list of such dicts, each with its
             ``name``, means the same but cannot be overridden entry by entry in a child config.
-        response (dict | None): config of a response loss, and ``level``, the entry whose aligned map the teacher's head
+        response: config of a response loss, and ``level``, the entry whose aligned map the teacher's head
             reads ('head' if not given).
-        inherit_head (bool | list): start the student's head from the teacher's. A list names the parts of the head.
-        warmup_iters (int): let all distillation losses grow linearly over this many iterations; 0 for none.
+        inherit_head: start the student's head from the teacher's. A list names the parts of the head.
+        warmup_iters: let all distillation losses grow linearly over this many iterations; 0 for none.
         train_cfg, test_cfg: must be None, they belong into ``student``.
 
     Raises:

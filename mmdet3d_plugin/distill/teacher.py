@@ -69,10 +69,10 @@ class FrozenTeacher:
     through :meth:`apply_to_tensors`. It always runs in float32, in eval mode.
 
     Args:
-        config (str): config file of the teacher, relative to the working directory.
-        checkpoint (str | None): its weights.
-        cfg_options (dict | None): overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
-        allow_random_weights (bool): must be True to go without a checkpoint, or with one of untrained weights.
+        config: config file of the teacher, relative to the working directory.
+        checkpoint: its weights.
+        cfg_options: overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
+        allow_random_weights: must be True to go without a checkpoint, or with one of untrained weights.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.

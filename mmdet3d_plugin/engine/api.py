@@ -89,7 +89,7 @@ def detect(model: BEVDetector, sample: Mapping[str, Any]) -> dict[str, Any]:
         sample: ``dataset[i]`` of the config's ``data.test``.
 
     Returns:
-        dict: ``boxes_3d`` (``LiDARInstance3DBoxes`` x, y, z, l, w, h, yaw, vx, vy; z at the bottom; metres, radians,
+        ``boxes_3d`` (``LiDARInstance3DBoxes`` x, y, z, l, w, h, yaw, vx, vy; z at the bottom; metres, radians,
         m/s), ``scores_3d`` (N,) float32 and ``labels_3d`` (N,) int64, index into ``model.head.classes``; on the CPU.
 
     Example:

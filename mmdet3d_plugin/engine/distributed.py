@@ -67,11 +67,11 @@ def init_distributed(launcher: str, dist_params: Mapping[str, Any]) -> bool:
     """Join the process group that the launcher prepared.
 
     Args:
-        launcher (str): One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
-        dist_params (dict): Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
+        launcher: One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
+        dist_params: Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
 
     Returns:
-        bool: True when there are several processes to talk to (or torchrun with one).
+        True when there are several processes to talk to (or torchrun with one).
 
     Raises:
         ValueError: A launcher other than torchrun is used without a GPU, or torchrun's variables are absent.
@@ -93,13 +93,13 @@ def wrap_model(model: nn.Module, device: str, distributed: bool, find_unused_par
     """Put a detector on its device inside the mmcv wrapper that unpacks data containers.
 
     Args:
-        model (nn.Module): Detector with ``train_step`` and ``forward(return_loss=...)``.
-        device (str): 'cuda' or 'cpu'.
-        distributed (bool): Average gradients over the process group.
-        find_unused_parameters (bool): As in torch's DistributedDataParallel.
+        model: Detector with ``train_step`` and ``forward(return_loss=...)``.
+        device: 'cuda' or 'cpu'.
+        distributed: Average gradients over the process group.
+        find_unused_parameters: As in torch's DistributedDataParallel.
 
     Returns:
-        nn.Module: The wrapped detector; the detector itself is its ``module``.
+        The wrapped detector; the detector itself is its ``module``.
     """
     if device == 'cuda':
         model = model.cuda()

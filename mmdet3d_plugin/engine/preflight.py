@@ -12,7 +12,7 @@ def check_data(dataset: Dataset) -> None:
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
-        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
+        dataset: Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
             as mmdet's RepeatDataset and ConcatDataset do.
 
     Raises:
@@ -31,8 +31,8 @@ def check_classes(model: nn.Module, dataset: Dataset) -> None:
     """Refuse a data set whose labels a detector's head would take for other classes.
 
     Args:
-        model (nn.Module): Detector, or the distiller of one; looked at when it has a ``head``.
-        dataset (Dataset): Looked at when it has ``CLASSES``.
+        model: Detector, or the distiller of one; looked at when it has a ``head``.
+        dataset: Looked at when it has ``CLASSES``.
 
     Raises:
         ValueError: Names or their order differ; the message has both sides.
@@ -53,7 +53,7 @@ def check_annotated(dataset: Dataset) -> None:
     """Refuse to evaluate a data set whose annotations nobody has.
 
     Args:
-        dataset (Dataset): Its ``version`` names the nuScenes tables, when it has one.
+        dataset: Its ``version`` names the nuScenes tables, when it has one.
 
     Raises:
         ValueError: The version is a test set's.
@@ -69,7 +69,7 @@ def check_evaluation_data(dataset: Dataset) -> None:
     """Refuse to evaluate a data set that cannot be scored: no annotations, or files of the evaluation missing.
 
     Args:
-        dataset (Dataset): Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
+        dataset: Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
 
     Raises:
         ValueError: No annotations, or tables that do not fit the samples.
@@ -84,7 +84,7 @@ def check_writable(folders: Mapping[str, str]) -> None:
     """Make the folders that a run writes to, and write a byte into each.
 
     Args:
-        folders (dict[str, str]): Name of the flag or setting -> folder.
+        folders: Name of the flag or setting -> folder.
 
     Raises:
         ValueError: One cannot be made or written to; names the setting, the folder and the reason.

@@ -20,8 +20,8 @@ def start_from(runner: BaseRunner, cfg: Config) -> None:
     """Bring a runner to where the config says it starts.
 
     Args:
-        runner (mmcv.runner.BaseRunner): Hooks registered, not yet run.
-        cfg (mmcv.Config): ``resume_from`` wins over ``auto_resume`` (newest checkpoint of ``work_dir``), both over
+        runner: Hooks registered, not yet run.
+        cfg: ``resume_from`` wins over ``auto_resume`` (newest checkpoint of ``work_dir``), both over
             ``load_from`` (weights only).
     """
     if runner.rank == 0:
@@ -75,10 +75,10 @@ def resume(runner: BaseRunner, checkpoint: str, seed: int | None) -> None:
     as Python code.
 
     Args:
-        runner (mmcv.runner.BaseRunner): Its ``meta`` tells of this run and wins over the checkpoint's, so that the next
+        runner: Its ``meta`` tells of this run and wins over the checkpoint's, so that the next
             checkpoint is not taken for one of the earlier run's config and number of processes.
-        checkpoint (str): File.
-        seed (int): Of this run; another one than the checkpoint's is warned of.
+        checkpoint: File.
+        seed: Of this run; another one than the checkpoint's is warned of.
 
     Raises:
         ValueError: The file is not one that a training run wrote, or is of another model.

@@ -21,13 +21,13 @@ def build_test_loader(cfg: Config, distributed: bool, split: str = 'test') -> tu
     """Data set and loader of ``cfg.data[split]``, in order, one sample at a time unless the config says more.
 
     Args:
-        cfg (mmcv.Config): Whole config after :func:`mmdet.utils.compat_cfg`, which gathers loader arguments in
+        cfg: Whole config after :func:`mmdet.utils.compat_cfg`, which gathers loader arguments in
             ``data.<split>_dataloader``.
-        distributed (bool): Give each process its share.
-        split (str): 'val' or 'test'.
+        distributed: Give each process its share.
+        split: 'val' or 'test'.
 
     Returns:
-        tuple: Data set and loader.
+        Data set and loader.
 
     Raises:
         FileNotFoundError: Files of the data set are missing.
@@ -45,13 +45,13 @@ def run_inference(
     """Predictions for every sample of a loader, in data-set order.
 
     Args:
-        model (nn.Module): Detector, not wrapped.
-        loader (DataLoader): From :func:`build_test_loader`.
-        distributed (bool): Several processes share the loader.
-        work_dir (str): Where the processes exchange their results.
+        model: Detector, not wrapped.
+        loader: From :func:`build_test_loader`.
+        distributed: Several processes share the loader.
+        work_dir: Where the processes exchange their results.
 
     Returns:
-        list[dict] or None: One entry per sample on rank 0, None on the other ranks.
+        One entry per sample on rank 0, None on the other ranks.
     """
     wrapped = wrap_model(model, pick_device(), distributed)
     if not distributed:

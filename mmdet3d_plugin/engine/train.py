@@ -83,19 +83,19 @@ def train_detector(
     """Train a detector as its config says.
 
     Args:
-        model (nn.Module): Detector, weights initialised, not wrapped.
-        dataset (Dataset): Training set with a ``flag`` per sample.
-        cfg (mmcv.Config): Needs ``work_dir`` and ``seed``. ``resume_from`` wins over ``auto_resume``, both over
+        model: Detector, weights initialised, not wrapped.
+        dataset: Training set with a ``flag`` per sample.
+        cfg: Needs ``work_dir`` and ``seed``. ``resume_from`` wins over ``auto_resume``, both over
             ``load_from``.
-        logger (logging.Logger): Where the runner writes.
-        distributed (bool): The process group is up and gradients are averaged.
-        validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
-        timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
+        logger: Where the runner writes.
+        distributed: The process group is up and gradients are averaged.
+        validate: Evaluate ``data.val`` as ``evaluation`` says.
+        timestamp: Common stem of the log files.
+        meta: Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
             ``checkpoint_meta()`` returns, when it has one.
 
     Returns:
-        mmcv.runner.BaseRunner: The runner after its last epoch.
+        The runner after its last epoch.
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.

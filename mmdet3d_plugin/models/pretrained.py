@@ -48,7 +48,7 @@ def drop_missing_pretrained(cfg: Mapping[str, Any]) -> dict[str, Any]:
         cfg: component config; not modified.
 
     Returns:
-        dict: a copy of ``cfg``.
+        a copy of ``cfg``.
     """
     cfg = dict(cfg)
     init_cfg = cfg.get('init_cfg')

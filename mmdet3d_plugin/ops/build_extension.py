@@ -66,7 +66,7 @@ def build(kind: str) -> Path:
     """Compile the library of one kind unless it is there.
 
     Returns:
-        Path: the library.
+        the library.
 
     Raises:
         RuntimeError: the compiler's answer.

@@ -24,7 +24,7 @@ def settings() -> dict:
     """Environment variables with which torch compiles CUDA sources here.
 
     Returns:
-        dict[str, str]: ``CUDA_HOME``; ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs; ``CPATH`` where the
+        ``CUDA_HOME``; ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs; ``CPATH`` where the
         toolkit lacks headers that came with torch.
 
     Raises:
@@ -48,7 +48,7 @@ def toolkit() -> Optional[str]:
     """Folder of the CUDA toolkit: the one that the user names, that of the ``nvcc`` on the PATH, or the usual place.
 
     Returns:
-        str | None: ``<folder>/bin/nvcc`` is the compiler; None when there is none.
+        ``<folder>/bin/nvcc`` is the compiler; None when there is none.
     """
     named = os.environ.get('CUDA_HOME') or os.environ.get('CUDA_PATH')
     if named:
@@ -69,7 +69,7 @@ def architectures(home: str) -> str:
         home: Folder of the toolkit.
 
     Returns:
-        str: The user's list. Without one: empty where torch sees GPUs, and asks them; else what torch itself is
+        The user's list. Without one: empty where torch sees GPUs, and asks them; else what torch itself is
         compiled for, as far as the toolkit knows it, such as '8.0;9.0+PTX'.
 
     Raises:

@@ -29,9 +29,9 @@ class Leftovers:
     """What :func:`remove_leftovers` found.
 
     Attributes:
-        removed (list[Path]): Temporary files and folders of dead processes; they are gone.
-        size (int): Bytes that these took.
-        kept (list[Path]): Those of other machines, whose processes cannot be looked at from here.
+        removed: Temporary files and folders of dead processes; they are gone.
+        size: Bytes that these took.
+        kept: Those of other machines, whose processes cannot be looked at from here.
     """
 
     removed: list[Path] = field(default_factory=list)
@@ -64,7 +64,7 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
     what killed runs left there is removed.
 
     Args:
-        path (str | Path): File to write; missing folders are made.
+        path: File to write; missing folders are made.
 
     Raises:
         OSError: It cannot be written, as when the disk is full; names the file.
@@ -91,8 +91,8 @@ def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
     """Yield a new empty folder in ``parent`` and delete it in the end; the next run removes what a killed one left.
 
     Args:
-        parent (str | Path): An existing folder.
-        name (str): What the files in it are for; part of the new folder's name.
+        parent: An existing folder.
+        name: What the files in it are for; part of the new folder's name.
     """
     _clean_once(Path(parent).absolute())
     folder = tempfile.mkdtemp(prefix=_prefix(name), suffix='.tmp', dir=parent)
@@ -112,11 +112,11 @@ def remove_leftovers(folder: Union[str, Path], pattern: str = '*') -> Leftovers:
     it is listed.
 
     Args:
-        folder (str | Path): Where to look, not below; it need not exist.
-        pattern (str): Final names to look for, as a shell pattern such as ``epoch_*.pth``.
+        folder: Where to look, not below; it need not exist.
+        pattern: Final names to look for, as a shell pattern such as ``epoch_*.pth``.
 
     Returns:
-        Leftovers: What was removed and what was kept.
+        What was removed and what was kept.
     """
     found = Leftovers()
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():

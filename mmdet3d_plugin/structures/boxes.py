@@ -18,9 +18,9 @@ class Boxes:
     """Boxes of one sample in one frame.
 
     Args:
-        boxes (np.ndarray): (N, 7) x, y, z of the gravity centre, l, w, h (m), yaw (rad, counter-clockwise from x).
-        names (Sequence[str]): Class of each box.
-        scores (np.ndarray | None): (N,) scores; None for ground truth.
+        boxes: (N, 7) x, y, z of the gravity centre, l, w, h (m), yaw (rad, counter-clockwise from x).
+        names: Class of each box.
+        scores: (N,) scores; None for ground truth.
 
     Raises:
         ValueError: The lengths differ or boxes are not (N, 7).
@@ -41,7 +41,7 @@ class Boxes:
         return len(self.boxes)
 
     def select(self, keep: np.ndarray) -> Boxes:
-        """Boxes: Those where the boolean mask ``keep`` (N,) is true."""
+        """Those where the boolean mask ``keep`` (N,) is true."""
         keep = np.asarray(keep, dtype=bool)
         names = [name for name, kept in zip(self.names, keep) if kept]
         return Boxes(self.boxes[keep], names, None if self.scores is None else self.scores[keep])
@@ -51,10 +51,10 @@ def box_corners(boxes: np.ndarray) -> np.ndarray:
     """Corners of boxes.
 
     Args:
-        boxes (np.ndarray): (N, 7), see :class:`Boxes`.
+        boxes: (N, 7), see :class:`Boxes`.
 
     Returns:
-        np.ndarray: (N, 8, 3) metres; corners 0 to 3 are the rear face, 4 to 7 the front face, even ones at the bottom.
+        (N, 8, 3) metres; corners 0 to 3 are the rear face, 4 to 7 the front face, even ones at the bottom.
     """
     local = _SIGNS * boxes[:, None, 3:6] / 2
     return _turn_and_move(local, boxes)
@@ -64,10 +64,10 @@ def footprint(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ground rectangles and headings.
 
     Args:
-        boxes (np.ndarray): (N, 7), see :class:`Boxes`.
+        boxes: (N, 7), see :class:`Boxes`.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: Rectangles (N, 4, 2), in order around the box starting rear right, and heading
+        Rectangles (N, 4, 2), in order around the box starting rear right, and heading
         segments (N, 2, 2) from the centre to the middle of the front side; metres.
     """
     outline = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float64)

@@ -10,11 +10,11 @@ def project(points: np.ndarray, intrinsic: np.ndarray) -> np.ndarray:
     """Pinhole projection.
 
     Args:
-        points (np.ndarray): (..., 3) in the camera frame with z > 0, metres.
-        intrinsic (np.ndarray): (3, 3), px.
+        points: (..., 3) in the camera frame with z > 0, metres.
+        intrinsic: (3, 3), px.
 
     Returns:
-        np.ndarray: (..., 2) column and row, px.
+        (..., 2) column and row, px.
     """
     homogeneous = points @ np.asarray(intrinsic, dtype=np.float64).T
     return homogeneous[..., :2] / homogeneous[..., 2:]

@@ -22,10 +22,10 @@ class AOAAligner(Aligner):
     (bias included), and projecting first costs H W instead of H_T W_T matrix products.
 
     Args:
-        student, teacher (BEVLevel): given by the builder.
-        attention (bool): False leaves the attention out (ablation: orthogonal only).
-        orthogonal (bool): False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict), residual (bool): see
+        student, teacher: given by the builder.
+        attention: False leaves the attention out (ablation: orthogonal only).
+        orthogonal: False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
+        num_heads, softmax_scale, ffn_ratio, norm_cfg, residual: see
             :class:`PositionAttention`.
     """
 

@@ -25,7 +25,7 @@ class Aligner(nn.Module):
                 return self.resize(self.conv(feature))
 
     Args:
-        student, teacher (BEVLevel): sizes of the two maps.
+        student, teacher: sizes of the two maps.
     """
 
     def __init__(self, *, student: BEVLevel, teacher: BEVLevel) -> None:

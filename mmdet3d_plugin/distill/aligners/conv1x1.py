@@ -12,7 +12,7 @@ class Conv1x1Aligner(Aligner):
     """1x1 convolution to the teacher's channels, then bilinear resizing where the sizes differ.
 
     Args:
-        student, teacher (BEVLevel): given by the builder.
+        student, teacher: given by the builder.
     """
 
     def __init__(self, *, student: BEVLevel, teacher: BEVLevel) -> None:

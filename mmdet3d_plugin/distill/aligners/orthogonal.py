@@ -17,7 +17,7 @@ class OrthogonalProjection(nn.Module):
     with it. The Cayley map has no such state; decay only pulls W towards its initial value.
 
     Args:
-        in_channels (int), out_channels (int): C and C_T.
+        in_channels, out_channels: C and C_T.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -19,8 +19,8 @@ class UpsampleConvAligner(Aligner):
     """(resize, conv3x3, norm, ReLU) twice, half of the zoom (in ratio) in each, then a 1x1 convolution.
 
     Args:
-        student, teacher (BEVLevel): given by the builder.
-        norm_cfg (dict): normalisation after each 3x3 convolution.
+        student, teacher: given by the builder.
+        norm_cfg: normalisation after each 3x3 convolution.
     """
 
     def __init__(self, *, student: BEVLevel, teacher: BEVLevel, norm_cfg: Mapping[str, Any] = dict(type='BN')) -> None:  # noqa: B006 (read only)

@@ -21,12 +21,12 @@ class CrossHeadBoxLoss(ResponseLoss):
     boxes become targets of the teacher head's own loss on the predictions it makes from the aligned student map.
 
     Args:
-        temperature (float): divisor of the teacher's heatmap logits.
-        score_threshold (float): lowest sharpened score of a teacher box; 0.1 at temperature 0.1 is an original score of
+        temperature: divisor of the teacher's heatmap logits.
+        score_threshold: lowest sharpened score of a teacher box; 0.1 at temperature 0.1 is an original score of
             0.445.
-        nms (dict | None): entries that replace the teacher's ``test_cfg`` while decoding, for instance
+        nms: entries that replace the teacher's ``test_cfg`` while decoding, for instance
             ``dict(nms_type='rotate', nms_thr=0.2, post_max_size=83)``.
-        loss_weight (float): factor of the whole loss.
+        loss_weight: factor of the whole loss.
     """
 
     def __init__(

@@ -49,11 +49,11 @@ class CrossHeadDenseLoss(ResponseLoss):
     score and the head's code weights, divided by the sum of those scores.
 
     Args:
-        temperature (float): divisor of the teacher's heatmap logits.
-        score_threshold (float): lowest sharpened score of a peak.
-        beta (float): focusing exponent of the heatmap loss.
-        bbox_weight (float): factor of the regression loss.
-        loss_weight (float): factor of the whole loss.
+        temperature: divisor of the teacher's heatmap logits.
+        score_threshold: lowest sharpened score of a peak.
+        beta: focusing exponent of the heatmap loss.
+        bbox_weight: factor of the regression loss.
+        loss_weight: factor of the whole loss.
     """
 
     def __init__(

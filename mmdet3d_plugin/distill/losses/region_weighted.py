@@ -35,14 +35,14 @@ def spread_evenly(
     """Even out the weights of a sample's cells while each sample keeps their sum (ablations of the region weighting).
 
     Args:
-        cell_weights (dict): region -> (B, H, W) mask times scale.
-        masks (dict): region -> (B, H, W) mask, 0 or 1.
-        region_weights (dict): region -> factor that the caller multiplies its term with, positive.
-        spread (str): 'object' leaves the weights as they are, 'region' gives the cells of a region their mean, 'map'
+        cell_weights: region -> (B, H, W) mask times scale.
+        masks: region -> (B, H, W) mask, 0 or 1.
+        region_weights: region -> factor that the caller multiplies its term with, positive.
+        spread: 'object' leaves the weights as they are, 'region' gives the cells of a region their mean, 'map'
             gives all cells of the given regions one and the same, factor included.
 
     Returns:
-        dict: region -> (B, H, W) weights.
+        region -> (B, H, W) weights.
     """
     if spread == 'object':
         return cell_weights
@@ -65,17 +65,17 @@ class RegionWeightedFeatureLoss(FeatureLoss):
     "Feature loss".
 
     Args:
-        fg_weight, bg_weight, fp_weight, spatial_weight (float): w of each term; 0 leaves the term out, and a zero
+        fg_weight, bg_weight, fp_weight, spatial_weight: w of each term; 0 leaves the term out, and a zero
             ``fp_weight`` also leaves the false-positive region out of the partition (its cells are background).
-        attention (str | None): 'teacher_student' (A(F_T) + r A(F_S)) / (1 + r), 'teacher' A(F_T), None for 1.
-        student_ratio (float): r above.
-        temperature (float): divisor inside the attention softmaxes.
-        scale (bool): False replaces the scales of the regions by 1 (ablation).
-        spread (str): 'object': each cell has the scale of its box or region. Ablations, with the same sum of weights a
+        attention: 'teacher_student' (A(F_T) + r A(F_S)) / (1 + r), 'teacher' A(F_T), None for 1.
+        student_ratio: r above.
+        temperature: divisor inside the attention softmaxes.
+        scale: False replaces the scales of the regions by 1 (ablation).
+        spread: 'object': each cell has the scale of its box or region. Ablations, with the same sum of weights a
             sample: 'region': all cells of a region weigh the same; 'map': all cells of the map weigh the same.
-        fp_channel_attention (bool): multiply the false-positive term by the teacher's channel attention, as the
+        fp_channel_attention: multiply the false-positive term by the teacher's channel attention, as the
             released code does for this term only.
-        loss_weight (float): factor of all terms.
+        loss_weight: factor of all terms.
     """
 
     def __init__(

@@ -13,11 +13,11 @@ def head_settings(sections: Mapping[str, Any] | None, name: str) -> Mapping[str,
     """The head's part of a detector's ``train_cfg`` or ``test_cfg``.
 
     Args:
-        sections (dict | None): dict(pts=...), as mmdet3d nests them.
-        name (str): 'train_cfg' or 'test_cfg', for the message.
+        sections: dict(pts=...), as mmdet3d nests them.
+        name: 'train_cfg' or 'test_cfg', for the message.
 
     Returns:
-        dict | None: None for a head without these settings.
+        None for a head without these settings.
 
     Raises:
         ValueError: a section that nothing reads, or none for the head.

@@ -108,7 +108,7 @@ class BEVDepth4D(BEVDetector):
         mode: in training its statistics update BatchNorm too, since at test the networks see such frames as well.
 
         Returns:
-            BEVFeatures: private to it are ``depth_logits`` (B, N, D, h, w) of the current frame.
+            Its ``private`` holds ``depth_logits`` (B, N, D, h, w) of the current frame.
 
         Raises:
             ValueError: the batch does not hold ``num_frames`` frames.

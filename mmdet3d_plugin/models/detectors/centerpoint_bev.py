@@ -105,7 +105,7 @@ class CenterPointBEV(BEVDetector, CenterPoint):
             points: list of B (M_i, C) float32 tensors; points outside the range are dropped.
 
         Returns:
-            tuple: hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
+            hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
             ((M, C) points inside the range, None, (M, 4) their voxels).
         """
         voxels, counts, coors = [], [], []
@@ -143,9 +143,6 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         Args:
             batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors, x, y, z (m) first and the
                 rest as the voxel encoder takes it, is read.
-
-        Returns:
-            BEVFeatures
         """
         if 'points' not in batch:
             raise ValueError(f"CenterPointBEV needs 'points' in the batch; it has {sorted(batch)}")

@@ -128,7 +128,7 @@ class BEVCenterHead(BEVHead, CenterHead):
         """:meth:`predict` for a caller who reads the regression at a few cells, as :meth:`loss` does.
 
         Returns:
-            tuple: per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
+            per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
             its branches are one convolution, which costs less than anything lazy.
         """
         if can_be_joined(self.task_heads) or not can_be_lazy(self.task_heads):
@@ -163,9 +163,6 @@ class BEVCenterHead(BEVHead, CenterHead):
             gt_bboxes_3d: list of B LiDARInstance3DBoxes (x, y, z, l, w, h, yaw, vx, vy), metres, radians, m/s.
             gt_labels_3d: list of B int64 label tensors, class indices over all tasks.
             img_metas: list of B dicts with ``frame_dt``; used in displacement mode only.
-
-        Returns:
-            CenterTargets
         """
         targets = self._targets(gt_bboxes_3d, gt_labels_3d)
         if self.velocity_mode == 'displacement':
@@ -245,7 +242,7 @@ class BEVCenterHead(BEVHead, CenterHead):
             boxes, labels, metas: see :meth:`encode_targets`.
 
         Returns:
-            dict: ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
+            ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
         """
         device = predictions[0][0]['heatmap'].device
         targets = self.encode_targets(boxes, [item.to(device) for item in labels], metas)
@@ -301,7 +298,7 @@ class BEVCenterHead(BEVHead, CenterHead):
                 nms_rescale_factor=1.0).
 
         Returns:
-            list[Detections]: one a sample, labels over all tasks, ordered by task, then by falling score.
+            one a sample, labels over all tasks, ordered by task, then by falling score.
         """
         if self.test_cfg is None:
             raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.ops import nms_rotated
+from mmdet3d.core.bbox.coders import CenterPointBBoxCoder
 from torch import Tensor
 
 TEST_KEYS = frozenset(
@@ -27,7 +28,7 @@ TEST_KEYS = frozenset(
 
 
 def decode_peaks(
-    logits: Tensor, maps: Mapping[str, Tensor], coder: Any, norm_bbox: bool, min_logit: float
+    logits: Tensor, maps: Mapping[str, Tensor], coder: CenterPointBBoxCoder, norm_bbox: bool, min_logit: float
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Boxes at the highest cells of one task's heatmap.
 
@@ -43,7 +44,7 @@ def decode_peaks(
         min_logit: keep logits above it, see :func:`logit_threshold`.
 
     Returns:
-        list: per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
+        per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
     """
     batch, _, height, width = logits.shape
     flat = logits.flatten(1)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
+from mmdet3d.core.bbox.coders import CenterPointBBoxCoder
 from torch import Tensor
 
 from .heatmap_gaussian import draw_gaussians, gaussian_radius
@@ -182,7 +183,7 @@ def check_settings(settings: Mapping[str, Any], with_velocity: bool) -> None:
         raise ValueError(f'train_cfg: code_weights needs {codes} numbers, got {settings["code_weights"]}')
 
 
-def check_coder(settings: Mapping[str, Any], coder: Any) -> None:
+def check_coder(settings: Mapping[str, Any], coder: CenterPointBBoxCoder) -> None:
     """Fail when targets (``train_cfg``) and decoding (``bbox_coder``) use different grids."""
     ours = [*settings['point_cloud_range'][:2], *settings['voxel_size'][:2], settings['out_size_factor']]
     theirs = [*coder.pc_range[:2], *coder.voxel_size[:2], coder.out_size_factor]

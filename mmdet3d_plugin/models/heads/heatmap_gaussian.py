@@ -14,7 +14,7 @@ def gaussian_radius(length: Tensor, width: Tensor, min_overlap: float) -> Tensor
         min_overlap: IoU that a box displaced by the radius still keeps.
 
     Returns:
-        Tensor: (N,) float radii.
+        (N,) float radii.
     """
     perimeter, area = length + width, length * width
     cases = (
@@ -39,7 +39,7 @@ def draw_gaussians(
         map_index, cols, rows, radii: (N,) int64, one entry per object; ``rows`` and ``cols`` lie inside the map.
 
     Returns:
-        Tensor: (M, H, W) float32.
+        (M, H, W) float32.
     """
     left, top = torch.minimum(cols, radii), torch.minimum(rows, radii)
     spans_x = left + torch.minimum(width - cols, radii + 1)

@@ -24,7 +24,7 @@ def run_task_heads(
         only: name of the branch to run; None for all of them. Heads other than SeparateHead always run all.
 
     Returns:
-        list[dict]: per task, branch name -> (B, c, H, W).
+        per task, branch name -> (B, c, H, W).
     """
     if not all(type(head) is SeparateHead for head in task_heads):
         return [head(feature) for head in task_heads]

@@ -17,7 +17,7 @@ def depth_bin_targets(gt_depth: Tensor, depth_bound: Sequence[float]) -> tuple[T
         depth_bound: (first, end, step), metres.
 
     Returns:
-        tuple: bins (...) int64 in [0, D) and labelled (...) bool. Cells without depth, with a depth outside
+        bins (...) int64 in [0, D) and labelled (...) bool. Cells without depth, with a depth outside
         [first, end) or not finite are not labelled; their bin is 0 and must not be used.
     """
     first, _, step = depth_bound
@@ -38,7 +38,7 @@ def depth_loss(depth_logits: Tensor, gt_depth: Tensor, depth_bound: Sequence[flo
         depth_bound: (first, end, step), metres.
 
     Returns:
-        Tensor: scalar; 0, with zero gradients, when no cell is labelled.
+        scalar; 0, with zero gradients, when no cell is labelled.
 
     Raises:
         ValueError: the depth map's size is not the logits'.

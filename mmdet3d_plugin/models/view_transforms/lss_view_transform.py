@@ -107,7 +107,7 @@ class LSSViewTransform(BaseModule):
             cameras: CameraGeometry of the same B samples and N cameras.
 
         Returns:
-            tuple: BEV map (B, out_channels, H, W), and depth logits (B, N, D, h, w).
+            BEV map (B, out_channels, H, W), and depth logits (B, N, D, h, w).
 
         Raises:
             ValueError: the features are not the size the configured images give.

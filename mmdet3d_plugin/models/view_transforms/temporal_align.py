@@ -19,7 +19,7 @@ def align_bev(previous: Tensor, frame2cur: Tensor, grid: BEVGrid) -> Tensor:
         grid: BEVGrid of both maps.
 
     Returns:
-        Tensor: (B, C, H, W) map in the current augmented BEV frame.
+        (B, C, H, W) map in the current augmented BEV frame.
 
     Raises:
         ValueError: the map's size is not the grid's.

@@ -76,7 +76,7 @@ class DynamicPillarEncoder(nn.Module):
             coors: (M, 4) integer (sample, z, y, x) voxel of each point, none negative.
 
         Returns:
-            tuple: ((V, feat_channels[-1]) pillar features, (V, 4) their (sample, z, y, x), in lexicographic order).
+            ((V, feat_channels[-1]) pillar features, (V, 4) their (sample, z, y, x), in lexicographic order).
 
         Raises:
             ValueError: ``features`` with another number of channels.

@@ -24,7 +24,7 @@ def bev_pool(depth_prob: Tensor, context: Tensor, plan: BEVPoolPlan) -> Tensor:
         plan: BEVPoolPlan of the same frustum.
 
     Returns:
-        Tensor: (B, C, H, W); sums run in fp32 (fp64 for fp64 inputs) and the result keeps that type, whatever the
+        (B, C, H, W); sums run in fp32 (fp64 for fp64 inputs) and the result keeps that type, whatever the
         precision of the inputs. Cells no point falls in are zero.
 
     Raises:

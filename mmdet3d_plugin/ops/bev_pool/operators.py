@@ -24,7 +24,7 @@ def sort_points(point_cells: Tensor, cells_per_sample: int) -> tuple[Tensor, Ten
         cells_per_sample: H * W.
 
     Returns:
-        tuple: ``points``, ``pixels`` and ``cell_starts`` of a :class:`BEVPoolPlan`.
+        ``points``, ``pixels`` and ``cell_starts`` of a :class:`BEVPoolPlan`.
     """
     batch, _, bins, height, width = point_cells.shape
     count = batch * cells_per_sample

@@ -35,9 +35,6 @@ def group_points(coors: Tensor) -> VoxelGroups:
     Args:
         coors: (M, D) integer voxel coordinates, none negative, e.g. (sample, z, y, x).
 
-    Returns:
-        VoxelGroups
-
     Raises:
         ValueError: wrong shape or dtype, a negative coordinate, or a grid with more cells than int64 can number.
     """
@@ -78,7 +75,7 @@ def scatter_points(features: Tensor, groups: VoxelGroups, reduce: str) -> Tensor
         reduce: 'max', 'mean' or 'sum'.
 
     Returns:
-        Tensor: (V, C), dtype of ``features``.
+        (V, C), dtype of ``features``.
 
     Raises:
         ValueError: unknown ``reduce`` or a different number of points in ``features`` and ``groups``.
@@ -113,7 +110,7 @@ def dynamic_scatter(features: Tensor, coors: Tensor, reduce: str) -> tuple[Tenso
         reduce: 'max', 'mean' or 'sum'.
 
     Returns:
-        tuple: ((V, C) voxel features, (V, D) voxel coordinates).
+        ((V, C) voxel features, (V, D) voxel coordinates).
     """
     groups = group_points(coors)
     return scatter_points(features, groups, reduce), groups.coors
