@@ -25,8 +25,7 @@ class AOAAligner(Aligner):
         student, teacher: given by the builder.
         attention: False leaves the attention out (ablation: orthogonal only).
         orthogonal: False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads, softmax_scale, ffn_ratio, norm_cfg, residual: see
-            :class:`PositionAttention`.
+        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual: see :class:`PositionAttention`.
     """
 
     def __init__(
@@ -39,6 +38,7 @@ class AOAAligner(Aligner):
         num_heads: int = 8,
         softmax_scale: float = 1.0,
         ffn_ratio: int = 4,
+        ffn_act: str = 'ReLU',
         norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006 (read only)
         residual: bool = False,
     ) -> None:
@@ -52,6 +52,7 @@ class AOAAligner(Aligner):
                 num_heads=num_heads,
                 softmax_scale=softmax_scale,
                 ffn_ratio=ffn_ratio,
+                ffn_act=ffn_act,
                 norm_cfg=norm_cfg,
                 residual=residual,
             )
