@@ -20,7 +20,7 @@ _USUAL_PLACE = '/usr/local/cuda'
 _LIBRARY_HEADERS = ('cublas_v2.h', 'cusolverDn.h', 'cusparse.h')  # of those that ATen/cuda/CUDAContext.h includes
 
 
-def settings() -> dict:
+def settings() -> dict[str, str]:
     """Environment variables with which torch compiles CUDA sources here.
 
     Returns:

@@ -93,7 +93,7 @@ class BEVDepth4D(BEVDetector):
         facts = dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
         return dict(facts, depth_bound=list(view.depth_bound), frustum_anchor=view.frustum_anchor)
 
-    def pipeline_settings(self):
+    def pipeline_settings(self) -> dict[tuple[str, str], Any]:
         """Image size, and stride and bins of the depth map, are the view transform's."""
         view = self.img_view_transformer
         return {

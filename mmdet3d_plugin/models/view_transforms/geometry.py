@@ -1,6 +1,9 @@
 """Camera geometry of a lift-splat view transform: frustum points and where they lie in the augmented BEV frame."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,13 +27,12 @@ class CameraGeometry(NamedTuple):
     bev_aug: Tensor
 
     @classmethod
-    def of_frame(cls, batch, frame):
+    def of_frame(cls, batch: Mapping[str, Any], frame: int) -> CameraGeometry:
         """Geometry of frame ``frame`` of a collated batch (0 = current)."""
-        return cls(
-            *(batch[key][:, frame] for key in ('intrins', 'post_rots', 'post_trans', 'cam2bev')), batch['bev_aug']
-        )
+        of_frames = ('intrins', 'post_rots', 'post_trans', 'cam2bev')
+        return cls(**{key: batch[key][:, frame] for key in of_frames}, bev_aug=batch['bev_aug'])
 
-    def flat_numbers(self):
+    def flat_numbers(self) -> Tensor:
         """(B, N, 33) numbers the depth net reads: intrinsics 9, post-rot 9, post-trans 3, rotation 9, translation 3.
 
         The BEV augmentation is taken out of the extrinsics: how far away a pixel is does not depend on how the map is
@@ -41,7 +43,9 @@ class CameraGeometry(NamedTuple):
         return torch.cat([part.reshape(*self.intrins.shape[:2], -1).float() for part in parts], dim=-1)
 
 
-def build_frustum(image_size, stride, depth_bound, anchor):
+def build_frustum(
+    image_size: tuple[int, int], stride: int, depth_bound: Sequence[float], anchor: str
+) -> tuple[Tensor, Tensor]:
     """Pixel and depth of every frustum point.
 
     Args:
@@ -52,7 +56,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
             cells spread evenly from the first to the last pixel and depths at the near end of their bin.
 
     Returns:
-        tuple: uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
+        uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
 
     Raises:
         ValueError: size and stride do not fit, or unknown anchor.
@@ -75,7 +79,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
     return torch.stack([us, vs, torch.ones_like(us)], dim=-1), depths
 
 
-def num_depth_bins(depth_bound):
+def num_depth_bins(depth_bound: Sequence[float]) -> int:
     """Number of whole bins in (first, end, step), metres: (1, 60, 1) has 59.
 
     Raises:
@@ -88,7 +92,7 @@ def num_depth_bins(depth_bound):
     return count
 
 
-def locate_frustum(uv1, depths, cameras):
+def locate_frustum(uv1: Tensor, depths: Tensor, cameras: CameraGeometry) -> Tensor:
     """Location of every frustum point in the augmented BEV frame.
 
     A point is ``depth * ray + origin``, so only the rays (h * w per camera) need matrix work. They are computed in
@@ -100,7 +104,7 @@ def locate_frustum(uv1, depths, cameras):
         cameras: CameraGeometry of B samples with N cameras.
 
     Returns:
-        Tensor: (B, N, D, h, w, 3) float32 x, y, z, metres.
+        (B, N, D, h, w, 3) float32 x, y, z, metres.
     """
     pixels = uv1.double().flatten(0, 1) - cameras.post_trans.double().unsqueeze(2)
     cam2bev = cameras.cam2bev.double()
