@@ -6,9 +6,11 @@ the hooks swap both sets after an epoch and back before the next one. A checkpoi
 does, and the evaluation that saves the best checkpoint, save averages under the weights' own names.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from mmcv.runner import get_priority
 from torch import Tensor
@@ -35,14 +37,14 @@ class Averages:
     latest: dict[str, Tensor]
     averaged: dict[str, Tensor]
     place: str
-    evidence: Optional[str]
+    evidence: str | None
 
     def __str__(self) -> str:
         known = self.evidence or "ASSUMED, as nothing in the file tells; mmcv's hooks do so unless given a priority"
         return f'they are {self.place} ({known})'
 
 
-def split_averages(state: dict[str, Tensor], meta: dict[str, Any]) -> Optional[Averages]:
+def split_averages(state: dict[str, Tensor], meta: dict[str, Any]) -> Averages | None:
     """Both sets of weights of a file, None where it has one.
 
     Args:

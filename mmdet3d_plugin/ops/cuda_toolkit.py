@@ -5,6 +5,8 @@ a GPU to ask it fails with ``IndexError: list index out of range``, and an ``nvc
 apart from the toolkit leads it to a folder without headers. :func:`settings` gives the values it then needs.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import re
@@ -12,7 +14,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Optional
 
 import torch
 
@@ -44,7 +45,7 @@ def settings() -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def toolkit() -> Optional[str]:
+def toolkit() -> str | None:
     """Folder of the CUDA toolkit: the one that the user names, that of the ``nvcc`` on the PATH, or the usual place.
 
     Returns:

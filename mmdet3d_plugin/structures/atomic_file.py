@@ -4,6 +4,8 @@ A file is written under a temporary name beside its place and then renamed. Whil
 lock on it, which the system gives back however the process ends. A temporary file that nobody has locked is a leftover.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import functools
@@ -17,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Union
 
 # .<name>.<host>-<first digits of the boot id>-<process, or letters of tempfile>.tmp
 _TEMPORARY = re.compile(r'\.(?P<name>.+)\.(?P<host>[^.]+)-(?P<boot>[0-9a-f]{8})-\w+\.tmp')
@@ -56,7 +57,7 @@ class Leftovers:
 
 
 @contextlib.contextmanager
-def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
+def replace_when_done(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
 
     A reader, or a run that was killed half-way, never sees an incomplete file. The temporary file is there, empty, from
@@ -87,7 +88,7 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
+def scratch_folder(parent: str | Path, name: str) -> Iterator[Path]:
     """Yield a new empty folder in ``parent`` and delete it in the end; the next run removes what a killed one left.
 
     Args:
@@ -105,7 +106,7 @@ def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_leftovers(folder: Union[str, Path], pattern: str = '*') -> Leftovers:
+def remove_leftovers(folder: str | Path, pattern: str = '*') -> Leftovers:
     """Delete what :func:`replace_when_done` and :func:`scratch_folder` left in a folder when their process was killed.
 
     What belongs to a living process stays. So does what another machine wrote (the folder may be on a network drive):

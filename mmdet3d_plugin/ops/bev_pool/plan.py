@@ -67,7 +67,7 @@ class BEVPoolPlan:
         cells = cells.masked_fill_(~kept, -1)
         sort = sort_points if select_backend(cells.device.type) == 'reference' else torch.ops.dualdistill.bev_pool_sort
         points, pixels, cell_starts = sort(cells, cells_per_sample)
-        return cls(cells, points, pixels, cell_starts, frustum_shape, grid.size)
+        return cls(cells, points, pixels, cell_starts, frustum_shape, (grid.height, grid.width))
 
     @functools.cached_property
     def cells(self) -> Tensor:
