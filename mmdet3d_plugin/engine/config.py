@@ -42,3 +42,13 @@ def load_config(filename: str, cfg_options: Mapping[str, Any] | None = None, wor
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('outputs', osp.splitext(osp.basename(filename))[0])
     return cfg
+
+
+def require_distiller(cfg: Config, filename: str) -> None:
+    """Refuse a config that does not distil.
+
+    Raises:
+        ValueError: Names the file and what it trains.
+    """
+    if cfg.model.type != 'DualDistill':
+        raise ValueError(f'{filename} trains a {cfg.model.type}: give a distillation config')

@@ -2,12 +2,12 @@
 
 from statistics import mean, stdev
 
-from .ablation_runs import SCORES
+from .rows import SCORES
 
 BASELINE = 'baseline'
 
 
-def summarise(rows):
+def summarise(rows: list) -> dict:
     """Statistics of every config over its seeds, all of them.
 
     Args:
@@ -38,7 +38,7 @@ def _gain(by_seed, baseline, seeds, score):
     return {'per_seed': gains, **spread(list(gains.values())), 'sign': sign(gains.values())}
 
 
-def spread(values):
+def spread(values: list) -> dict:
     """Mean and standard deviation of a sample (n - 1); one value has none, which is None.
 
     Args:
@@ -50,8 +50,8 @@ def spread(values):
     return {'mean': mean(values), 'std': stdev(values) if len(values) > 1 else None}
 
 
-def sign(gains):
-    """str: ``+`` when every gain is positive, ``-`` when every one is negative, else ``mixed``."""
+def sign(gains) -> str:
+    """``+`` when every gain is positive, ``-`` when every one is negative, else ``mixed``."""
     gains = list(gains)
     if all(gain > 0 for gain in gains):
         return '+'

@@ -10,8 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .matrix_report import Outcome, count_tests
-from .step import Step, StepFailedError
+from workflow.progress import Console
+from workflow.step import Step, StepFailedError
+
+from .report import Outcome, count_tests
 
 _CORE_ROOMS = ('structures', 'ops', 'checkpoints', 'models', 'distill', 'hooks', 'engine', 'contract')
 CORE_TESTS = (*(f'tests/{room}' for room in _CORE_ROOMS), 'tests/test_compat.py')
@@ -143,14 +145,14 @@ def run_pair(pair: Pair, python: str, repo: Path, commit: str, folder: Path, lab
     if not (setup.is_done() and tests.is_done()):
         _update_clone(repo, commit, clone)
     try:
-        setup_seconds = setup.run(label)
+        setup_seconds = setup.run(Console(f'{label} {setup.title}'))
     except StepFailedError as error:
         raise PairFailedError('set-up failed', f'the set-up failed, see {setup.log}', str(error)) from error
     reason, junit = '', home / 'junit.xml'
     if not tests.is_done():
         junit.unlink(missing_ok=True)
     try:
-        tests.run(label)
+        tests.run(Console(f'{label} {tests.title}'))
     except StepFailedError as error:
         if not junit.is_file():
             raise PairFailedError('no tests', f'the tests gave no report, see {tests.log}', str(error)) from error
@@ -185,8 +187,7 @@ def _steps(pair, python, repo, commit, home, jobs):
         'setup',
         f'{pair.name}: set-up',
         (*start, 'bash', str(clone / 'scripts' / 'setup.sh')),
-        home / 'setup.json',
-        home / 'setup.log',
+        home,
         outputs=(clone / '.venv' / '.dualdistill' / 'stamp',),
         settings=_hash_of(repo, commit, _SETUP_SOURCES),
     )
@@ -195,8 +196,7 @@ def _steps(pair, python, repo, commit, home, jobs):
         'tests',
         f'{pair.name}: tests',
         (*start, 'bash', str(clone / 'scripts' / 'test.sh'), *pytest),
-        home / 'tests.json',
-        home / 'tests.log',
+        home,
         outputs=(home / 'junit.xml',),
         settings=_hash_of(repo, commit, _SOURCES),
         after=(setup,),

@@ -5,7 +5,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .report import as_markdown, write_text
+from workflow.step import write_text
+
+from dualdistill_cli.tables import as_markdown
 
 HEADER = ['Python', 'torch', 'numpy', 'mmcv-full', 'outcome', 'passed', 'failed', 'skipped', 'set-up s', 'tests s']
 
@@ -73,8 +75,8 @@ def _name(case):
     return f'{case.get("classname", "")}::{case.get("name", "")}'.lstrip(':')
 
 
-def rows_of(outcomes):
-    """list[list[str]]: Header, then one row per pair."""
+def rows_of(outcomes: list[Outcome]) -> list[list[str]]:
+    """Header, then one row per pair."""
     rows = [HEADER]
     for one in outcomes:
         numbers = (one.passed, one.failed, one.skipped, round(one.setup_seconds), round(one.test_seconds))
@@ -92,7 +94,7 @@ def remarks_of(outcomes: list[Outcome]) -> list[str]:
     return lines
 
 
-def write_reports(outcomes: list[Outcome], folder: Path):
+def write_reports(outcomes: list[Outcome], folder: Path) -> None:
     """Write ``matrix.json`` and ``matrix.md``."""
     write_text(folder / 'matrix.json', json.dumps([asdict(one) for one in outcomes], indent=2) + '\n')
     write_text(folder / 'matrix.md', '\n\n'.join([as_markdown(rows_of(outcomes)), *remarks_of(outcomes)]) + '\n')

@@ -1,13 +1,13 @@
 """Which configs an ablation compares, and who teaches them."""
 
 from pathlib import Path
+from typing import Optional
 
-from mmcv import Config
+from ..config_file import read_config
+from .rows import TEACHER
 
-from .ablation_runs import TEACHER
 
-
-def choose_configs(words, known):
+def choose_configs(words: Optional[list], known: dict) -> dict:
     """Turn the words of a command line into configs.
 
     Args:
@@ -31,7 +31,7 @@ def choose_configs(words, known):
     return chosen
 
 
-def add_config(configs, name, file):
+def add_config(configs: dict, name: str, file: str) -> None:
     """Put a config among others; ValueError when its name is taken by another file."""
     if name == TEACHER:
         raise ValueError(f'{file}: "{TEACHER}" is the name of the teacher here, name the file otherwise')
@@ -39,7 +39,7 @@ def add_config(configs, name, file):
         raise ValueError(f'two configs are named "{name}", {configs[name]} and {file}: use another --out-dir for one')
 
 
-def with_teacher(configs):
+def with_teacher(configs: dict) -> dict:
     """Put the teacher of distilled configs before them.
 
     Args:
@@ -53,7 +53,7 @@ def with_teacher(configs):
     """
     teachers = {}
     for name, file in configs.items():
-        teacher = Config.fromfile(file, import_custom_modules=False).model.get('teacher')
+        teacher = read_config(file).model.get('teacher')
         if teacher is not None:
             teachers.setdefault(teacher.config, name)
     if len(teachers) > 1:

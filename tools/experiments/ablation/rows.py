@@ -1,22 +1,25 @@
 """Which trainings of an ablation are finished, what came out of them, and how long the others may take."""
 
 import json
+from pathlib import Path
 from statistics import mean
+from typing import Optional
 
 from mmdet3d_plugin.visualization.curves import loss_terms, read_run
 
-from .report import newest, read_metrics
+from ..plan import Plan
+from ..scores import scores_in
 
 TEACHER = 'teacher'
 SCORES = ('mAP', 'NDS')
 ROW_KEYS = ('config', 'config_file', 'seed', *SCORES, 'loss_terms', 'seconds', 'teacher')
 
 
-def read_rows(path):
+def read_rows(path: Path) -> tuple:
     """Rows of an earlier call.
 
     Args:
-        path (Path): ``results.json`` of an ablation.
+        path: ``results.json`` of an ablation.
 
     Returns:
         tuple[list[dict], dict]: Its ``runs`` and its ``setting``; empty when there is no such file.
@@ -37,11 +40,11 @@ def read_rows(path):
     return rows, setting
 
 
-def finished_rows(plan):
+def finished_rows(plan: Plan) -> list:
     """Rows of the trained and evaluated models of a plan.
 
     Args:
-        plan (Plan): ``teacher`` is the teacher, every other model a row.
+        plan: ``teacher`` is the teacher, every other model a row.
 
     Returns:
         list[dict]: :data:`ROW_KEYS` each, by model, then by seed. ``loss_terms`` are the last logged losses by name,
@@ -67,8 +70,8 @@ def _last_losses(work_dir):
     return loss_terms([record for record in read_run(work_dir) if record['mode'] == 'train'][-1])
 
 
-def has_teacher(plan, name):
-    """bool: The model is a distilled one."""
+def has_teacher(plan: Plan, name: str) -> bool:
+    """The model is a distilled one."""
     return 'teacher' in plan.configs[name].model
 
 
@@ -77,20 +80,20 @@ def _outcome(plan, name, seed):
     steps = plan.runs[seed][name]
     if not all(step.is_done() for step in steps):
         return None
-    metrics = read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json'))
+    metrics = scores_in(plan.run_dir(name, seed) / 'eval')
     seconds = round(sum(step.read_marker()['seconds'] for step in steps), 1)
     return {**{score: metrics[score] for score in SCORES}, 'seconds': seconds}
 
 
-def time_left(pairs, jobs):
+def time_left(pairs: list, jobs: int) -> Optional[float]:
     """Estimate the time of the steps to come from those done.
 
     Args:
         pairs (list[tuple[Step, Step]]): Training and evaluation of each model and seed.
-        jobs (int): Steps at a time.
+        jobs: Steps at a time.
 
     Returns:
-        float | None: Seconds; trainings and evaluations each count as long as their mean so far. None when there is
+        Seconds; trainings and evaluations each count as long as their mean so far. None when there is
         nothing to go by.
     """
     left = 0.0

@@ -1,36 +1,40 @@
 """The files that show an ablation: ``results.json``, ``report.md`` and ``scores.png``."""
 
 import json
+from pathlib import Path
 
 import cv2
+from workflow.progress import clock
+from workflow.step import write_text
 
+from dualdistill_cli.tables import as_markdown
+from mmdet3d_plugin.structures.atomic_file import replace_when_done
 from mmdet3d_plugin.visualization.seed_scores import draw_seed_scores
 
-from .ablation_runs import SCORES
-from .ablation_summary import BASELINE, summarise
-from .progress import clock
-from .report import as_markdown, write_bytes, write_text
+from .rows import SCORES
+from .summary import BASELINE, summarise
 
 
-def write_files(out_dir, rows, setting):
+def write_files(out_dir: Path, rows: list, setting: dict) -> None:
     """Write the three files, each at once.
 
     Args:
-        out_dir (Path): Their folder.
+        out_dir: Their folder.
         rows (list[dict]): See :func:`finished_rows`; at least one.
-        setting (dict): ``machine`` (str); ``training`` and ``evaluation``, each with ``data_root`` (str) and
+        setting: ``machine`` (str); ``training`` and ``evaluation``, each with ``data_root`` (str) and
             ``settings`` (of the generator).
     """
     results = {'runs': rows, 'summary': summarise(rows), 'setting': setting}
     encoded, picture = cv2.imencode('.png', draw_seed_scores(rows, SCORES)[..., ::-1])
     if not encoded:
         raise OSError(f'cannot encode {out_dir / "scores.png"}')
-    write_bytes(out_dir / 'scores.png', picture.tobytes())
+    with replace_when_done(out_dir / 'scores.png') as temporary:
+        temporary.write_bytes(picture.tobytes())
     write_text(out_dir / 'report.md', build_report(results))
     write_text(out_dir / 'results.json', json.dumps(results, indent=2) + '\n')
 
 
-def summary_table(summary):
+def summary_table(summary: dict) -> list:
     """Rows of cells, header first: means with their standard deviation, and the gains over the baseline."""
     header = ['config', 'seeds', *SCORES]
     gains = any('gain' in entry for entry in summary.values())
@@ -51,7 +55,7 @@ def _plus_minus(value, form):
     return mean if value['std'] is None else f'{mean} ± {value["std"]:.3f}'
 
 
-def runs_table(rows):
+def runs_table(rows: list) -> list:
     """Rows of cells, header first: every run, none left out."""
     table = [['config', 'seed', *SCORES, *(f"teacher's {score}" for score in SCORES), 'time']]
     for row in rows:
@@ -66,8 +70,8 @@ def runs_table(rows):
     return table
 
 
-def build_report(results):
-    """str: Markdown with both tables, the plot and what is needed to judge them."""
+def build_report(results: dict) -> str:
+    """Markdown with both tables, the plot and what is needed to judge them."""
     rows, summary, setting = results['runs'], results['summary'], results['setting']
     training, evaluation = setting['training'], setting['evaluation']
     teachers = {row['seed']: row['teacher']['seconds'] for row in rows if row['teacher'] is not None}

@@ -1,14 +1,15 @@
 """The runs of one call of the ablation, and the files about them."""
 
-from data_converter.make_synthetic_nuscenes import settings_of
+from pathlib import Path
 
-from .ablation_configs import add_config, choose_configs, with_teacher
-from .ablation_report import write_files
-from .ablation_runs import TEACHER, finished_rows, has_teacher, read_rows, time_left
-from .cli import default_jobs, describe_machine
-from .commands import as_flags
-from .plan import Plan
-from .progress import clock
+from data_converter.make_synthetic_nuscenes import settings_of
+from workflow.progress import clock
+
+from ..command_line import as_flags, default_jobs, describe_machine
+from ..plan import Plan
+from .configs import add_config, choose_configs, with_teacher
+from .report import write_files
+from .rows import TEACHER, finished_rows, has_teacher, read_rows, time_left
 
 
 class Ablation:
@@ -32,7 +33,7 @@ class Ablation:
         seeds = list(dict.fromkeys([*args.seeds, *(row['seed'] for row in self.earlier)]))
         evaluate_on = None if args.data_root else size.evaluate_on
         self.plan = Plan(
-            with_teacher(configs), size.synthetic, None, self.out_dir, args.data_root, seeds,
+            with_teacher(configs), size.synthetic, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
             evaluate_on=evaluate_on,
         )  # fmt: skip
@@ -48,12 +49,12 @@ class Ablation:
         }
 
     @property
-    def steps(self):
-        """list[Step]: What this call has to do, seed by seed."""
+    def steps(self) -> list:
+        """What this call has to do, seed by seed."""
         data = [*self.plan.data_steps, *self.plan.eval_data_steps]
         return [*data, *(step for pair in self.runs.values() for step in pair)]
 
-    def update(self):
+    def update(self) -> None:
         """Write the files when another run is finished, and say how many are."""
         rows = finished_rows(self.plan)
         if rows == self.rows:
@@ -74,7 +75,7 @@ class Ablation:
         self.earlier = []
 
 
-def describe_data(root, flags):
-    """dict: ``data_root`` and the generator's ``settings``, for the report."""
+def describe_data(root: Path, flags: dict) -> dict:
+    """``data_root`` and the generator's ``settings``, for the report."""
     settings = settings_of(['--out-dir', 'unused', *map(str, as_flags(flags))]).manifest()['settings']
     return {'data_root': root.as_posix(), 'settings': settings}
