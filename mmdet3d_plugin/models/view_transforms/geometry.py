@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,10 +27,10 @@ class CameraGeometry(NamedTuple):
     bev_aug: Tensor
 
     @classmethod
-    def of_frame(cls, batch: dict, frame: int) -> CameraGeometry:
+    def of_frame(cls, batch: Mapping[str, Any], frame: int) -> CameraGeometry:
         """Geometry of frame ``frame`` of a collated batch (0 = current)."""
-        keys = ('intrins', 'post_rots', 'post_trans', 'cam2lidar')
-        return cls(*(batch[key][:, frame] for key in keys), batch['bev_aug'])
+        of_frames = ('intrins', 'post_rots', 'post_trans', 'cam2lidar')
+        return cls(**{key: batch[key][:, frame] for key in of_frames}, bev_aug=batch['bev_aug'])
 
     @property
     def cam2bev(self) -> Tensor:
@@ -47,7 +48,9 @@ class CameraGeometry(NamedTuple):
         return torch.cat([part.reshape(*self.intrins.shape[:2], -1).float() for part in parts], dim=-1)
 
 
-def build_frustum(image_size, stride, depth_bound, anchor):
+def build_frustum(
+    image_size: tuple[int, int], stride: int, depth_bound: Sequence[float], anchor: str
+) -> tuple[Tensor, Tensor]:
     """Pixel and depth of every frustum point.
 
     Args:
@@ -58,7 +61,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
             cells spread evenly from the first to the last pixel and depths at the near end of their bin.
 
     Returns:
-        tuple: uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
+        uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
 
     Raises:
         ValueError: size and stride do not fit, or unknown anchor.
@@ -81,7 +84,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
     return torch.stack([us, vs, torch.ones_like(us)], dim=-1), depths
 
 
-def num_depth_bins(depth_bound):
+def num_depth_bins(depth_bound: Sequence[float]) -> int:
     """Number of whole bins in (first, end, step), metres: (1, 60, 1) has 59.
 
     Raises:
@@ -94,7 +97,7 @@ def num_depth_bins(depth_bound):
     return count
 
 
-def locate_frustum(uv1, depths, cameras):
+def locate_frustum(uv1: Tensor, depths: Tensor, cameras: CameraGeometry) -> Tensor:
     """Location of every frustum point in the augmented BEV frame.
 
     A point is ``depth * ray + origin``, so only the rays (h * w per camera) need matrix work. They are computed in
@@ -106,7 +109,7 @@ def locate_frustum(uv1, depths, cameras):
         cameras: CameraGeometry of B samples with N cameras.
 
     Returns:
-        Tensor: (B, N, D, h, w, 3) float32 x, y, z, metres.
+        (B, N, D, h, w, 3) float32 x, y, z, metres.
     """
     pixels = uv1.double().flatten(0, 1) - cameras.post_trans.double().unsqueeze(2)
     cam2bev = cameras.cam2bev

@@ -1,8 +1,13 @@
 """Region-weighted feature loss between an aligned student map and the teacher's map."""
 
-import torch
-from torch import nn
+from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..regions import Regions
 from ..registry import DISTILL
 from .base import FeatureLoss
 
@@ -10,32 +15,34 @@ ATTENTIONS = ('teacher_student', 'teacher', None)
 SPREADS = ('object', 'region', 'map')
 
 
-def cell_attention(feature, temperature):
+def cell_attention(feature: Tensor, temperature: float) -> Tensor:
     """A(F) = HW * softmax over cells of (mean_c |F| / temperature): (B, C, H, W) -> (B, H, W), mean 1 per sample."""
     energy = feature.abs().mean(dim=1)
     weights = (energy / temperature).flatten(1).softmax(dim=1)
     return (weights * weights.shape[1]).view_as(energy)
 
 
-def channel_attention(feature, temperature):
+def channel_attention(feature: Tensor, temperature: float) -> Tensor:
     """C * softmax over channels of (mean_hw |F| / temperature): (B, C, H, W) -> (B, C, 1, 1), mean 1 per sample."""
     energy = feature.abs().mean(dim=(2, 3))
     weights = (energy / temperature).softmax(dim=1)
     return (weights * weights.shape[1])[:, :, None, None]
 
 
-def spread_evenly(cell_weights, masks, region_weights, spread):
+def spread_evenly(
+    cell_weights: Mapping[str, Tensor], masks: Mapping[str, Tensor], region_weights: Mapping[str, float], spread: str
+) -> Mapping[str, Tensor]:
     """Even out the weights of a sample's cells while each sample keeps their sum (ablations of the region weighting).
 
     Args:
-        cell_weights (dict): region -> (B, H, W) mask times scale.
-        masks (dict): region -> (B, H, W) mask, 0 or 1.
-        region_weights (dict): region -> factor that the caller multiplies its term with, positive.
-        spread (str): 'object' leaves the weights as they are, 'region' gives the cells of a region their mean, 'map'
+        cell_weights: region -> (B, H, W) mask times scale.
+        masks: region -> (B, H, W) mask, 0 or 1.
+        region_weights: region -> factor that the caller multiplies its term with, positive.
+        spread: 'object' leaves the weights as they are, 'region' gives the cells of a region their mean, 'map'
             gives all cells of the given regions one and the same, factor included.
 
     Returns:
-        dict: region -> (B, H, W) weights.
+        region -> (B, H, W) weights.
     """
     if spread == 'object':
         return cell_weights
@@ -58,34 +65,34 @@ class RegionWeightedFeatureLoss(FeatureLoss):
     "Feature loss".
 
     Args:
-        fg_weight, bg_weight, fp_weight, spatial_weight (float): w of each term; 0 leaves the term out, and a zero
+        fg_weight, bg_weight, fp_weight, spatial_weight: w of each term; 0 leaves the term out, and a zero
             ``fp_weight`` also leaves the false-positive region out of the partition (its cells are background).
-        attention (str | None): 'teacher_student' (A(F_T) + r A(F_S)) / (1 + r), 'teacher' A(F_T), None for 1.
-        student_ratio (float): r above.
-        temperature (float): divisor inside the attention softmaxes.
-        scale (bool): False replaces the scales of the regions by 1 (ablation).
-        spread (str): 'object': each cell has the scale of its box or region. Ablations, with the same sum of weights a
+        attention: 'teacher_student' (A(F_T) + r A(F_S)) / (1 + r), 'teacher' A(F_T), None for 1.
+        student_ratio: r above.
+        temperature: divisor inside the attention softmaxes.
+        scale: False replaces the scales of the regions by 1 (ablation).
+        spread: 'object': each cell has the scale of its box or region. Ablations, with the same sum of weights a
             sample: 'region': all cells of a region weigh the same; 'map': all cells of the map weigh the same.
-        fp_channel_attention (bool): multiply the false-positive term by the teacher's channel attention, as the
+        fp_channel_attention: multiply the false-positive term by the teacher's channel attention, as the
             released code does for this term only.
-        loss_weight (float): factor of all terms.
+        loss_weight: factor of all terms.
     """
 
     def __init__(
         self,
         *,
-        fg_weight=6e-3,
-        bg_weight=4e-2,
-        fp_weight=0.0,
-        spatial_weight=2.5e-3,
-        attention='teacher_student',
-        student_ratio=1.0,
-        temperature=0.5,
-        scale=True,
-        spread='object',
-        fp_channel_attention=True,
-        loss_weight=1.0,
-    ):
+        fg_weight: float = 6e-3,
+        bg_weight: float = 4e-2,
+        fp_weight: float = 0.0,
+        spatial_weight: float = 2.5e-3,
+        attention: str | None = 'teacher_student',
+        student_ratio: float = 1.0,
+        temperature: float = 0.5,
+        scale: bool = True,
+        spread: str = 'object',
+        fp_channel_attention: bool = True,
+        loss_weight: float = 1.0,
+    ) -> None:
         if attention not in ATTENTIONS:
             raise ValueError(f'attention must be one of {ATTENTIONS}, got {attention!r}')
         if spread not in SPREADS:
@@ -110,12 +117,12 @@ class RegionWeightedFeatureLoss(FeatureLoss):
             self.spatial_conv = nn.Conv2d(1, 1, 3, padding=1)
 
     @property
-    def needs_false_positives(self):
+    def needs_false_positives(self) -> bool:
         """Whether the caller must give the regions a false-positive part."""
         return 'fp' in self.weights
 
     @torch.no_grad()
-    def cell_weights(self, student, teacher):
+    def cell_weights(self, student: Tensor, teacher: Tensor) -> Tensor:
         """The attention A, (B, H, W), never differentiated."""
         if self.attention is None:
             return torch.ones_like(teacher[:, 0])
@@ -125,14 +132,14 @@ class RegionWeightedFeatureLoss(FeatureLoss):
             attention = (attention + self.student_ratio * of_student) / (1 + self.student_ratio)
         return attention
 
-    def region_weights(self, regions):
+    def region_weights(self, regions: Regions) -> Mapping[str, Tensor]:
         """Mask times scale of each region with a weight: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         masks = regions.masks()
         plain = {name: masks[name] for name in ('fg', 'bg', 'fp') if name in self.weights}
         scaled = regions.scaled_masks() if self.scale else plain
         return spread_evenly({name: scaled[name] for name in plain}, plain, self.weights, self.spread)
 
-    def cell_terms(self, student, teacher, regions):
+    def cell_terms(self, student: Tensor, teacher: Tensor, regions: Regions) -> dict[str, Tensor]:
         """What every cell adds to the unweighted region terms: {'fg', 'bg'[, 'fp']} -> (B, H, W)."""
         attention = self.cell_weights(student, teacher)
         squared = (student - teacher) ** 2
@@ -145,7 +152,7 @@ class RegionWeightedFeatureLoss(FeatureLoss):
             terms[name] = distance * mask * attention
         return terms
 
-    def terms(self, student, teacher, regions):
+    def terms(self, student: Tensor, teacher: Tensor, regions: Regions) -> dict[str, Tensor]:
         """Unweighted scalars for those of fg, bg, fp and spatial that have a weight."""
         cells = self.cell_terms(student, teacher, regions)
         terms = {name: values.sum() / len(student) for name, values in cells.items()}
@@ -154,5 +161,5 @@ class RegionWeightedFeatureLoss(FeatureLoss):
             terms['spatial'] = (teacher.mean(dim=1, keepdim=True) - adapted).abs().sum() / len(student)
         return terms
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'weights={self.weights}, attention={self.attention!r}, spread={self.spread!r}'

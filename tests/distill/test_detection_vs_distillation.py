@@ -7,7 +7,7 @@ import torch
 from helpers.distill_fakes import build, distiller_cfg, make_batch, write_teacher
 from mmcv.runner import EpochBasedRunner
 
-from mmdet3d_plugin.distill.loss_groups import loss_groups, scale_distillation, warmup_factor
+from mmdet3d_plugin.distill.detection_vs_distillation import loss_by_purpose, scale_distillation, warmup_factor
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +27,7 @@ LOSSES = terms(
 
 
 def test_groups_hold_the_trained_terms_alone():
-    assert loss_groups(LOSSES) == dict(detection=3.0, distillation=12.0)
+    assert loss_by_purpose(LOSSES) == dict(detection=3.0, distillation=12.0)
 
 
 def test_scaling_touches_trained_distillation_terms_alone():
@@ -52,7 +52,7 @@ def test_losses_and_gradients_grow_with_the_iteration(teacher):
             continue
         factor = 0.4 if name.startswith(('distill.', 'crd.')) and 'loss' in name else 1.0
         assert partly['log_vars'][name] == pytest.approx(factor * value, rel=1e-5), name
-    groups = outputs['loss_groups']
+    groups = outputs['loss_by_purpose']
     assert (groups['detection'] + groups['distillation']).item() == pytest.approx(outputs['loss'].item(), rel=1e-5)
     weight = full.distill['aligners']['head'].conv.weight, ramped.distill['aligners']['head'].conv.weight
     outputs['loss'].backward()

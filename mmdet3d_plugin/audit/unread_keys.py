@@ -17,13 +17,13 @@ from mmdet.datasets import build_dataloader
 from torch.utils.data import DataLoader
 
 from ..distill.compatibility import parts_alone
-from .keywords import (
+from .component_keys import (
     UnreadKey,
-    constructor_keywords,
+    accepted_arguments,
+    constructor_arguments,
     find_class,
-    named_keywords,
+    unknown_component_keys,
     unknown_keys,
-    unknown_keywords,
 )
 
 SPLITS = ('train', 'val', 'test')
@@ -41,16 +41,16 @@ def unread_keys(cfg) -> list[UnreadKey]:
 
     Returns:
         list[UnreadKey]: in the order of the config's parts, empty when everything is read. Top-level names are not
-        looked at, see :mod:`config_names`.
+        looked at, see :mod:`.top_level_names`.
     """
     parts = (_of_model, _of_data, _of_schedule, _of_hooks, _of_evaluation, _of_processes)
     return [unread for part in parts for unread in part(cfg)]
 
 
-def evaluation_keywords(dataset_class: type) -> tuple[set, bool]:
+def evaluation_arguments(dataset_class: type) -> tuple[set, bool]:
     """Names that ``evaluation`` may hold for a data set of that class, and whether it may hold any other as well."""
-    of_hook = constructor_keywords(EvalHook) | constructor_keywords(DistEvalHook)
-    of_evaluate, open_ended = named_keywords(dataset_class.evaluate)
+    of_hook = constructor_arguments(EvalHook) | constructor_arguments(DistEvalHook)
+    of_evaluate, open_ended = accepted_arguments(dataset_class.evaluate)
     return (of_hook | of_evaluate) - _NOT_OF_EVALUATION, open_ended
 
 
@@ -63,17 +63,17 @@ def innermost_class(dataset):
 
 
 def _of_model(cfg) -> Iterator[UnreadKey]:
-    return unknown_keywords(parts_alone(_group(cfg, 'model')), ('model',))
+    return unknown_component_keys(parts_alone(_group(cfg, 'model')), ('model',))
 
 
 def _of_data(cfg) -> Iterator[UnreadKey]:
     data = _group(cfg, 'data')
     yield from unknown_keys(data, _OF_DATA, ('data',))
-    of_loader = (named_keywords(build_dataloader)[0] | named_keywords(DataLoader.__init__)[0]) - {'dataset'}
+    of_loader = (accepted_arguments(build_dataloader)[0] | accepted_arguments(DataLoader.__init__)[0]) - {'dataset'}
     for split in SPLITS:
         loader = data.get(f'{split}_dataloader')
         yield from unknown_keys(loader or {}, of_loader, ('data', f'{split}_dataloader'))
-        for unread in unknown_keywords(data.get(split), ('data', split)):
+        for unread in unknown_component_keys(data.get(split), ('data', split)):
             # mmdet takes a tested data set's batch size from there, as older configs had it
             if split == 'train' or unread.path != ('data', split, 'samples_per_gpu'):
                 yield unread
@@ -93,29 +93,29 @@ def _of_schedule(cfg) -> Iterator[UnreadKey]:
 
 def _of_hooks(cfg) -> Iterator[UnreadKey]:
     yield from unknown_keys(_group(cfg, 'log_config'), {'interval', 'hooks'}, ('log_config',))
-    of_saving = constructor_keywords(CheckpointHook) | {'filename_tmpl', 'create_symlink', 'type'}
+    of_saving = constructor_arguments(CheckpointHook) | {'filename_tmpl', 'create_symlink', 'type'}
     yield from unknown_keys(_group(cfg, 'checkpoint_config'), of_saving, ('checkpoint_config',))
-    yield from unknown_keys(_group(cfg, 'fp16'), constructor_keywords(Fp16OptimizerHook) - {'distributed'}, ('fp16',))
+    yield from unknown_keys(_group(cfg, 'fp16'), constructor_arguments(Fp16OptimizerHook) - {'distributed'}, ('fp16',))
     hook = HOOKS.get(_group(cfg, 'optimizer_config').get('type', 'OptimizerHook')) or OptimizerHook
-    known = constructor_keywords(hook) | {'type'}
+    known = constructor_arguments(hook) | {'type'}
     yield from unknown_keys(_group(cfg, 'optimizer_config'), known, ('optimizer_config',), f' ({hook.__name__})')
     for index, hook in enumerate(cfg.get('custom_hooks') or []):
         if isinstance(hook, dict):
             named = {key: value for key, value in hook.items() if key != 'priority'}
-            yield from unknown_keywords(named, ('custom_hooks', index))
+            yield from unknown_component_keys(named, ('custom_hooks', index))
 
 
 def _of_evaluation(cfg) -> Iterator[UnreadKey]:
     cls = innermost_class(_group(cfg, 'data').get('val'))
     if not hasattr(cls, 'evaluate'):
         return
-    known, open_ended = evaluation_keywords(cls)
+    known, open_ended = evaluation_arguments(cls)
     if not open_ended:
         yield from unknown_keys(_group(cfg, 'evaluation'), known, ('evaluation',))
 
 
 def _of_processes(cfg) -> Iterator[UnreadKey]:
-    of_group, _ = named_keywords(torch.distributed.init_process_group)
+    of_group, _ = accepted_arguments(torch.distributed.init_process_group)
     yield from unknown_keys(_group(cfg, 'dist_params'), of_group | {'port'}, ('dist_params',))
 
 
@@ -124,7 +124,7 @@ def _of_registered(settings, registry, key, others) -> Iterator[UnreadKey]:
     name = settings.get('type')
     cls = registry.get(name) if isinstance(name, str) else None
     if cls is not None:
-        known = (constructor_keywords(cls) | others | {'type'}) - {'params'}
+        known = (constructor_arguments(cls) | others | {'type'}) - {'params'}
         yield from unknown_keys(settings, known, (key,), f' ({name})')
 
 

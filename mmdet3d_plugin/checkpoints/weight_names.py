@@ -16,7 +16,7 @@ _WRAPPERS = ('module.', '_orig_mod.', STUDENT)
 _LIGHTNING = 'model.'  # its attribute for the network; a detector may have one too, so only when every name starts so
 
 
-def find_weights(content: Any, path: str) -> dict:
+def find_weights(content: Any, path: str) -> dict[str, Tensor]:
     """The state dict in the content of a file, names as in the file.
 
     Args:
@@ -24,13 +24,14 @@ def find_weights(content: Any, path: str) -> dict:
         path: its name, for the message.
 
     Returns:
-        dict: name -> tensor.
+        name -> tensor.
 
     Raises:
         ValueError: there is none; the message lists what there is instead.
     """
     if isinstance(content, Mapping):
-        for candidate in (*(content.get(place) for place in _PLACES), content):
+        candidates: list[Any] = [*(content.get(place) for place in _PLACES), content]
+        for candidate in candidates:
             if _is_state(candidate):
                 return dict(candidate)
     found = ', '.join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
@@ -48,7 +49,7 @@ def _is_state(value):
     )
 
 
-def bare_names(state: dict, path: str) -> dict:
+def bare_names(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
     """A state dict under the names that the detector itself gives its weights.
 
     Args:

@@ -1,12 +1,12 @@
 """How the entries of a state dict and the weights of a model fit, and short words for where they do not."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
-from .layout import DISTILL
+from .weight_names import DISTILL
 
 # counters of batch norm layers: files of old torch versions lack them, and nothing here depends on them
 TRACKED = 'num_batches_tracked'
@@ -25,14 +25,14 @@ class KeyFit:
         aside: what a distiller keeps beside its student, in a file for a model that is none.
     """
 
-    found: list
-    missing: list
-    unexpected: list
-    misshaped: dict
-    aside: list
+    found: list[str]
+    missing: list[str]
+    unexpected: list[str]
+    misshaped: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    aside: list[str]
 
 
-def compare_keys(model: nn.Module, state: dict) -> KeyFit:
+def compare_keys(model: nn.Module, state: Mapping[str, Tensor]) -> KeyFit:
     """Compare a model with a state dict, by name and shape."""
     own = {name: value.shape for name, value in model.state_dict().items() if not name.endswith(TRACKED)}
     given = {name: value.shape for name, value in state.items() if not name.endswith(TRACKED)}
@@ -68,7 +68,7 @@ def _by_module(kind, names):
     return entries + ([f'{sum(map(len, rest))} {kind} in {len(rest)} more modules'] if rest else [])
 
 
-def group_by_module(names: Iterable) -> dict:
+def group_by_module(names: Iterable[str]) -> dict[str, list[str]]:
     """Names by top-level module, in their order."""
     modules = defaultdict(list)
     for name in names:
@@ -76,7 +76,7 @@ def group_by_module(names: Iterable) -> dict:
     return dict(modules)
 
 
-def count_by_module(names: Iterable) -> str:
+def count_by_module(names: Iterable[str]) -> str:
     """'img_neck 12, pts_bbox_head 4', many modules shortened."""
     modules = group_by_module(names)
     shown = ', '.join(f'{module} {len(inside)}' for module, inside in list(modules.items())[:_MODULES])

@@ -4,6 +4,7 @@ Weights fit by name and shape whatever these are, so files keep them as plain va
 files they are read off the config's text, which is never run.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -15,16 +16,16 @@ GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell')
 SETTINGS = ('velocity_mode', 'depth_bound', 'frustum_anchor')
 
 
-def detector_facts(model: nn.Module) -> dict:
+def detector_facts(model: nn.Module) -> dict[str, Any]:
     """What the outputs of a detector, or of a distiller's student, mean.
 
     Returns:
-        dict: plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
+        plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
         minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``velocity_mode``,
         ``depth_bound`` (first, end, step) and ``frustum_anchor``; metres.
     """
-    model = getattr(model, 'student', model)
-    return {name: _plain(value) for name, value in model.meaning().items()} if hasattr(model, 'meaning') else {}
+    detector: Any = getattr(model, 'student', model)
+    return {name: _plain(value) for name, value in detector.meaning().items()} if hasattr(detector, 'meaning') else {}
 
 
 def head_prefix(detector: nn.Module) -> str:
@@ -32,22 +33,22 @@ def head_prefix(detector: nn.Module) -> str:
     return next(f'{name}.' for name, module in detector.named_modules() if module is detector.head)
 
 
-def class_prefixes(model: nn.Module) -> tuple:
+def class_prefixes(model: nn.Module) -> tuple[str, ...]:
     """First parts of the names of the weights that belong to the classes of a detector, or of a distiller's student."""
-    detector = getattr(model, 'student', model)
+    detector: Any = getattr(model, 'student', model)
     if not hasattr(detector, 'head'):
         return ()
     return tuple(f'{head_prefix(detector)}{part}.' for part in detector.head.class_parts)
 
 
-def checkpoint_meta(model: nn.Module) -> dict:
+def checkpoint_meta(model: nn.Module) -> dict[str, Any]:
     """What every checkpoint of a run should say of its model: :func:`detector_facts`, and what the model adds."""
     facts = detector_facts(model)
-    own = model.checkpoint_meta() if hasattr(model, 'checkpoint_meta') else {}
-    return {**({ENTRY: facts} if facts else {}), **own}
+    meta_of_model = getattr(model, 'checkpoint_meta', dict)
+    return {**({ENTRY: facts} if facts else {}), **meta_of_model()}
 
 
-def stored_facts(meta: dict) -> dict:
+def stored_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The same as :func:`detector_facts`, as far as a file tells it.
 
     Args:

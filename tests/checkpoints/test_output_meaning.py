@@ -8,7 +8,7 @@ from mmcv import Config
 
 from mmdet3d_plugin import load_student
 from mmdet3d_plugin.checkpoints.averages import split_averages
-from mmdet3d_plugin.checkpoints.identity import checkpoint_meta, detector_facts, stored_facts
+from mmdet3d_plugin.checkpoints.output_meaning import checkpoint_meta, detector_facts, stored_facts
 from mmdet3d_plugin.checkpoints.told_by_meta import class_finding, trained_classes, version_finding
 
 NAMES = [task['class_names'] for task in TASKS]

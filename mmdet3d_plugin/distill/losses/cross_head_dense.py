@@ -1,8 +1,13 @@
 """CRD without boxes: cross predictions against the teacher's maps, cell by cell."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
+from ...models.heads.base import BEVHead, Predictions
 from ...models.heads.bev_center_head import BEVCenterHead
 from ...models.heads.center_decode import logit_threshold
 from ..registry import DISTILL
@@ -11,7 +16,7 @@ from .base import ResponseLoss
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
 
 
-def heatmap_peaks(logits, temperature, threshold):
+def heatmap_peaks(logits: Tensor, temperature: float, threshold: float) -> Tensor:
     """Best sharpened class score of cells that are 3x3 maxima of their class and score above ``threshold``, else 0.
 
     Maxima are those of the plain logits: scores sharpened with temperature 0.1 round to exactly 1 from a logit of 1.7
@@ -29,7 +34,7 @@ def heatmap_peaks(logits, temperature, threshold):
     return ((logits / temperature).sigmoid() * is_peak).amax(dim=1)
 
 
-def quality_focal(logits, target, beta):
+def quality_focal(logits: Tensor, target: Tensor, beta: float) -> Tensor:
     """|target - sigmoid(logits)|^beta * cross entropy for soft targets, elementwise (Generalized Focal Loss)."""
     gap = (target - logits.sigmoid()).abs()
     return gap.pow(beta) * F.binary_cross_entropy_with_logits(logits, target, reduction='none')
@@ -44,14 +49,22 @@ class CrossHeadDenseLoss(ResponseLoss):
     score and the head's code weights, divided by the sum of those scores.
 
     Args:
-        temperature (float): divisor of the teacher's heatmap logits.
-        score_threshold (float): lowest sharpened score of a peak.
-        beta (float): focusing exponent of the heatmap loss.
-        bbox_weight (float): factor of the regression loss.
-        loss_weight (float): factor of the whole loss.
+        temperature: divisor of the teacher's heatmap logits.
+        score_threshold: lowest sharpened score of a peak.
+        beta: focusing exponent of the heatmap loss.
+        bbox_weight: factor of the regression loss.
+        loss_weight: factor of the whole loss.
     """
 
-    def __init__(self, *, temperature=0.1, score_threshold=0.1, beta=2.0, bbox_weight=0.25, loss_weight=1.0):
+    def __init__(
+        self,
+        *,
+        temperature: float = 0.1,
+        score_threshold: float = 0.1,
+        beta: float = 2.0,
+        bbox_weight: float = 0.25,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight=loss_weight)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
@@ -75,7 +88,7 @@ class CrossHeadDenseLoss(ResponseLoss):
         bbox = self.bbox_weight * (per_cell * peaks).sum() / (peaks.sum() + 1e-4)
         return heatmap, bbox, count
 
-    def check_head(self, head):
+    def check_head(self, head: BEVHead) -> None:
         """Only CenterPoint's heads have the maps that are compared."""
         if not isinstance(head, BEVCenterHead) or not head.can_train:
             raise ValueError(
@@ -83,11 +96,15 @@ class CrossHeadDenseLoss(ResponseLoss):
                 f'{type(head).__name__}: take CrossHeadBoxLoss'
             )
 
-    def terms(self, head, cross, teacher, metas):
+    def terms(
+        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Tensor]:
         """``task{i}.heatmap`` and ``task{i}.bbox``, and ``num_boxes``, peaks per sample."""
         terms, counts = {}, []
         code_weights = torch.tensor(
-            head.train_cfg['code_weights'], dtype=torch.float32, device=cross[0][0]['heatmap'].device
+            cast(BEVCenterHead, head).train_cfg['code_weights'],
+            dtype=torch.float32,
+            device=cross[0][0]['heatmap'].device,
         )
         for task, ((ours,), (theirs,)) in enumerate(zip(cross, teacher)):
             ours = {name: value.float() for name, value in ours.items()}

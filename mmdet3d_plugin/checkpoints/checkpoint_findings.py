@@ -1,23 +1,28 @@
 """Every verdict on a detector's checkpoint that needs no data."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
+
+from mmdet3d.models.detectors import Base3DDetector
+from torch import Tensor, nn
 
 from .findings import Finding
-from .fit import compare_keys
-from .identity import detector_facts, head_prefix
+from .key_fit import compare_keys
+from .output_meaning import detector_facts, head_prefix
 from .told_by_meta import class_finding, range_finding, settings_finding, version_finding
 from .told_by_weights import coverage_finding, key_coverage, size_order_finding, task_order_finding, training_finding
 
 
-def meaning_findings(model, meta):
+def meaning_findings(model: nn.Module, meta: Mapping[str, Any]) -> list[Finding]:
     """Judge by its meta whether a file's outputs mean what the model's do.
 
     Args:
-        model (nn.Module): detector or distiller as its config builds it.
-        meta (dict): meta of the file.
+        model: detector or distiller as its config builds it.
+        meta: meta of the file.
 
     Returns:
-        list[Finding]: empty for a detector that has no classes, range or settings.
+        empty for a detector that has no classes, range or settings.
     """
     facts = detector_facts(model)
     findings = [class_finding(meta, facts['tasks'])] if 'tasks' in facts else []
@@ -26,16 +31,13 @@ def meaning_findings(model, meta):
     return [*findings, version_finding(meta)] if findings else []
 
 
-def output_findings(model, state, training):
+def output_findings(model: Base3DDetector, state: Mapping[str, Tensor], training: Finding) -> list[Finding]:
     """Judge by the weights of the head's size outputs, where there are trained ones.
 
     Args:
-        model (nn.Module): detector with a CenterPoint head; takes over the head's weights of ``state``.
-        state (dict): state dict of the file.
-        training (Finding): see :func:`training_finding`.
-
-    Returns:
-        list[Finding]
+        model: detector with a CenterPoint head; takes over the head's weights of ``state``.
+        state: state dict of the file.
+        training: see :func:`training_finding`.
     """
     head, prefix = model.head, head_prefix(model)
     of_head = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
@@ -48,17 +50,14 @@ def output_findings(model, state, training):
     return [size_order_finding(head), task_order_finding(head)]
 
 
-def checkpoint_findings(model, state, meta):
+def checkpoint_findings(model: nn.Module, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> list[Finding]:
     """Judge a checkpoint by its keys, weights and meta.
 
     Args:
-        model (nn.Module): CenterPoint detector as its config builds it; takes over the head's weights of ``state``
+        model: CenterPoint detector as its config builds it; takes over the head's weights of ``state``
             where all of them fit.
-        state (dict): state dict of the file.
-        meta (dict): meta of the file.
-
-    Returns:
-        list[Finding]
+        state: state dict of the file.
+        meta: meta of the file.
     """
     training = training_finding(model, state)
     found = [coverage_finding(key_coverage(model, state)), training, *meaning_findings(model, meta)]
@@ -69,15 +68,15 @@ def checkpoint_findings(model, state, meta):
     )
 
 
-def file_findings(path, sha256):
+def file_findings(path: str, sha256: str) -> list[Finding]:
     """Whether a file is whole, where its name ends in its hash, as in OpenMMLab's model zoo (``...-191a3822.pth``).
 
     Args:
-        path (str): checkpoint file.
-        sha256 (str): its hash, hexadecimal.
+        path: checkpoint file.
+        sha256: its hash, hexadecimal.
 
     Returns:
-        list[Finding]: empty when the name promises nothing.
+        empty when the name promises nothing.
     """
     promised = re.search(r'-([0-9a-f]{8})\.\w+$', path)
     if promised is None:

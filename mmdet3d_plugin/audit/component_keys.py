@@ -28,20 +28,20 @@ _REGISTRIES = (
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def named_keywords(function):
+def accepted_arguments(function):
     """Names of the arguments that a function spells out, and whether it takes any other as well."""
     parameters = inspect.signature(function).parameters.values()
     names = {parameter.name for parameter in parameters if parameter.kind in _NAMED}
     return names - {'self'}, any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
 
 
-def constructor_keywords(cls):
+def constructor_arguments(cls):
     """Keywords that a class or, where it passes others on, one of its parents spells out."""
     known = set()
     for parent in cls.__mro__:
         if '__init__' not in vars(parent) or parent is object:
             continue
-        names, open_ended = named_keywords(parent.__init__)
+        names, open_ended = accepted_arguments(parent.__init__)
         known |= names
         if not open_ended:
             break
@@ -75,7 +75,7 @@ def spell(path: tuple) -> str:
     return ''.join(f'[{part}]' if isinstance(part, int) else f'.{part}' for part in path).lstrip('.')
 
 
-def unknown_keywords(node, path: tuple) -> Iterator[UnreadKey]:
+def unknown_component_keys(node, path: tuple) -> Iterator[UnreadKey]:
     """Keys that the classes of a (nested) component config do not know.
 
     Args:
@@ -87,15 +87,15 @@ def unknown_keywords(node, path: tuple) -> Iterator[UnreadKey]:
     """
     if isinstance(node, (list, tuple)):
         for index, child in enumerate(node):
-            yield from unknown_keywords(child, (*path, index))
+            yield from unknown_component_keys(child, (*path, index))
     if not isinstance(node, dict):
         return
     name = node.get('type')
     cls = find_class(name) if isinstance(name, str) else None
     if cls is not None:
-        yield from unknown_keys(set(node) - {'type'}, constructor_keywords(cls), path, f' ({name})')
+        yield from unknown_keys(set(node) - {'type'}, constructor_arguments(cls), path, f' ({name})')
     for key, child in node.items():
-        yield from unknown_keywords(child, (*path, key))
+        yield from unknown_component_keys(child, (*path, key))
 
 
 def unknown_keys(keys, known, path: tuple, kind: str = '') -> Iterator[UnreadKey]:
@@ -106,17 +106,17 @@ def unknown_keys(keys, known, path: tuple, kind: str = '') -> Iterator[UnreadKey
         yield UnreadKey((*path, key), f'{spell(path)}{kind}: unknown key {key!r}{meant}')
 
 
-def check_keywords(node, place: str) -> None:
+def check_component_keys(node, place: str) -> None:
     """Raise for a key that the class of a (nested) component config does not know.
 
     Args:
-        node: config value, see :func:`unknown_keywords`.
+        node: config value, see :func:`unknown_component_keys`.
         place: where it stands, for messages.
 
     Raises:
         ConfigProblem: names the place, the class, the key and what may have been meant.
     """
-    _refuse(unknown_keywords(node, (place,)))
+    _refuse(unknown_component_keys(node, (place,)))
 
 
 def check_known(keys, known, place: str) -> None:

@@ -1,21 +1,24 @@
 """Sizes of a pillar detector's BEV maps from its modules alone, and build-time checks that the modules fit."""
 
+from mmdet3d.models.backbones import SECOND
+from mmdet3d.models.detectors import CenterPoint
+from mmdet3d.models.necks import SECONDFPN
 from torch import nn
 
 from ...structures import BEVLevel
 from .base import stages_and_head
 
 
-def plan_levels(canvas: BEVLevel, backbone: nn.Module, neck: nn.Module) -> dict[str, BEVLevel]:
+def plan_levels(canvas: BEVLevel, backbone: SECOND, neck: SECONDFPN) -> dict[str, BEVLevel]:
     """BEV maps of a SECOND backbone and a SECONDFPN neck.
 
     Args:
-        canvas: BEVLevel of the backbone's input.
-        backbone: SECOND; each block starts with the convolution that sets its stride and channels.
-        neck: SECONDFPN; each branch starts with the layer that sets its scale, outputs are concatenated.
+        canvas: the backbone's input.
+        backbone: each block starts with the convolution that sets its stride and channels.
+        neck: each branch starts with the layer that sets its scale, outputs are concatenated.
 
     Returns:
-        dict: 'backbone0', 'backbone1', ..., 'head' -> BEVLevel.
+        'backbone0', 'backbone1', ..., 'head' -> its level.
 
     Raises:
         ValueError: neck branches of different sizes.
@@ -39,7 +42,7 @@ def _after(layer, level):
     return level.resized(layer.out_channels, *sizes)
 
 
-def check_voxels_fit(detector):
+def check_voxels_fit(detector: CenterPoint) -> None:
     """Raise ValueError unless voxel layer, pillar encoder and scatter of a CenterPointBEV describe one grid."""
     layer, encoder, scatter = detector.pts_voxel_layer, detector.pts_voxel_encoder, detector.pts_middle_encoder
     grid_x, grid_y, grid_z = (int(size) for size in layer.grid_size)

@@ -14,7 +14,7 @@ from mmcv.ops import ModulatedDeformConv2dPack
 from torch import nn
 
 from mmdet3d_plugin.checkpoints.files import read_checkpoint
-from mmdet3d_plugin.checkpoints.legacy import plan_conversion
+from mmdet3d_plugin.checkpoints.legacy_conversion import plan_conversion
 from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
 from mmdet3d_plugin.distill import student_model_cfg
 

@@ -13,11 +13,14 @@ Almost every parameter has the same name and meaning there. What differs:
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from .fit import TRACKED
+from .key_fit import TRACKED
 
 _DEPTH_CONV_BIAS = 'img_view_transformer.dcn.0.bias'
 _DEPTH_NORM_MEAN = 'img_view_transformer.dcn.1.running_mean'
@@ -40,34 +43,32 @@ class Conversion:
         missing: names of the model that nothing in the checkpoint corresponds to.
     """
 
-    state: dict = field(default_factory=dict)
-    lines: list = field(default_factory=list)
-    unmapped: list = field(default_factory=list)
-    missing: list = field(default_factory=list)
+    state: dict[str, Tensor] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
-    def add(self, source, target, value, change=''):
+    def add(self, source: str, target: str, value: Tensor, change: str = '') -> None:
         """Entry ``source`` becomes ``target``."""
         self.state[target] = value
         name = source if source == target else f'{source} -> {target}'
         self.lines.append(f'{name}  [{change}]' if change else name)
 
-    def leave_out(self, source, reason):
+    def leave_out(self, source: str, reason: str) -> None:
         """Entry ``source`` has no use here."""
         self.lines.append(f'{source} left out: {reason}')
 
 
-def plan_conversion(state, model):
+def plan_conversion(state: Mapping[str, Tensor], model: nn.Module) -> Conversion:
     """Convert a legacy state dict for a model of this code.
 
     Args:
-        state (dict): name -> tensor, without ``module.`` prefixes; not modified.
-        model (nn.Module): what the result is for: CenterPointBEV, BEVDepth4D, or a DualDistill around the latter.
-
-    Returns:
-        Conversion
+        state: name -> tensor, without ``module.`` prefixes; not modified.
+        model: what the result is for: CenterPointBEV, BEVDepth4D, or a DualDistill around the latter.
     """
     own = model.state_dict()
-    levels = list(model.distill['aligners']) if hasattr(model, 'distill') else None
+    distill: Any = getattr(model, 'distill', None)
+    levels = None if distill is None else list(distill['aligners'])
     conversion = Conversion()
     for key, value in state.items():
         if _CONFIGURED.search(key):
