@@ -4,5 +4,13 @@ from .base import FeatureLoss, ResponseLoss
 from .feature import RegionWeightedFeatureLoss
 from .response import CrossHeadBoxLoss
 from .response_dense import CrossHeadDenseLoss
+from .response_queries import CrossHeadQueryLoss
 
-__all__ = ['CrossHeadBoxLoss', 'CrossHeadDenseLoss', 'FeatureLoss', 'RegionWeightedFeatureLoss', 'ResponseLoss']
+__all__ = [
+    'CrossHeadBoxLoss',
+    'CrossHeadDenseLoss',
+    'CrossHeadQueryLoss',
+    'FeatureLoss',
+    'RegionWeightedFeatureLoss',
+    'ResponseLoss',
+]

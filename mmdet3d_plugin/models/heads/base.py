@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...structures import BEVGrid, Detections
+from ...structures import BEVGrid, BEVLevel, Detections
 
 Predictions = Any  # a head's own: nobody but the head looks inside
 
@@ -45,6 +45,9 @@ class BEVHead(ABC):
     def can_train(self) -> bool:
         """Whether the head has the settings that :meth:`loss` and :meth:`target_confidence` need."""
         return True
+
+    def check_input(self, level: BEVLevel) -> None:  # noqa: B027 (a head may read any map)
+        """Raise ValueError when the head cannot read maps of this level; a detector calls it when it is built."""
 
     @abstractmethod
     def predict(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:

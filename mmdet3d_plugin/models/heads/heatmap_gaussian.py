@@ -25,15 +25,17 @@ def gaussian_radius(length, width, min_overlap):
     return torch.stack(roots).amin(dim=0)
 
 
-def draw_gaussians(num_maps, height, width, map_index, cols, rows, radii):
+def draw_gaussians(num_maps, height, width, map_index, cols, rows, radii, peaks=None):
     """Draw one Gaussian peak per object; where peaks overlap the higher value stays.
 
-    A peak is 1 at its cell, has sigma (2r+1)/6 and is cut to the (2r+1)-cell square around it.
+    A peak is 1, or its entry of ``peaks``, at its cell, has sigma (2r+1)/6 and is cut to the (2r+1)-cell square around
+    it.
 
     Args:
         num_maps: M, number of maps.
         height, width: size of a map, cells.
         map_index, cols, rows, radii: (N,) int64, one entry per object; ``rows`` and ``cols`` lie inside the map.
+        peaks: (N,) float32 heights; None for 1.
 
     Returns:
         Tensor: (M, H, W) float32.
@@ -48,6 +50,8 @@ def draw_gaussians(num_maps, height, width, map_index, cols, rows, radii):
     dx = cell % spans_x[owner] - left[owner]
     sigma = (2 * radii + 1).double() / 6
     values = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2)[owner]).float()
+    if peaks is not None:
+        values = values * peaks[owner]
     flat = (map_index[owner] * height + rows[owner] + dy) * width + cols[owner] + dx
     maps = values.new_zeros(num_maps * height * width)
     return maps.scatter_reduce(0, flat, values, 'amax').view(num_maps, height, width)
