@@ -19,8 +19,8 @@ class AOAAligner(Aligner):
         student, teacher (BEVLevel): given by the builder.
         attention (bool): False leaves the attention out (ablation: orthogonal only).
         orthogonal (bool): False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict), residual (bool): see
-            :class:`PositionAttention`.
+        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict), residual (bool), pool
+            (int): see :class:`PositionAttention`.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class AOAAligner(Aligner):
         ffn_ratio=4,
         norm_cfg=dict(type='BN'),  # noqa: B006 (read only)
         residual=False,
+        pool=1,
     ):
         super().__init__(student=student, teacher=teacher)
         if not (attention or orthogonal):
@@ -47,6 +48,7 @@ class AOAAligner(Aligner):
                 ffn_ratio=ffn_ratio,
                 norm_cfg=norm_cfg,
                 residual=residual,
+                pool=pool,
             )
         else:
             self.attention = nn.Identity()
