@@ -72,7 +72,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         self.in_channels, self.num_query, self.num_classes = in_channels, num_query, len(class_names)
         self.class_names = list(class_names)
         self.bbox_coder = build_bbox_coder(copy.deepcopy(bbox_coder))
-        self._check_settings(code_weights, train_cfg, test_cfg)
+        self._check_settings(transformer, code_weights, train_cfg, test_cfg)
         self.query_embedding = nn.Embedding(num_query, 2 * in_channels)
         self.transformer = build_transformer(copy.deepcopy(transformer), dict(embed_dims=in_channels))
         layers = range(self.transformer.decoder.num_layers)
@@ -83,7 +83,9 @@ class DETRBEVHead(BEVHead, BaseModule):
         # not in checkpoints: the config tells it
         self.register_buffer('code_weights', torch.tensor(code_weights, dtype=torch.float32), persistent=False)
 
-    def _check_settings(self, code_weights, train_cfg, test_cfg):
+    def _check_settings(self, transformer, code_weights, train_cfg, test_cfg):
+        if 'embed_dims' in transformer:
+            raise ValueError('transformer of DETRBEVHead: embed_dims come from in_channels, remove them')
         for name, settings, known in (('train_cfg', train_cfg, {'assigner'}), ('test_cfg', test_cfg, set())):
             if settings and set(settings) != known:
                 takes = 'assigner' if known else 'nothing, bbox_coder holds what decoding needs'
