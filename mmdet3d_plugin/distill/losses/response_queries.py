@@ -3,6 +3,8 @@
 This is this project's own extension. The released code distils no responses of query heads.
 """
 
+import torch
+
 from ...models.heads.detr_bev_head import DETRBEVHead
 from ..registry import DISTILL
 from .base import ResponseLoss
@@ -50,13 +52,14 @@ class CrossHeadQueryLoss(ResponseLoss):
         The count is the last layer's.
         """
         terms, layers = {}, len(teacher.logits)
+        weights = teacher.codes.new_tensor(head.code_weights, dtype=torch.float32)
         for layer, ours, our_codes, theirs, their_codes in zip(range(layers), *cross, *teacher):
             group = '' if layer == layers - 1 else f'd{layer}.'
             target = (theirs.detach().float() / self.temperature).sigmoid()
             confidence = target.amax(dim=-1)
             confidence = confidence * (confidence > self.score_threshold)
             count = (confidence > 0).sum()
-            gap = ((our_codes.float() - their_codes.detach().float()).abs() * head.code_weights).sum(dim=-1)
+            gap = ((our_codes.float() - their_codes.detach().float()).abs() * weights).sum(dim=-1)
             terms[f'{group}cls'] = quality_focal(ours.float(), target, self.beta).sum() / count.clamp(min=1)
             # the small constant only matters without confident queries, where the numerator is zero as well
             terms[f'{group}bbox'] = self.bbox_weight * (gap * confidence).sum() / (confidence.sum() + 1e-4)

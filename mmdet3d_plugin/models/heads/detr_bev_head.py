@@ -80,8 +80,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         self.reg_branches = nn.ModuleList(regression_branch(in_channels, CODE_SIZE, num_reg_fcs) for _ in layers)
         self.loss_cls, self.loss_bbox = build_loss(dict(loss_cls)), build_loss(dict(loss_bbox))
         self.assigner = build_assigner(copy.deepcopy(train_cfg['assigner'])) if train_cfg else None
-        # not in checkpoints: the config tells it
-        self.register_buffer('code_weights', torch.tensor(code_weights, dtype=torch.float32), persistent=False)
+        self.code_weights = [float(weight) for weight in code_weights]
 
     def _check_settings(self, transformer, code_weights, train_cfg, test_cfg):
         if 'embed_dims' in transformer:
@@ -199,7 +198,7 @@ class DETRBEVHead(BEVHead, BaseModule):
 
     def _layer_losses(self, predictions, targets, layer, count):
         logits, labels = predictions.logits[layer].flatten(0, 1), targets.labels[layer].flatten()
-        weight = targets.known[layer] * self.code_weights
+        weight = targets.known[layer] * targets.known.new_tensor(self.code_weights)
         return dict(
             loss_cls=self.loss_cls(logits, labels, avg_factor=count),
             loss_bbox=self.loss_bbox(predictions.codes[layer], targets.codes[layer], weight, avg_factor=count),
