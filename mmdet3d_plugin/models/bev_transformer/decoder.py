@@ -41,7 +41,13 @@ class BoxRefiningDecoder(TransformerLayerSequence):
     """
 
     def forward(
-        self, content: Tensor, position: Tensor, bev_map: Tensor, reference: Tensor, branches: Sequence[nn.Module]
+        self,
+        content: Tensor,
+        position: Tensor,
+        bev_map: Tensor,
+        reference: Tensor,
+        branches: Sequence[nn.Module],
+        apart: Tensor | None = None,
     ) -> RefinedQueries:
         """Run all layers.
 
@@ -50,16 +56,18 @@ class BoxRefiningDecoder(TransformerLayerSequence):
             bev_map: (B, C, H, W) float32, rows along y, columns along x.
             reference: (B, Q, 3) x, y, z in [0, 1] of the range.
             branches: regression branch of each layer.
+            apart: (Q, Q) bool, pairs of queries that do not see each other; None when all do.
         """
         tokens = bev_map.flatten(2).transpose(1, 2)
-        place = dict(
+        shared = dict(
             spatial_shapes=torch.tensor([bev_map.shape[-2:]], device=bev_map.device),
             level_start_index=torch.zeros(1, dtype=torch.long, device=bev_map.device),
+            attn_masks=[apart, None],
         )
         hidden, steps, centres = [], [], []
         for layer, branch in zip(self.layers, branches):
             points = reference[:, :, None, :2]
-            content = layer(content, value=tokens, query_pos=position, reference_points=points, **place)
+            content = layer(content, value=tokens, query_pos=position, reference_points=points, **shared)
             step = branch(content)
             centre = (inverse_sigmoid(reference) + step[..., _CENTRE]).sigmoid()
             reference = centre.detach()
@@ -129,14 +137,23 @@ class QueryTransformer(BaseModule):
                 module.init_weights()
         nn.init.zeros_(self.reference_points.bias)
 
-    def forward(self, queries: Tensor, bev_map: Tensor, branches: Sequence[nn.Module]) -> RefinedQueries:
+    def forward(
+        self, queries: Tensor, bev_map: Tensor, branches: Sequence[nn.Module], num_groups: int = 1
+    ) -> RefinedQueries:
         """Refine the queries on a map.
 
         Args:
             queries: (Q, 2C) learned: position, then content.
             bev_map: (B, C, H, W) float32.
             branches: L regression branches, (..., C) -> (..., code), whose entries 0, 1, 4 move x, y, z.
+            num_groups: sets of Q / num_groups queries that do not see each other.
         """
         position, content = queries.expand(len(bev_map), -1, -1).chunk(2, dim=-1)
         reference = self.reference_points(position).sigmoid()
-        return self.decoder(content, position, bev_map, reference, branches)
+        apart = _other_group(len(queries), num_groups, queries.device) if num_groups > 1 else None
+        return self.decoder(content, position, bev_map, reference, branches, apart)
+
+
+def _other_group(num_queries, num_groups, device):
+    group = torch.arange(num_queries, device=device) // (num_queries // num_groups)
+    return group[:, None] != group

@@ -39,6 +39,8 @@ class DETRBEVHead(BEVHead, BaseModule):
         bbox_coder: config of a :class:`QueryBoxCoder`.
         transformer: config of a :class:`QueryTransformer`; its ``embed_dims`` are ``in_channels``.
         num_query: Q, queries.
+        num_groups: G, sets of Q queries in training, each matched by itself, so that a box teaches G queries a step
+            (Group DETR, 2207.13085). The first set alone answers at test, at no further cost.
         num_reg_fcs: hidden layers of the branches.
         loss_cls: config of mmdet's focal loss; its normaliser is the number of matched queries.
         loss_bbox: config of an L1 loss on box codes.
@@ -60,6 +62,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         bbox_coder: Mapping,
         transformer: Mapping = dict(type='QueryTransformer'),  # noqa: B006 (read only)
         num_query: int = 900,
+        num_groups: int = 1,
         num_reg_fcs: int = 2,
         loss_cls: Mapping = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),  # noqa: B006
         loss_bbox: Mapping = dict(type='L1Loss', loss_weight=0.25),  # noqa: B006
@@ -69,11 +72,12 @@ class DETRBEVHead(BEVHead, BaseModule):
         init_cfg: Mapping | None = None,
     ):
         super().__init__(init_cfg)
-        self.in_channels, self.num_query, self.num_classes = in_channels, num_query, len(class_names)
+        self.in_channels, self.num_classes = in_channels, len(class_names)
+        self.num_query, self.num_groups = num_query, num_groups
         self.class_names = list(class_names)
         self.bbox_coder = build_bbox_coder(copy.deepcopy(bbox_coder))
         self._check_settings(transformer, code_weights, train_cfg, test_cfg)
-        self.query_embedding = nn.Embedding(num_query, 2 * in_channels)
+        self.query_embedding = nn.Embedding(num_groups * num_query, 2 * in_channels)
         self.transformer = build_transformer(copy.deepcopy(transformer), dict(embed_dims=in_channels))
         layers = range(self.transformer.decoder.num_layers)
         self.cls_branches = nn.ModuleList(class_branch(in_channels, self.num_classes, num_reg_fcs) for _ in layers)
@@ -130,9 +134,11 @@ class DETRBEVHead(BEVHead, BaseModule):
             )
 
     def predict(self, bev_map: Tensor, metas: Sequence[Mapping] | None = None) -> QueryPredictions:
-        """Classes and boxes of all queries and layers, on a (B, C, H, W) map."""
+        """Classes and boxes of all queries and layers, on a (B, C, H, W) map; of all groups in training."""
+        groups = self.num_groups if self.training else 1
+        queries = self.query_embedding.weight[: groups * self.num_query]
         with torch.autocast(bev_map.device.type, enabled=False):
-            refined = self.transformer(self.query_embedding.weight, bev_map.float(), self.reg_branches)
+            refined = self.transformer(queries, bev_map.float(), self.reg_branches, groups)
             logits = torch.stack([branch(layer) for branch, layer in zip(self.cls_branches, refined.hidden)])
             return QueryPredictions(logits, self.bbox_coder.place(refined.steps, refined.centres))
 
@@ -144,6 +150,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         *,
         score_threshold: float | None = None,
         temperature: float = 1.0,
+        **options,
     ) -> list[Detections]:
         """The last layer's best (query, class) pairs, best first; no suppression of neighbours is needed.
 
@@ -152,13 +159,23 @@ class DETRBEVHead(BEVHead, BaseModule):
             metas: B dicts with ``box_type_3d``.
             score_threshold: keep scores above it; None takes bbox_coder's.
             temperature: divisor of the class logits in the scores.
+            options: none.
+
+        Raises:
+            ValueError: an option that another kind of head takes, such as ``nms``.
         """
-        last = (part[-1].float() for part in predictions)
+        if options:
+            raise ValueError(f'DETRBEVHead has nothing to suppress: leave out {sorted(options)}')
+        last = self._answer(predictions)
         results = []
         for (boxes, scores, labels), meta in zip(self.bbox_coder.decode(*last, score_threshold, temperature), metas):
             boxes[:, 2] -= boxes[:, 5] * 0.5
             results.append(Detections(meta['box_type_3d'](boxes, boxes.shape[1]), scores, labels))
         return results
+
+    def _answer(self, predictions):
+        """Logits (B, Q, K) and codes (B, Q, 10) of the last layer and the first group, float32."""
+        return [part[-1][:, : self.num_query].float() for part in predictions]
 
     def loss(
         self,
@@ -170,7 +187,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         """Focal loss of all queries and L1 loss of the matched ones, per decoder layer.
 
         Both are divided by the matched queries of a process, averaged over processes. An unknown (NaN) velocity costs
-        nothing.
+        nothing. Groups count like further samples, so the loss is their mean.
 
         Args:
             predictions: output of :meth:`predict`; left as it is.
@@ -185,8 +202,12 @@ class DETRBEVHead(BEVHead, BaseModule):
             raise ValueError('this DETRBEVHead was built without train_cfg: it cannot match queries and boxes')
         device = predictions.logits.device
         with torch.autocast(device.type, enabled=False):
-            predictions = QueryPredictions(*(part.float() for part in predictions))
             objects = [usable_objects(*pair, self.bbox_coder, self.num_classes, device) for pair in zip(boxes, labels)]
+            groups = predictions.logits.shape[2] // self.num_query
+            objects = [item for item in objects for _ in range(groups)]
+            # a group is matched like a sample of its own: (L, B, G * Q, ...) -> (L, B * G, Q, ...)
+            apart = (part.float().unflatten(2, (groups, self.num_query)).flatten(1, 2) for part in predictions)
+            predictions = QueryPredictions(*apart)
             targets = query_targets(predictions, objects, self.assigner)
             count = reduce_mean(torch.tensor(float(targets.num_matched), device=device)).clamp(min=1)
             losses = {}
@@ -207,8 +228,8 @@ class DETRBEVHead(BEVHead, BaseModule):
     @torch.no_grad()
     def confidence(self, predictions: QueryPredictions, grid: BEVGrid) -> Tensor:
         """Gaussian peaks as tall as the best class score of each of the last layer's boxes, (B, H, W) float32."""
-        scores = predictions.logits[-1].float().sigmoid().amax(dim=-1)
-        return draw_boxes(list(self.bbox_coder.boxes(predictions.codes[-1].float())), list(scores), grid)
+        logits, codes = self._answer(predictions)
+        return draw_boxes(list(self.bbox_coder.boxes(codes)), list(logits.sigmoid().amax(dim=-1)), grid)
 
     @torch.no_grad()
     def target_confidence(self, boxes: Sequence, labels: Sequence[Tensor], grid: BEVGrid) -> Tensor:

@@ -11,7 +11,7 @@ from helpers.query_heads import random_predictions as predictions_of
 from helpers.toy_models import TOY_RANGE, toy_head_cfg
 from mmdet3d.models.builder import build_head
 
-from mmdet3d_plugin.models.heads import BEVHead
+from mmdet3d_plugin.models.heads import BEVHead, detr_bev_head
 from mmdet3d_plugin.models.heads.query_predictions import QueryPredictions
 from mmdet3d_plugin.structures import BEVGrid
 
@@ -20,7 +20,7 @@ GRID = BEVGrid.from_range(TOY_RANGE, 32, 32)
 
 @pytest.fixture(scope='module')
 def head():
-    return build_query_head().eval()
+    return build_query_head(num_query=5).eval()
 
 
 def focal(logit, target):
@@ -83,6 +83,16 @@ def test_a_batch_counts_its_matches_together(head):
     ]
     for name, value in both.items():
         torch.testing.assert_close(5 * value, alone[0][name] + 4 * alone[1][name])
+
+
+def test_the_count_is_the_mean_over_processes(head, monkeypatch):
+    """Another process matched 7 queries where this one matched 3: both divide by 5."""
+    predictions, (boxes, labels) = predictions_of(layers=1, batch=1), random_boxes(3)
+    alone = head.loss(predictions, [boxes], [labels], [META])
+    monkeypatch.setattr(detr_bev_head, 'reduce_mean', lambda count: (count + 7) / 2)
+    together = head.loss(predictions, [boxes], [labels], [META])
+    for name, value in together.items():
+        torch.testing.assert_close(5 * value, 3 * alone[name])
 
 
 def test_without_any_box_all_queries_are_background(head):
@@ -236,6 +246,42 @@ def test_a_batch_says_what_its_samples_say(head):
         alone = head.predict(bev_map[index : index + 1])
         for part, single in zip(together, alone):
             torch.testing.assert_close(part[:, index], single[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_groups_train_apart_and_the_first_answers_alone():
+    """Each group says in training what a head with its queries alone would say."""
+    torch.manual_seed(0)
+    plain, grouped = (build_query_head(num_query=5, num_groups=groups) for groups in (1, 3))
+    state = grouped.state_dict()
+    bev_map, (boxes, labels) = torch.randn(2, 16, 8, 8), zip(random_boxes(3), random_boxes(2, seed=1))
+    for module in (*plain.modules(), *grouped.modules()):
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.dropout = 0.0
+    together = grouped.train().predict(bev_map)
+    losses = grouped.loss(together, boxes, labels, [META] * 2)
+    single = []
+    for group in range(3):
+        rows = slice(5 * group, 5 * group + 5)
+        plain.load_state_dict(dict(state, **{'query_embedding.weight': state['query_embedding.weight'][rows]}))
+        alone = plain.train().predict(bev_map)
+        for part, own in zip(together, alone):
+            torch.testing.assert_close(part[:, :, rows], own, rtol=1e-4, atol=1e-5)
+        single.append(plain.loss(alone, boxes, labels, [META] * 2))
+    for name, value in losses.items():
+        torch.testing.assert_close(value, sum(other[name] for other in single) / 3, rtol=1e-4, atol=1e-5)
+    tested = grouped.eval().predict(bev_map)
+    for part, own in zip(tested, together):
+        torch.testing.assert_close(part, own[:, :, :5], rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(grouped.decode(together, [META] * 2), grouped.decode(tested, [META] * 2)):
+        torch.testing.assert_close(ours.boxes.tensor, theirs.boxes.tensor, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(grouped.confidence(together, GRID), grouped.confidence(tested, GRID))
+
+
+def test_options_of_other_heads_are_named(head):
+    with pytest.raises(ValueError, match=r"has nothing to suppress: leave out \['nms'\]"):
+        head.decode(predictions_of(), [META] * 2, nms=dict(nms_thr=0.2))
 
 
 def test_it_starts_with_low_scores(head):
