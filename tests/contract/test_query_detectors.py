@@ -11,6 +11,8 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from mmdet3d_plugin.audit.config_check import check_config
+from mmdet3d_plugin.checkpoints.evidence import meaning_findings
+from mmdet3d_plugin.checkpoints.identity import class_prefixes, detector_facts
 
 HEAD = """
 query_head = dict(
@@ -181,3 +183,15 @@ def test_what_does_not_fit_is_named_at_build_time(files, repo_root, monkeypatch)
             build_model(broken.model)
     with pytest.raises(ValueError, match='BEVCenterHead .* the teacher head is DETRBEVHead'):
         distiller_with(files, response=dict(type='CrossHeadDenseLoss', level='head'))
+
+
+def test_a_file_with_another_range_of_centres_is_told(files, repo_root, monkeypatch):
+    monkeypatch.chdir(repo_root)
+    model = build_model(Config.fromfile(str(files[0] / 'student.py')).model)
+    facts = detector_facts(model)
+    assert facts['box_range'] == [-19.2, -19.2, -5.0, 19.2, 19.2, 3.0]
+    for box_range, verdict in ((facts['box_range'], 'ok'), ([-19.2, -19.2, -4.0, 19.2, 19.2, 4.0], 'wrong')):
+        found = {f.check: f for f in meaning_findings(model, dict(detector=dict(facts, box_range=box_range)))}
+        assert found['range'].verdict == verdict
+        assert verdict == 'ok' or 'trained with box_range [-19.2, -19.2, -4.0' in found['range'].text
+    assert class_prefixes(model) == ('pts_bbox_head.cls_branches.',)
