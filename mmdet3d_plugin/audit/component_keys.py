@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from mmcv.cnn import MODELS as MMCV_MODELS
 from mmcv.runner import HOOKS
-from mmdet.core.bbox.builder import BBOX_CODERS
+from mmdet.core.bbox.builder import BBOX_ASSIGNERS, BBOX_CODERS
+from mmdet.core.bbox.match_costs.builder import MATCH_COST
 from mmdet.datasets.builder import DATASETS as MMDET_DATASETS
 from mmdet.datasets.builder import PIPELINES as MMDET_PIPELINES
 from mmdet.models.builder import MODELS as MMDET_MODELS
+from mmdet.models.utils.builder import TRANSFORMER
 from mmdet3d.datasets.builder import DATASETS, PIPELINES
 from mmdet3d.models.builder import MODELS
 
@@ -22,7 +24,7 @@ from ..distill.registry import DISTILL
 from .config_problem import ConfigProblem
 
 _REGISTRIES = (
-    *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, DISTILL),
+    *(MODELS, MMDET_MODELS, MMCV_MODELS, BBOX_CODERS, BBOX_ASSIGNERS, MATCH_COST, TRANSFORMER, DISTILL),
     *(DATASETS, PIPELINES, MMDET_DATASETS, MMDET_PIPELINES, HOOKS),
 )
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -5,7 +5,7 @@ Almost every parameter has the same name and meaning there. What differs:
 - Boxes. The old heads predict (w, l, h) and sine and cosine of yaw_old = -yaw - pi/2 (clockwise from -y), ours
   (l, w, h) and those of yaw (counter-clockwise from x). Hence sin yaw = -cos yaw_old and cos yaw = -sin yaw_old: both
   changes swap output channels of the last convolutions. Axes, centre offset, height of the gravity centre and velocity
-  mean the same, sizes are metres or their logarithms in both.
+  mean the same, sizes are metres or their logarithms in both. Query heads: see ``legacy_queries.py``.
 - The depth net's deformable convolution may have a bias that the batch norm after it makes redundant.
 - mmdet3d 1.0's hard pillar net sees one more number, the z offset to the pillar centre.
 - The grid and frustum of the view transform are stored as parameters; here they follow from the config.
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .key_fit import TRACKED
+from .legacy_queries import gives_boxes, old_box_rows
 
 _DEPTH_CONV_BIAS = 'img_view_transformer.dcn.0.bias'
 _DEPTH_NORM_MEAN = 'img_view_transformer.dcn.1.running_mean'
@@ -29,7 +30,7 @@ _FIRST_PILLAR_LAYER = re.compile(r'pts_voxel_encoder\.pfn_layers\.0\.(?:linear|0
 _POINTWISE_ADAPTATION = re.compile(r'channel_wise_adaptations\.(\d+)\.(?:[01]\.)?(weight|bias)$')
 _SPATIAL_ADAPTATION = re.compile(r'spatial_wise_adaptations\.(\d+)\.(weight|bias)$')
 _ADAPTATION = re.compile(r'(channel|spatial)_wise_adaptations\.')
-_CONFIGURED = re.compile(r'img_view_transformer\.(dx|bx|nx|frustum)$')
+_CONFIGURED = re.compile(r'(img_view_transformer\.(dx|bx|nx|frustum)|pts_bbox_head\.code_weights)$')
 
 
 @dataclass
@@ -108,6 +109,8 @@ def _changed(key, value, state, own):
         return value[[1, 0, 2]], '(w, l, h) -> (l, w, h)'
     if box:
         return -value[[1, 0]], '(sin, cos) -> (-cos, -sin)'
+    if gives_boxes(key, state):
+        return old_box_rows(value), '(w, l) -> (l, w), (sin, cos) -> (-cos, -sin)'
     if key == _DEPTH_NORM_MEAN and _DEPTH_CONV_BIAS in state and _DEPTH_CONV_BIAS not in own:
         return value - state[_DEPTH_CONV_BIAS], f'minus {_DEPTH_CONV_BIAS}'
     if _FIRST_PILLAR_LAYER.search(key) and own[key].shape[1] == value.shape[1] + 1:

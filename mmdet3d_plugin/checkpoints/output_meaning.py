@@ -12,7 +12,7 @@ from torch import nn
 from .config_text import look_up, read_literals
 
 ENTRY = 'detector'
-GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell')
+GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell', 'box_range')
 SETTINGS = ('velocity_mode', 'depth_bound', 'frustum_anchor')
 
 
@@ -21,8 +21,9 @@ def detector_facts(model: nn.Module) -> dict[str, Any]:
 
     Returns:
         plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
-        minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``velocity_mode``,
-        ``depth_bound`` (first, end, step) and ``frustum_anchor``; metres.
+        minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``box_range`` (of which
+        the centres of a query head are fractions), ``velocity_mode``, ``depth_bound`` (first, end, step) and
+        ``frustum_anchor``; metres.
     """
     detector: Any = getattr(model, 'student', model)
     return {name: _plain(value) for name, value in detector.meaning().items()} if hasattr(detector, 'meaning') else {}

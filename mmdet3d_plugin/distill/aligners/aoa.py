@@ -25,7 +25,7 @@ class AOAAligner(Aligner):
         student, teacher: given by the builder.
         attention: False leaves the attention out (ablation: orthogonal only).
         orthogonal: False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual: see :class:`PositionAttention`.
+        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual, pool: see :class:`PositionAttention`.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class AOAAligner(Aligner):
         ffn_act: str = 'ReLU',
         norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006 (read only)
         residual: bool = False,
+        pool: int = 1,
     ) -> None:
         super().__init__(student=student, teacher=teacher)
         if not (attention or orthogonal):
@@ -55,6 +56,7 @@ class AOAAligner(Aligner):
                 ffn_act=ffn_act,
                 norm_cfg=norm_cfg,
                 residual=residual,
+                pool=pool,
             )
         self.projection: nn.Module
         if orthogonal:

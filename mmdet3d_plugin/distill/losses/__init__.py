@@ -3,6 +3,14 @@
 from .base import FeatureLoss, ResponseLoss
 from .cross_head_box import CrossHeadBoxLoss
 from .cross_head_dense import CrossHeadDenseLoss
+from .cross_head_query import CrossHeadQueryLoss
 from .region_weighted import RegionWeightedFeatureLoss
 
-__all__ = ['CrossHeadBoxLoss', 'CrossHeadDenseLoss', 'FeatureLoss', 'RegionWeightedFeatureLoss', 'ResponseLoss']
+__all__ = [
+    'CrossHeadBoxLoss',
+    'CrossHeadDenseLoss',
+    'CrossHeadQueryLoss',
+    'FeatureLoss',
+    'RegionWeightedFeatureLoss',
+    'ResponseLoss',
+]

@@ -16,7 +16,7 @@ from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
 from .base import BEVDetector, stages_and_head
-from .bev_head_check import check_head_fits, head_settings
+from .bev_head_check import head_settings
 
 
 @builder.DETECTORS.register_module()
@@ -69,7 +69,7 @@ class BEVDepth4D(BEVDetector):
         head_cfg['test_cfg'] = head_settings(test_cfg, 'test_cfg')
         self.pts_bbox_head = builder.build_head(head_cfg)
         self._check_grid()
-        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
+        self.head.check_input(self.bev_levels()['head'])
 
     @property
     def head(self) -> BEVCenterHead:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ...structures import BEVFeatures, BEVLevel
 from ..heads.bev_center_head import BEVCenterHead
 from .base import BEVDetector, stages_and_head
-from .bev_head_check import check_head_fits, head_settings
+from .bev_head_check import head_settings
 from .pillar_sizes import check_voxels_fit, plan_levels
 
 
@@ -68,7 +68,7 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         super().__init__(**copy.deepcopy(modules), init_cfg=init_cfg)
         self.dynamic_voxels = self.pts_voxel_layer.max_num_points == -1
         check_voxels_fit(self)
-        check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
+        self.head.check_input(self.bev_levels()['head'])
 
     @property
     def point_cloud_range(self) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from typing import Any, Callable
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from torch import Tensor, nn
 
-from ...structures import BEVGrid, Detections
+from ...structures import BEVGrid, BEVLevel, Detections
 
 Predictions = Any  # a head's own: nobody but the head looks inside
 
@@ -50,6 +50,9 @@ class BEVHead(ABC):
     def can_train(self) -> bool:
         """Whether the head has the settings that :meth:`loss` and :meth:`target_confidence` need."""
         return True
+
+    def check_input(self, level: BEVLevel) -> None:  # noqa: B027 (a head may read any map)
+        """Raise ValueError when the head cannot read maps of this level; a detector calls it when it is built."""
 
     @abstractmethod
     def predict(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:

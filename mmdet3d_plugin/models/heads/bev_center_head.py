@@ -12,10 +12,12 @@ from mmdet3d.models.builder import HEADS
 from mmdet3d.models.dense_heads import CenterHead
 from torch import Tensor, nn
 
-from ...structures import BEVGrid, Detections
+from ...structures import BEVGrid, BEVLevel, Detections
 from .base import BEVHead
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
+from .center_grid import check_center_grid
 from .center_targets import CenterTargetEncoder, CenterTargets, check_coder
+from .copy_weights import copy_weights
 from .lazy_predictions import LazyPredictions, TaskPredictions, can_be_lazy, read_cells
 from .task_branches import can_be_joined, run_task_heads
 
@@ -110,6 +112,10 @@ class BEVCenterHead(BEVHead, CenterHead):
     def can_train(self) -> bool:
         """Whether the head was given a train_cfg."""
         return self._encoder is not None
+
+    def check_input(self, level: BEVLevel) -> None:
+        """Channels, target grid and box coder must fit the map."""
+        check_center_grid(self, level)
 
     @property
     def confidence_grid(self) -> BEVGrid | None:
@@ -224,7 +230,7 @@ class BEVCenterHead(BEVHead, CenterHead):
             if ours is None or theirs is None:
                 side = 'student' if ours is None else 'teacher'
                 raise ValueError(f'inherit_head: the {side} head {type(ours or theirs).__name__} has no part {part!r}')
-            _copy_weights(part, ours, theirs)
+            copy_weights(part, ours, theirs)
 
     def loss(
         self,
@@ -328,21 +334,3 @@ class BEVCenterHead(BEVHead, CenterHead):
         boxes, scores, labels = (torch.cat(column) for column in zip(*tasks))
         boxes[:, 2] -= boxes[:, 5] * 0.5
         return Detections(meta['box_type_3d'](boxes, boxes.shape[1]), scores, labels)
-
-
-def _copy_weights(part, ours, theirs):
-    """Load ``theirs`` into ``ours``; ValueError unless every name and shape is the same."""
-    mine, given = ours.state_dict(), theirs.state_dict()
-    differences = [
-        f'{name}: student {tuple(mine[name].shape) if name in mine else "none"}, '
-        f'teacher {tuple(given[name].shape) if name in given else "none"}'
-        for name in dict.fromkeys([*mine, *given])
-        if name not in mine or name not in given or mine[name].shape != given[name].shape
-    ]
-    if differences:
-        shown = '; '.join(differences[:3]) + ('; ...' if len(differences) > 3 else '')
-        raise ValueError(
-            f'inherit_head: {part.replace("_", " ")} of student and teacher differ in {len(differences)} entries '
-            f'({shown}): make the heads equal or set inherit_head=False'
-        )
-    ours.load_state_dict(given)

@@ -1,5 +1,7 @@
 """Gaussian peaks of centre heatmaps, for all objects of a batch at once."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
@@ -27,16 +29,25 @@ def gaussian_radius(length: Tensor, width: Tensor, min_overlap: float) -> Tensor
 
 
 def draw_gaussians(
-    num_maps: int, height: int, width: int, map_index: Tensor, cols: Tensor, rows: Tensor, radii: Tensor
+    num_maps: int,
+    height: int,
+    width: int,
+    map_index: Tensor,
+    cols: Tensor,
+    rows: Tensor,
+    radii: Tensor,
+    peaks: Tensor | None = None,
 ) -> Tensor:
     """Draw one Gaussian peak per object; where peaks overlap the higher value stays.
 
-    A peak is 1 at its cell, has sigma (2r+1)/6 and is cut to the (2r+1)-cell square around it.
+    A peak is 1, or its entry of ``peaks``, at its cell, has sigma (2r+1)/6 and is cut to the (2r+1)-cell square around
+    it.
 
     Args:
         num_maps: M, number of maps.
         height, width: size of a map, cells.
         map_index, cols, rows, radii: (N,) int64, one entry per object; ``rows`` and ``cols`` lie inside the map.
+        peaks: (N,) float32 heights; None for 1.
 
     Returns:
         (M, H, W) float32.
@@ -51,6 +62,8 @@ def draw_gaussians(
     dx = cell % spans_x[owner] - left[owner]
     sigma = (2 * radii + 1).double() / 6
     values = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2)[owner]).float()
+    if peaks is not None:
+        values = values * peaks[owner]
     flat = (map_index[owner] * height + rows[owner] + dy) * width + cols[owner] + dx
     maps = values.new_zeros(num_maps * height * width)
     return maps.scatter_reduce(0, flat, values, 'amax').view(num_maps, height, width)

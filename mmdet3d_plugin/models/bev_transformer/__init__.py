@@ -1,0 +1,5 @@
+"""Transformers on BEV maps."""
+
+from .decoder import BoxRefiningDecoder, QueryTransformer
+
+__all__ = ['BoxRefiningDecoder', 'QueryTransformer']
