@@ -164,6 +164,10 @@ class NuScenesBEVDataset(NuScenesDataset):
         """list[int]: Labels present in a sample, for class-balanced sampling."""
         return self._category_ids[idx]
 
+    def scene_times(self):
+        """list[tuple[str, float]]: Scene token and time (s) of every sample, for detectors that remember frames."""
+        return [(info['scene_token'], info['timestamp'] / 1e6) for info in self.data_infos]
+
     def get_data_info(self, index):
         """Everything about a sample that a pipeline starts from.
 
