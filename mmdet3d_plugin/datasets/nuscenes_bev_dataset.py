@@ -13,8 +13,10 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from ..structures.atomic_file import scratch_folder
+from .can_bus import report_can_bus
 from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
+from .ego_motion import poses_by_scene
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
@@ -129,6 +131,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
+        self._poses = poses_by_scene(data['infos'])
         infos = sorted(data['infos'], key=lambda info: info['timestamp'])[:: self.load_interval]
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
@@ -175,8 +178,9 @@ class NuScenesBEVDataset(NuScenesDataset):
             dict: ``sample_idx`` and ``scene_token`` (str), ``timestamp`` (s), ``pts_filename``, ``sweeps`` (list of
             dicts, timestamps in us as mmdet3d's loader wants them), ``cameras`` (names of the whole data set's),
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
-            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64) and, unless ``test_mode``,
-            ``ann_info``. Paths include the data root.
+            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64), ``scene_poses`` (of all keyframes
+            of its scene, :class:`ScenePoses`), ``data_root`` and, unless ``test_mode``, ``ann_info``. Paths include the
+            data root.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         for record in file_records(info):
@@ -192,6 +196,8 @@ class NuScenesBEVDataset(NuScenesDataset):
             prev=info.get('prev', []),
             lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
             ego2global=pose_matrix(info['ego2global_translation'], info['ego2global_rotation']),
+            scene_poses=self._poses[info['scene_token']],
+            data_root=self.data_root,
         )
         if not self.test_mode:
             item['ann_info'] = self.get_ann_info(index)
@@ -253,6 +259,8 @@ class NuScenesBEVDataset(NuScenesDataset):
             check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
         if any(getattr(step, 'reads_virtual_points', False) for step in steps):
             report_virtual_files(self.data_infos, self.data_root)
+        if any(getattr(step, 'reads_can_bus', False) for step in steps):
+            report_can_bus((poses.name for poses in self._poses.values()), self.data_root)
 
     def check_evaluation(self):
         """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""

@@ -3,6 +3,7 @@
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
 from .global_bev_aug import GlobalBEVAug
+from .load_ego_motion import LoadEgoMotion
 from .load_lidar_points_from_file import LoadLidarPointsFromFile
 from .load_lidar_points_from_multi_sweeps import LoadLidarPointsFromMultiSweeps
 from .load_multi_view_images import LoadMultiViewImages
@@ -16,6 +17,7 @@ __all__ = [
     'AugmentMultiViewImages',
     'FormatBEVInputs',
     'GlobalBEVAug',
+    'LoadEgoMotion',
     'LoadLidarPointsFromFile',
     'LoadLidarPointsFromMultiSweeps',
     'LoadMultiViewImages',
