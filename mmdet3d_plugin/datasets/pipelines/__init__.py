@@ -9,6 +9,8 @@ from .load_lidar_points_from_multi_sweeps import LoadLidarPointsFromMultiSweeps
 from .load_multi_view_images import LoadMultiViewImages
 from .load_virtual_points_from_file import LoadVirtualPointsFromFile
 from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSweeps
+from .normalize_pad import NormalizePad
+from .photometric_distortion import PhotometricDistortion
 from .points_to_depth_map import PointsToDepthMap
 from .select_adjacent_frames import NUSCENES_CAMERAS, SelectAdjacentFrames
 
@@ -23,6 +25,8 @@ __all__ = [
     'LoadMultiViewImages',
     'LoadVirtualPointsFromFile',
     'LoadVirtualPointsFromMultiSweeps',
+    'NormalizePad',
+    'PhotometricDistortion',
     'PointsToDepthMap',
     'SelectAdjacentFrames',
 ]
