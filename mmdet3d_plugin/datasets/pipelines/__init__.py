@@ -1,4 +1,5 @@
-"""Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step."""
+"""Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step
+(``select_frames.py`` what the two that choose frames share)."""
 
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
@@ -12,7 +13,9 @@ from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSwe
 from .normalize_pad import NormalizePad
 from .photometric_distortion import PhotometricDistortion
 from .points_to_depth_map import PointsToDepthMap
-from .select_adjacent_frames import NUSCENES_CAMERAS, SelectAdjacentFrames
+from .select_adjacent_frames import SelectAdjacentFrames
+from .select_frames import NUSCENES_CAMERAS, SelectFrames
+from .select_keyframe_queue import SelectKeyframeQueue
 
 __all__ = [
     'NUSCENES_CAMERAS',
@@ -29,4 +32,6 @@ __all__ = [
     'PhotometricDistortion',
     'PointsToDepthMap',
     'SelectAdjacentFrames',
+    'SelectFrames',
+    'SelectKeyframeQueue',
 ]

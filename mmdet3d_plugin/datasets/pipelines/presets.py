@@ -7,7 +7,7 @@ the result is plain lists of dicts, which is also what ``Config.dump`` writes do
 
 KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
-CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
+CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug']
 
 
 def lidar_pipelines(
