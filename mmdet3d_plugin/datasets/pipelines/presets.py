@@ -1,13 +1,17 @@
-"""The three pipelines of the project as functions of the few numbers that differ between configs.
+"""The pipelines of the project as functions of the few numbers that differ between configs.
 
 An mmcv config cannot override one step of an inherited list, and a variable overridden in a child config does not reach
 the lists its base built from it. A config therefore calls one of these with its own image size, range and depth bins;
 the result is plain lists of dicts, which is also what ``Config.dump`` writes down.
 """
 
+from .format_bev_inputs import META_KEYS
+
 KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug']
+QUEUE_KEYS = [*CAMERA_KEYS, 'has_prev', 'can_bus']
+POSE_KEYS = ['ego2global', 'lidar2ego']  # by which a detector finds how the car moved since the last test sample
 
 
 def lidar_pipelines(
@@ -106,6 +110,67 @@ def camera_4d_pipelines(
         *images(test_mode=True),
         dict(type='GlobalBEVAug', test_mode=True),
         dict(type='FormatBEVInputs', keys=CAMERA_KEYS),
+    ]
+    return train, test
+
+
+def bevformer_pipelines(
+    *,
+    class_names,
+    point_cloud_range,
+    cameras,
+    queue_length=4,
+    decode_reduction=1,
+    motion=None,
+    distortion=None,
+    image=None,
+    bev_aug=None,
+    teacher_sweeps=0,
+    teacher_virtual_points=False,
+):
+    """(train, test) pipelines of a camera detector that remembers frames, alone or with a teacher's points.
+
+    Training samples hold a queue of keyframes. Test samples hold one, and what tells the detector whether it follows
+    the one before.
+
+    Args:
+        class_names (Sequence[str]): classes to keep, in label order.
+        point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m; bounds targets and points.
+        cameras (Sequence[str]): camera names in the order of the N axis, as the detector has them.
+        queue_length (int): frames of a training sample, the current one included.
+        decode_reduction (int): see LoadMultiViewImages.
+        motion (dict, optional): arguments of LoadEgoMotion.
+        distortion (dict, optional): arguments of PhotometricDistortion at training; None leaves it out.
+        image (dict, optional): arguments of NormalizePad.
+        bev_aug (dict, optional): arguments of GlobalBEVAug at training; None augments nothing.
+        teacher_sweeps, teacher_virtual_points: see :func:`camera_4d_pipelines`.
+    """
+    load = [
+        dict(type='LoadEgoMotion', **(motion or {})),
+        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+    ]
+    distort = [] if distortion is None else [dict(type='PhotometricDistortion', **distortion)]
+    normalize = dict(type='NormalizePad', **(image or {}))
+    points = lidar_loading(teacher_sweeps, teacher_virtual_points, test_mode=True) if teacher_sweeps else []
+    within = [dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)] if teacher_sweeps else []
+    train = [
+        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=queue_length),
+        *load,
+        *distort,
+        normalize,
+        *points,
+        dict(type='LoadAnnotations3D'),
+        dict(type='GlobalBEVAug', **(bev_aug or dict(test_mode=True))),
+        *within,
+        *_target_filters(class_names, point_cloud_range),
+        dict(type='FormatBEVInputs', keys=[*QUEUE_KEYS, *(['points'] if teacher_sweeps else []), *TARGETS]),
+    ]
+    test = [
+        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=1, test_mode=True),
+        *load,
+        normalize,
+        dict(type='GlobalBEVAug', test_mode=True),
+        dict(type='FormatBEVInputs', keys=QUEUE_KEYS, meta_keys=[*META_KEYS, *POSE_KEYS]),
     ]
     return train, test
 
