@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Hashable, Sequence
 
@@ -13,8 +14,7 @@ from mmdet.core import DistEvalHook, EvalHook
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
-# Keyframes are half a second apart. A detector that finds a longer gap starts anew.
-LONGEST_GAP = 1.0  # s
+from ..structures.frame_order import LONGEST_GAP, FramesOutOfOrder, follows
 
 
 class SceneShare(Subset):
@@ -86,13 +86,14 @@ def share_out(scenes: Sequence[Sequence[int]], processes: int) -> list[list[int]
 def warn_of_gaps(times: Sequence[tuple[Hashable, float]], scenes: Sequence[Sequence[int]]) -> None:
     """Say once that samples are missing or out of order within their scenes."""
     steps = [(index, times[index][1] - times[last][1]) for s in scenes for last, index in zip(s, s[1:])]
-    wrong = [(index, step) for index, step in steps if not 0 < step <= LONGEST_GAP]
+    wrong = [(index, step) for index, step in steps if not follows(step)]
     if wrong:
         index, step = wrong[0]
         warnings.warn(
             f'{len(wrong)} of {len(times)} samples do not come within {LONGEST_GAP:g} s after another one of their '
             f'scene; the first is sample {index}, {step:+.2f} s. The data set is thinned (load_interval), shuffled or '
             f'repeated. The detector forgets earlier frames there, so these are not the scores of the whole set.',
+            FramesOutOfOrder,
             stacklevel=4,
         )
 
@@ -124,18 +125,27 @@ def predict_scenes(model: nn.Module, loader: DataLoader, **_) -> list | None:
     share = loader.dataset
     model.eval()
     model.module.reset()
-    results = []
-    bar = mmcv.ProgressBar(len(share)) if share.rank == 0 else None
-    for batch in loader:
-        with torch.no_grad():
-            results += model(return_loss=False, **batch)
-        if bar:
-            bar.update()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter('ignore', FramesOutOfOrder)  # warn_of_gaps has said so for all processes
+        results = _predict(model, loader, mmcv.ProgressBar(len(share)) if share.rank == 0 else None)
     return _put_back(dict(zip(share.indices, results)), share)
 
 
+def _predict(model, loader, bar):
+    """Pickled predictions of one process, in the order of its loader.
+
+    Each by itself, so that predictions never share a part and files of them are the same for any number of processes.
+    """
+    results = []
+    for batch in loader:
+        results += map(pickle.dumps, model(return_loss=False, **batch))
+        if bar:
+            bar.update()
+    return results
+
+
 def _put_back(results, share):
-    """Results by index of all processes as one list, where the first process is."""
+    """Pickled results by index of all processes, as one list of results where the first process is."""
     parts = [results]
     if share.processes > 1:
         parts = [None] * share.processes if share.rank == 0 else None
@@ -143,7 +153,7 @@ def _put_back(results, share):
     if share.rank != 0:
         return None
     by_index = {index: result for part in parts for index, result in part.items()}
-    return [by_index[index] for index in range(len(share.dataset))]
+    return [pickle.loads(by_index[index]) for index in range(len(share.dataset))]
 
 
 # mmcv's evaluation calls the test function that it was given, mmdet's calls one of its own

@@ -16,6 +16,7 @@ from torch.utils.data import ConcatDataset, Subset
 from mmdet3d_plugin.engine import run_inference, train_detector
 from mmdet3d_plugin.engine.scene_order import SceneShare, scene_times, share_out
 from mmdet3d_plugin.engine.test import build_test_loader
+from mmdet3d_plugin.structures.frame_order import FramesOutOfOrder, follows
 
 LENGTHS = dict(a=5, b=2, c=4, d=1, e=3)
 FRAMES = [(scene, 100.0 * k + 0.5 * i) for k, (scene, n) in enumerate(LENGTHS.items()) for i in range(n)]
@@ -54,6 +55,7 @@ def test_one_two_and_three_processes_give_the_same_results(tmp_path):
         mp.start_processes(gloo_predictions, args=args, nprocs=processes, start_method='fork')
         first, second, score = pickle.loads((tmp_path / f'{processes}.pkl').read_bytes())
         assert first == second == alone
+        assert pickle.dumps(first) == pickle.dumps(alone)  # the files of tools/test.py --out
         assert score == pytest.approx((15 + 3 + 10 + 1 + 6) / 15)  # 1 + 2 + ... for each scene
 
 
@@ -95,18 +97,23 @@ def test_batches_are_refused():
 
 
 @pytest.mark.parametrize(
-    'frames, text',
+    'frames, anew, text',
     [
-        (FRAMES[::3], r'1 of 5 samples .*sample 1, \+1.50 s'),
-        ([FRAMES[i] for i in (0, 2, 1, 3)], r'1 of 4 samples .*sample 2, -0.50 s'),
-        ([FRAMES[0], FRAMES[0]], r'1 of 2 samples .*sample 1, \+0.00 s'),
+        (FRAMES[::3], [0, 1, 2, 3, 4], r'1 of 5 samples .*sample 1, \+1.50 s'),
+        ([FRAMES[i] for i in (0, 2, 1, 3)], [0, 2], r'1 of 4 samples .*sample 2, -0.50 s'),
+        ([FRAMES[0], FRAMES[0]], [0, 1], r'1 of 2 samples .*sample 1, \+0.00 s'),
     ],
 )
-def test_thinned_and_shuffled_sets_give_one_warning(frames, text):
-    with pytest.warns(UserWarning, match=text) as caught:
+def test_thinned_and_shuffled_sets_give_one_warning(frames, anew, text):
+    with pytest.warns(FramesOutOfOrder, match=text) as caught:
         found = predictions(frames)
-    assert len([w for w in caught if 'thinned (load_interval), shuffled or repeated' in str(w.message)]) == 1
+    assert len([w for w in caught if w.category is FramesOutOfOrder]) == 1  # the detector's own ones are not repeated
     assert [result['index'] for result in found] == list(range(len(frames)))
+    assert [result['index'] for result in found if len(result['seen']) == 1] == anew
+
+
+def test_what_follows_what():
+    assert [follows(seconds) for seconds in (-0.5, 0.0, 0.5, 1.0, 1.01)] == [False, False, True, True, False]
 
 
 def test_a_second_apart_is_not_thinned_beyond_use():

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import warnings
 from types import SimpleNamespace
 
 import torch
@@ -20,6 +21,7 @@ from torch.utils.data import Dataset
 from mmdet3d_plugin.engine import init_distributed, run_inference, wrap_model
 from mmdet3d_plugin.engine.scene_order import DistSceneEvalHook
 from mmdet3d_plugin.engine.test import build_test_loader
+from mmdet3d_plugin.structures.frame_order import FramesOutOfOrder, follows
 
 
 @DATASETS.register_module()
@@ -55,17 +57,20 @@ class NumberedFrames(Dataset):
 
 @DETECTORS.register_module()
 class Remembering(nn.Module):
-    """Answers with the frames of the scene that it has seen since it started, the present one last."""
+    """Answers with the frames of the scene that it has seen since it started, the present one last.
+
+    Starts anew where a frame does not follow the one before, with a warning of its own.
+    """
 
     sequential = True
 
     def __init__(self, train_cfg=None, test_cfg=None):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
-        self.seen, self.scene = [], None
+        self.reset()
 
     def reset(self):
-        self.seen, self.scene = [], None
+        self.seen, self.scene, self.time = [], None, None
 
     def init_weights(self):
         pass
@@ -75,9 +80,12 @@ class Remembering(nn.Module):
 
     def forward(self, img, img_metas, return_loss=True):
         (meta,) = img_metas
-        if meta['scene_token'] != self.scene:
-            self.seen, self.scene = [], meta['scene_token']
-        self.seen = [*self.seen, meta['sample_idx']]
+        same = meta['scene_token'] == self.scene
+        if same and not follows(meta['timestamp'] - self.time):
+            warnings.warn('out of order', FramesOutOfOrder, stacklevel=1)
+            same = False
+        self.seen = [*(self.seen if same else []), meta['sample_idx']]
+        self.scene, self.time = meta['scene_token'], meta['timestamp']
         return [dict(index=meta['sample_idx'], seen=self.seen)]
 
 
