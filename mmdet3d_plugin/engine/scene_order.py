@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Hashable, Sequence
 
@@ -132,20 +131,17 @@ def predict_scenes(model: nn.Module, loader: DataLoader, **_) -> list | None:
 
 
 def _predict(model, loader, bar):
-    """Pickled predictions of one process, in the order of its loader.
-
-    Each by itself, so that predictions never share a part and files of them are the same for any number of processes.
-    """
+    """Predictions of one process, in the order of its loader."""
     results = []
     for batch in loader:
-        results += map(pickle.dumps, model(return_loss=False, **batch))
+        results += model(return_loss=False, **batch)
         if bar:
             bar.update()
     return results
 
 
 def _put_back(results, share):
-    """Pickled results by index of all processes, as one list of results where the first process is."""
+    """Results by index of all processes, as one list where the first process is."""
     parts = [results]
     if share.processes > 1:
         parts = [None] * share.processes if share.rank == 0 else None
@@ -153,7 +149,7 @@ def _put_back(results, share):
     if share.rank != 0:
         return None
     by_index = {index: result for part in parts for index, result in part.items()}
-    return [pickle.loads(by_index[index]) for index in range(len(share.dataset))]
+    return [by_index[index] for index in range(len(share.dataset))]
 
 
 # mmcv's evaluation calls the test function that it was given, mmdet's calls one of its own

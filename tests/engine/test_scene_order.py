@@ -55,7 +55,6 @@ def test_one_two_and_three_processes_give_the_same_results(tmp_path):
         mp.start_processes(gloo_predictions, args=args, nprocs=processes, start_method='fork')
         first, second, score = pickle.loads((tmp_path / f'{processes}.pkl').read_bytes())
         assert first == second == alone
-        assert pickle.dumps(first) == pickle.dumps(alone)  # the files of tools/test.py --out
         assert score == pytest.approx((15 + 3 + 10 + 1 + 6) / 15)  # 1 + 2 + ... for each scene
 
 
