@@ -21,6 +21,8 @@ from mmdet3d_plugin.structures.frame_order import FramesOutOfOrder, follows
 LENGTHS = dict(a=5, b=2, c=4, d=1, e=3)
 FRAMES = [(scene, 100.0 * k + 0.5 * i) for k, (scene, n) in enumerate(LENGTHS.items()) for i in range(n)]
 
+RUNS = dict(three=(3, FRAMES), two=(2, FRAMES), one_scene=(2, FRAMES[:5]))
+
 
 def config(frames=FRAMES, **loader):
     data = dict(test=dict(type='NumberedFrames', frames=frames))
@@ -47,21 +49,13 @@ def free_port():
 
 
 def test_one_two_and_three_processes_give_the_same_results(tmp_path):
-    alone = predictions()
-    assert alone == expected()
-    for processes in (2, 3):
-        args = (processes, free_port(), config(), tmp_path)
-        # forked: a fresh process would take longer to import than to run
-        mp.start_processes(gloo_predictions, args=args, nprocs=processes, start_method='fork')
-        first, second, score = pickle.loads((tmp_path / f'{processes}.pkl').read_bytes())
-        assert first == second == alone
-        assert score == pytest.approx((15 + 3 + 10 + 1 + 6) / 15)  # 1 + 2 + ... for each scene
-
-
-def test_more_processes_than_scenes_leave_some_without_work(tmp_path):
-    frames = FRAMES[:5]
-    mp.start_processes(gloo_predictions, args=(2, free_port(), config(frames), tmp_path), nprocs=2, start_method='fork')
-    assert pickle.loads((tmp_path / '2.pkl').read_bytes())[0] == expected(frames)
+    """And so do more processes than scenes, which leaves some without work."""
+    runs = {name: (count, free_port(), config(frames)) for name, (count, frames) in RUNS.items()}
+    mp.spawn(gloo_predictions, args=(runs, tmp_path), nprocs=3)
+    for name, (_, frames) in RUNS.items():
+        first, second, score = pickle.loads((tmp_path / f'{name}.pkl').read_bytes())
+        assert first == second == predictions(frames) == expected(frames), name
+        assert score == pytest.approx(sum(len(result['seen']) for result in first) / len(frames))
 
 
 @pytest.mark.parametrize('processes', [1, 2, 3, 7])

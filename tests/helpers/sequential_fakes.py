@@ -89,23 +89,34 @@ class Remembering(nn.Module):
         return [dict(index=meta['sample_idx'], seen=self.seen)]
 
 
-def gloo_predictions(rank, processes, port, cfg, folder):
-    """One process of a test run, twice with the same model, and of an evaluation in training.
+def gloo_predictions(rank, runs, folder):
+    """What one process of :func:`torch.multiprocessing.spawn` does: its part of several test runs.
 
-    The first process writes both results and the score to ``folder``.
+    Args:
+        rank: of this process; it takes part in the runs of more processes than that.
+        runs: name -> (number of processes, port, config) of each run, in order.
+        folder: gets a file ``<name>.pkl`` with the results of two runs of one model, and the score of an evaluation in
+            training.
     """
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(processes), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    init_distributed('pytorch', {})
-    try:
-        model = Remembering()
-        _, loader = build_test_loader(cfg, distributed=True, model=model)
-        both = [run_inference(model, loader, True, str(folder)) for _ in range(2)]
-        wrapped, log = wrap_model(model, 'cpu', distributed=True), LogBuffer()
-        runner = SimpleNamespace(model=wrapped, rank=rank, work_dir=str(folder), log_buffer=log, logger=None)
-        DistSceneEvalHook(loader)._do_evaluate(runner)
-        assert (both[0] is None) == ('NDS' not in log.output) == (rank > 0)
-        if rank == 0:
-            (folder / f'{processes}.pkl').write_bytes(pickle.dumps((*both, log.output['NDS'])))
-    finally:
-        dist.destroy_process_group()
+    for name, (processes, port, cfg) in runs.items():
+        if rank < processes:
+            environ = dict(RANK=rank, WORLD_SIZE=processes, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+            os.environ.update({key: str(value) for key, value in environ.items()})
+            init_distributed('pytorch', {})
+            try:
+                _predict_and_evaluate(rank, cfg, folder / f'{name}.pkl')
+            finally:
+                dist.destroy_process_group()
+
+
+def _predict_and_evaluate(rank, cfg, path):
+    model = Remembering()
+    _, loader = build_test_loader(cfg, distributed=True, model=model)
+    both = [run_inference(model, loader, True, str(path.parent)) for _ in range(2)]
+    wrapped, log = wrap_model(model, 'cpu', distributed=True), LogBuffer()
+    runner = SimpleNamespace(model=wrapped, rank=rank, work_dir=str(path.parent), log_buffer=log, logger=None)
+    DistSceneEvalHook(loader)._do_evaluate(runner)
+    assert (both[0] is None) == ('NDS' not in log.output) == (rank > 0)
+    if rank == 0:
+        path.write_bytes(pickle.dumps((*both, log.output['NDS'])))
