@@ -34,16 +34,14 @@ def lidar_pipelines(
         sampler = dict(type='GTDatabaseSampler', **layout, **gt_sampling)
         train.append(dict(type='ObjectSample', db_sampler=sampler))
     train += [
-        dict(type='GlobalBEVAug', **(bev_aug or {})),
-        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
-        *_target_filters(class_names, point_cloud_range),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=True),
         dict(type='PointShuffle'),
         dict(type='FormatBEVInputs', keys=['points', *TARGETS, 'bev_aug']),
     ]
     test = [
         *lidar_loading(num_sweeps, virtual_points, test_mode=True),
         dict(type='GlobalBEVAug', test_mode=True),
-        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
+        _points_filter(point_cloud_range),
         dict(type='FormatBEVInputs', keys=['points', 'bev_aug']),
     ]
     return train, test
@@ -82,36 +80,19 @@ def camera_4d_pipelines(
         teacher_virtual_points (bool): the teacher's points with painted and virtual ones, 17 numbers each; the depth
             supervision stays with what the LiDAR measured.
     """
-
-    def images(test_mode):
-        return [
-            dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
-            dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
-            dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
-        ]
-
+    images = (cameras, frames, decode_reduction, final_dim, image_aug)
+    points = ['points'] if teacher_sweeps else []
     train = [
-        *images(test_mode=False),
+        *_image_steps(*images, test_mode=False),
         KEYFRAME_POINTS,
         dict(type='PointsToDepthMap', downsample=depth_downsample, depth_bounds=depth_bounds),
         *_teacher_points(teacher_sweeps, teacher_virtual_points),
         dict(type='LoadAnnotations3D'),
-        dict(type='GlobalBEVAug', **(bev_aug or {})),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=bool(points)),
+        dict(type='FormatBEVInputs', keys=[*CAMERA_KEYS, 'gt_depth', *points, *TARGETS]),
     ]
-    if teacher_sweeps:
-        train.append(dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range))
-    train += [
-        *_target_filters(class_names, point_cloud_range),
-        dict(
-            type='FormatBEVInputs', keys=[*CAMERA_KEYS, 'gt_depth', *(['points'] if teacher_sweeps else []), *TARGETS]
-        ),
-    ]
-    test = [
-        *images(test_mode=True),
-        dict(type='GlobalBEVAug', test_mode=True),
-        dict(type='FormatBEVInputs', keys=CAMERA_KEYS),
-    ]
-    return train, test
+    test = [*_image_steps(*images, test_mode=True), dict(type='GlobalBEVAug', test_mode=True)]
+    return train, [*test, dict(type='FormatBEVInputs', keys=CAMERA_KEYS)]
 
 
 def bevformer_pipelines(
@@ -145,34 +126,18 @@ def bevformer_pipelines(
         bev_aug (dict, optional): arguments of GlobalBEVAug at training; None augments nothing.
         teacher_sweeps, teacher_virtual_points: see :func:`camera_4d_pipelines`.
     """
-    load = [
-        dict(type='LoadEgoMotion', **(motion or {})),
-        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
-    ]
-    distort = [] if distortion is None else [dict(type='PhotometricDistortion', **distortion)]
-    normalize = dict(type='NormalizePad', **(image or {}))
-    points = lidar_loading(teacher_sweeps, teacher_virtual_points, test_mode=True) if teacher_sweeps else []
-    within = [dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)] if teacher_sweeps else []
+    images = (cameras, motion, decode_reduction, image)
+    points = ['points'] if teacher_sweeps else []
+    bev_aug = dict(test_mode=True) if bev_aug is None else bev_aug
     train = [
-        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=queue_length),
-        *load,
-        *distort,
-        normalize,
-        *points,
+        *_queue_steps(*images, queue_length, distortion),
+        *(lidar_loading(teacher_sweeps, teacher_virtual_points, test_mode=True) if points else []),
         dict(type='LoadAnnotations3D'),
-        dict(type='GlobalBEVAug', **(bev_aug or dict(test_mode=True))),
-        *within,
-        *_target_filters(class_names, point_cloud_range),
-        dict(type='FormatBEVInputs', keys=[*QUEUE_KEYS, *(['points'] if teacher_sweeps else []), *TARGETS]),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=bool(points)),
+        dict(type='FormatBEVInputs', keys=[*QUEUE_KEYS, *points, *TARGETS]),
     ]
-    test = [
-        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=1, test_mode=True),
-        *load,
-        normalize,
-        dict(type='GlobalBEVAug', test_mode=True),
-        dict(type='FormatBEVInputs', keys=QUEUE_KEYS, meta_keys=[*META_KEYS, *POSE_KEYS]),
-    ]
-    return train, test
+    test = [*_queue_steps(*images, queue_length=1, distortion=None), dict(type='GlobalBEVAug', test_mode=True)]
+    return train, [*test, dict(type='FormatBEVInputs', keys=QUEUE_KEYS, meta_keys=[*META_KEYS, *POSE_KEYS])]
 
 
 def lidar_loading(num_sweeps, virtual_points=False, test_mode=False):
@@ -207,8 +172,33 @@ def _sweeps(num_sweeps, virtual_points, test_mode):
     return dict(type='LoadLidarPointsFromMultiSweeps', **options)
 
 
-def _target_filters(class_names, point_cloud_range):
+def _image_steps(cameras, frames, decode_reduction, final_dim, image_aug, test_mode):
     return [
+        dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
+        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+        dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
+    ]
+
+
+def _queue_steps(cameras, motion, decode_reduction, image, queue_length, distortion):
+    return [
+        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=queue_length),
+        dict(type='LoadEgoMotion', **(motion or {})),
+        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+        *([] if distortion is None else [dict(type='PhotometricDistortion', **distortion)]),
+        dict(type='NormalizePad', **(image or {})),
+    ]
+
+
+def _augmented_targets(class_names, point_cloud_range, bev_aug, with_points):
+    """BEV augmentation at training, then what stays of points and boxes."""
+    return [
+        dict(type='GlobalBEVAug', **(bev_aug or {})),
+        *([_points_filter(point_cloud_range)] if with_points else []),
         dict(type='ObjectRangeFilter', point_cloud_range=point_cloud_range),
         dict(type='ObjectNameFilter', classes=class_names),
     ]
+
+
+def _points_filter(point_cloud_range):
+    return dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)
