@@ -104,7 +104,7 @@ def main(argv=None):
     check_writable(folders)
     with trust_checkpoints(args.trust_checkpoint):
         model = load_student(cfg, args.checkpoint, fuse=args.fuse_conv_bn)
-    dataset, loader = build_test_loader(cfg, distributed)
+    dataset, loader = build_test_loader(cfg, distributed, model=model)
     check_classes(model, dataset)
     if args.eval:
         check_evaluation_data(dataset)

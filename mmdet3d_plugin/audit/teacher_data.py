@@ -31,7 +31,7 @@ def data_findings(model, state, cfg, samples, min_map):
         ValueError: the data set has no annotations.
     """
     model.load_state_dict(state, strict=False)  # its keys were checked; counters of batches may be missing
-    dataset, loader = _loader(cfg, samples)
+    dataset, loader = _loader(cfg, samples, model)
     check_annotated(dataset)
     with tempfile.TemporaryDirectory() as folder:
         results = run_inference(model.eval(), loader, distributed=False, work_dir=folder)
@@ -50,15 +50,15 @@ def data_findings(model, state, cfg, samples, min_map):
     return metrics, findings, len(dataset)
 
 
-def _loader(cfg, samples):
+def _loader(cfg, samples, model):
     """Data set and loader of about ``samples`` samples of ``data.val``."""
     cfg = compat_cfg(copy.deepcopy(cfg))
-    dataset, loader = build_test_loader(cfg, distributed=False, split='val')
+    dataset, loader = build_test_loader(cfg, distributed=False, split='val', model=model)
     interval = len(dataset) // samples
     if interval <= 1:
         return dataset, loader
     cfg.data.val.load_interval = interval
-    return build_test_loader(cfg, distributed=False, split='val')
+    return build_test_loader(cfg, distributed=False, split='val', model=model)
 
 
 def _score_finding(metrics, count, min_map):

@@ -13,7 +13,9 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from ..structures.atomic_file import scratch_folder
+from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
+from .ego_motion import poses_by_scene
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
@@ -136,6 +138,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
+        self._poses = poses_by_scene(data['infos'])
         infos = in_scene_order(data['infos'])[:: self.load_interval]
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
@@ -165,6 +168,10 @@ class NuScenesBEVDataset(NuScenesDataset):
         """list[int]: Labels present in a sample, for class-balanced sampling."""
         return self._category_ids[idx]
 
+    def scene_times(self):
+        """list[tuple[str, float]]: Scene token and time (s) of every sample, for detectors that remember frames."""
+        return [(info['scene_token'], info['timestamp'] / 1e6) for info in self.data_infos]
+
     def get_data_info(self, index):
         """Everything about a sample that a pipeline starts from.
 
@@ -172,8 +179,9 @@ class NuScenesBEVDataset(NuScenesDataset):
             dict: ``sample_idx`` and ``scene_token`` (str), ``timestamp`` (s), ``pts_filename``, ``sweeps`` (list of
             dicts, timestamps in us as mmdet3d's loader wants them), ``cameras`` (names of the whole data set's),
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
-            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64) and, unless ``test_mode``,
-            ``ann_info``. Paths include the data root.
+            empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64), ``scene_poses`` (of all keyframes
+            of its scene, :class:`ScenePoses`), ``data_root`` and, unless ``test_mode``, ``ann_info``. Paths include the
+            data root.
 
             Only when a step of the pipeline asks for them, by an attribute ``earlier_keyframes`` (a number), there are
             also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of the same scene,
@@ -188,6 +196,8 @@ class NuScenesBEVDataset(NuScenesDataset):
             sweeps=info['sweeps'],
             cameras=self.cameras,
             prev=info.get('prev', []),
+            scene_poses=self._poses[info['scene_token']],
+            data_root=self.data_root,
         )
         if self._num_earlier:
             item['earlier_keyframes'] = self._earlier_keyframes(index)
@@ -264,6 +274,8 @@ class NuScenesBEVDataset(NuScenesDataset):
             check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
         if any(getattr(step, 'reads_virtual_points', False) for step in self._steps):
             report_virtual_files(self.data_infos, self.data_root)
+        if any(getattr(step, 'reads_can_bus', False) for step in self._steps):
+            report_can_bus((poses.name for poses in self._poses.values()), self.data_root)
 
     def check_evaluation(self):
         """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""

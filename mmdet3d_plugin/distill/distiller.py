@@ -177,6 +177,15 @@ class DualDistill(Base3DDetector):
         """The student's levels."""
         return self.student.bev_levels()
 
+    @property
+    def sequential(self):
+        """Whether the student remembers frames."""
+        return self.student.sequential
+
+    def reset(self):
+        """Let the student forget earlier frames."""
+        self.student.reset()
+
     def _inherit_head(self):
         if self.inherit_head:
             parts = None if self.inherit_head is True else tuple(self.inherit_head)

@@ -28,6 +28,7 @@ from .distributed import pick_device, wrap_model
 from .preflight import check_classes, check_data, check_evaluation_data
 from .resume import already_trained, start_from
 from .runners import RESUMABLE
+from .scene_order import DistSceneEvalHook, SceneEvalHook
 from .test import build_test_loader
 
 _OF_MANY_PROCESSES = ('broadcast_bn_buffer', 'tmpdir', 'gpu_collect')
@@ -60,13 +61,15 @@ def _register_checkpoints(runner, cfg):
 
 
 def _register_evaluation(runner, cfg, distributed):
-    dataset, loader = build_test_loader(cfg, distributed, split='val')
-    check_classes(runner.model.module, dataset)
+    model = runner.model.module
+    dataset, loader = build_test_loader(cfg, distributed, split='val', model=model)
+    check_classes(model, dataset)
     check_evaluation_data(dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
     if not distributed:  # the hook of one process would hand these on to the data set
         options = {key: value for key, value in options.items() if key not in _OF_MANY_PROCESSES}
-    hook = DistEvalHook if distributed else EvalHook
+    hooks = (SceneEvalHook, DistSceneEvalHook) if getattr(model, 'sequential', False) else (EvalHook, DistEvalHook)
+    hook = hooks[distributed]
     runner.register_hook(hook(loader, **options), priority='LOW')
 
 

@@ -10,6 +10,7 @@ GENERATOR_VERSION = 2
 # The same for instance masks. Kept apart, so that trees without masks stay valid when only the masks change.
 MASKS_VERSION = 2
 KEYFRAME_HZ = 2
+_FASTEST_TURN = 90.0  # degrees/s
 MAX_SCENES = {'v1.0-mini': (8, 2), 'v1.0-trainval': (700, 150)}
 DEFAULT_OBJECTS = {
     'car': 6,
@@ -32,7 +33,9 @@ class SyntheticConfig:
     Lengths are metres, speeds m/s, rates Hz, image sizes pixels. ``val_scenes`` of None takes the official share
     (2 of 10 for v1.0-mini, 150 of 850 for v1.0-trainval), at least one. ``objects`` is the number of objects of each
     class in a scene. ``extent`` bounds the distance from the ego to every annotated object during the whole scene.
-    ``cameras`` are names out of ``rig.ALL_CAMERAS``.
+    ``cameras`` are names out of ``rig.ALL_CAMERAS``. ``ego_turn`` is the lowest and the highest rate, in degrees/s, at
+    which the ego turns through a scene; (0, 0) leaves a road whose heading only swings a little. ``can_bus`` is the
+    share of scenes with a file of CAN bus messages.
 
     Raises:
         ValueError: on any setting that cannot be met; the text names the setting and what is allowed.
@@ -59,6 +62,8 @@ class SyntheticConfig:
     jpeg_quality: int = 92
     instance_masks: bool = False
     cameras: tuple = CAMERAS
+    ego_turn: tuple = (0.0, 0.0)
+    can_bus: float = 0.0
 
     def __post_init__(self):
         if self.version not in MAX_SCENES:
@@ -74,6 +79,15 @@ class SyntheticConfig:
         self._check_scenes()
         self._check_ranges()
         self._check_cameras()
+        self._check_turn()
+
+    def _check_turn(self):
+        object.__setattr__(self, 'ego_turn', tuple(map(float, self.ego_turn)))
+        if len(self.ego_turn) != 2 or not 0 <= self.ego_turn[0] <= self.ego_turn[1] <= _FASTEST_TURN:
+            raise ValueError(
+                f'ego_turn={list(self.ego_turn)}: give the lowest and the highest rate in degrees/s, between 0 and '
+                f'{_FASTEST_TURN:g}'
+            )
 
     def _check_cameras(self):
         unknown = [name for name in self.cameras if name not in ALL_CAMERAS]
@@ -102,12 +116,12 @@ class SyntheticConfig:
         lowest = dict(
             keyframes=1, seed=0, image_width=16, image_height=16, extent=5.0, ego_speed=0.0, lidar_beams=2,
             lidar_azimuth_steps=16, lidar_max_range=1.0, lidar_range_noise=0.0, lidar_dropout=0.0, image_noise=0.0,
-            jpeg_quality=1,
+            jpeg_quality=1, can_bus=0.0,
         )  # fmt: skip
         for name, low in lowest.items():
             if getattr(self, name) < low:
                 raise ValueError(f'{name}={getattr(self, name)}: must be at least {low}')
-        for name, high in dict(lidar_dropout=1.0, jpeg_quality=100).items():
+        for name, high in dict(lidar_dropout=1.0, jpeg_quality=100, can_bus=1.0).items():
             if getattr(self, name) > high:
                 raise ValueError(f'{name}={getattr(self, name)}: must be at most {high}')
 
@@ -124,11 +138,13 @@ class SyntheticConfig:
     def manifest(self) -> dict:
         """JSON-ready record of every setting plus the generator's version, and that of the masks if there are any.
 
-        nuScenes' six cameras are not written down, so that trees from before there was a choice stay valid.
+        Settings that came later are only written down where they differ from what was done before, so that older trees
+        stay valid.
         """
-        settings = dict(asdict(self), cameras=list(self.cameras))
-        if self.cameras == CAMERAS:
-            del settings['cameras']
+        settings = dict(asdict(self), cameras=list(self.cameras), ego_turn=list(self.ego_turn))
+        for name, before in dict(cameras=list(CAMERAS), ego_turn=[0.0, 0.0], can_bus=0.0).items():
+            if settings[name] == before:
+                del settings[name]
         masks = dict(masks_version=MASKS_VERSION) if self.instance_masks else {}
         versions = dict(generator_version=GENERATOR_VERSION, **masks)
         return dict(generator='dualdistill-synthetic', settings=settings, **versions)

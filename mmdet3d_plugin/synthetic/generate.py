@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .can_bus import has_can_bus, pose_messages, write_can_bus
 from .config import SyntheticConfig
 from .render import Task, render
 from .rig import LIDAR
@@ -139,6 +140,8 @@ def _fill(root, config, workers, progress):
     for i, name in enumerate(scene_names(config)):
         seen = {key: sum(counts[i, camera][key] for camera in config.cameras) for key in ('visible', 'amodal')}
         tables.add_scene(i, name, worlds[i], schedules[i], counts[i, LIDAR]['lidar_points'], **seen)
+        if has_can_bus(config, i):
+            write_can_bus(root, name, pose_messages(config, i, worlds[i]))
     tables.write(root / config.version)
     (root / 'maps').mkdir()
     if not cv2.imwrite(str(root / tables.map_file), np.full((256, 256), 255, dtype=np.uint8)):

@@ -30,6 +30,11 @@ def log_name(scene_index: int) -> str:
     return f'synthetic-2018-07-31-{scene_index:04d}'
 
 
+def scene_origin(scene_index: int) -> int:
+    """Time stamp (us) of a scene's start, which is time 0 of its world."""
+    return _FIRST_STAMP + scene_index * _SCENE_STRIDE
+
+
 def build_schedule(config: SyntheticConfig, scene_index: int) -> dict:
     """Frames by channel in order of time, for the scene with the given index.
 
@@ -37,7 +42,7 @@ def build_schedule(config: SyntheticConfig, scene_index: int) -> dict:
     (2 ms for keyframes, 0.8 ms for sweeps). As in nuScenes a scene starts and ends with a keyframe.
     """
     rng = np.random.default_rng([config.seed, scene_index, 1])
-    origin = _FIRST_STAMP + scene_index * _SCENE_STRIDE
+    origin = scene_origin(scene_index)
     keys = np.arange(config.keyframes) * (1_000_000 // KEYFRAME_HZ)
     keys = keys + rng.integers(-_KEY_JITTER, _KEY_JITTER + 1, size=len(keys))
     rig = build_rig(config.image_width, config.image_height)

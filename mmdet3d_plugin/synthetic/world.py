@@ -6,32 +6,12 @@ import numpy as np
 
 from .classes import SCENERY, SPECS
 from .config import SyntheticConfig
+from .ego_path import EgoPath
 from .placement import place
 
 # Drawn surfaces stay this far (m) inside the annotated box, so that range noise leaves their returns in it.
 SURFACE_INSET = 0.02
 _RESTARTS = 8
-
-
-class EgoPath:
-    """Smooth path with gently varying heading and speed; ``pose(t)`` gives x, y (m) and yaw (rad), global frame."""
-
-    def __init__(self, rng, speed, duration, origin):
-        self._t = np.arange(-0.3, duration + 0.3, 0.002)
-        period = rng.uniform(9.0, 14.0)
-        yaw0, phase, swing = rng.uniform(-np.pi, np.pi), rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.25)
-        self._yaw = yaw0 + swing * np.sin(2 * np.pi * self._t / period + phase)
-        pace = speed * rng.uniform(0.85, 1.15) * (1 + 0.15 * np.sin(2 * np.pi * self._t / 6.0 + phase))
-        velocity = pace[:, None] * np.stack([np.cos(self._yaw), np.sin(self._yaw)], axis=1)
-        steps = 0.5 * (velocity[1:] + velocity[:-1]) * np.diff(self._t)[:, None]
-        self._xy = np.asarray(origin) + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
-
-    def pose(self, t):
-        return (
-            np.interp(t, self._t, self._xy[:, 0]),
-            np.interp(t, self._t, self._xy[:, 1]),
-            np.interp(t, self._t, self._yaw),
-        )
 
 
 @dataclass(frozen=True)
@@ -111,7 +91,7 @@ def build_world(config: SyntheticConfig, scene_index: int) -> World:
     for restart in range(_RESTARTS):
         rng = np.random.default_rng([config.seed, scene_index, 0, restart])
         origin = rng.uniform((300.0, 900.0), (700.0, 1300.0))
-        ego = EgoPath(rng, config.ego_speed, config.duration, origin)
+        ego = EgoPath(rng, config.ego_speed, config.duration, origin, config.ego_turn)
         failed, rows, names = place(rng, config, ego)
         if failed is None:
             annotated = tuple(names[: sum(config.objects.values())])

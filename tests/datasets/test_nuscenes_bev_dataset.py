@@ -48,13 +48,21 @@ def test_item_has_the_keys_and_types_that_pipelines_start_from(dataset):
     item = dataset.get_data_info(7)
     assert set(item) == {
         *('sample_idx', 'scene_token', 'timestamp', 'pts_filename', 'sweeps', 'cams', 'prev', 'lidar2ego'),
-        *('ego2global', 'ann_info', 'cameras'),
+        *('ego2global', 'ann_info', 'cameras', 'scene_poses', 'data_root'),
     }
     assert item['scene_token'] == 'scene-0553' and item['sample_idx'] == 'scene-0553-sample2'
     assert item['timestamp'] == pytest.approx(1_600_000_101.0)
     assert item['lidar2ego'].shape == item['ego2global'].shape == (4, 4)
     assert item['lidar2ego'].dtype == item['ego2global'].dtype == np.float64
     assert len(item['prev']) == (4 if dataset.metadata['kind'] == '4d' else 0)
+
+
+def test_scenes_and_times_are_told_without_loading(dataset):
+    times = dataset.scene_times()
+    assert len(times) == len(dataset)
+    assert times[7] == ('scene-0553', pytest.approx(1_600_000_101.0))
+    poses = dataset.get_data_info(7)['scene_poses']
+    assert poses.name == 'scene-0553' and poses.find(times[7][1]) == 2 and len(poses.times) == 13
 
 
 def test_paths_of_an_item_exist(dataset, tables_root):

@@ -33,7 +33,7 @@ def test_every_keyframe_of_the_split_has_one_info_in_order_of_time(base_infos):
 def test_keys_are_those_of_mmdet3d(base_infos):
     info = base_infos['train'][7]
     assert set(info) == {
-        *('token', 'scene_token', 'timestamp', 'lidar_path', 'sweeps', 'cams', 'lidar2ego_translation'),
+        *('token', 'scene_token', 'scene_name', 'timestamp', 'lidar_path', 'sweeps', 'cams', 'lidar2ego_translation'),
         *('lidar2ego_rotation', 'ego2global_translation', 'ego2global_rotation', 'gt_boxes', 'gt_names'),
         *('gt_velocity', 'num_lidar_pts', 'num_radar_pts', 'valid_flag'),
     }

@@ -40,6 +40,11 @@ def test_cameras_option(tool):
     assert tool.settings_of(['--out-dir', 'x', '--cameras', 'CAM_LEFT']).cameras == ('CAM_LEFT',)
 
 
+def test_options_for_turns_and_can_bus(tool):
+    settings = tool.settings_of(['--out-dir', 'x', '--ego-turn', '10', '40', '--can-bus', '0.5'])
+    assert settings == SyntheticConfig(ego_turn=(10, 40), can_bus=0.5)
+
+
 def test_objects_option(tool, capsys):
     assert SyntheticConfig() == tool.settings_of(['--out-dir', 'x'])
     counts = tool.parse_objects('car=1, bus=0')

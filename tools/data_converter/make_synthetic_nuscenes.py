@@ -53,6 +53,12 @@ def parse_args(argv=None):
     add('--extent', 30.0, 'largest distance in m of any object from the ego, over the whole scene')
     add('--ego-speed', 3.0, 'mean speed of the ego in m/s')
     parser.add_argument(
+        '--ego-turn', type=float, nargs=2, metavar=('LOW', 'HIGH'), default=(0.0, 0.0),
+        help='degrees per second by which the ego turns, left or right, through a scene; 10 40 is 5 to 20 degrees a '
+             'keyframe (default 0 0: the heading only swings a little)',
+    )  # fmt: skip
+    add('--can-bus', 0.0, 'share of scenes with CAN bus messages, can_bus/<scene>_pose.json')
+    parser.add_argument(
         '--objects', type=parse_objects, default=OBJECTS, metavar='CLASS=N,...',
         help='objects per scene (default %(default)s)',
     )  # fmt: skip

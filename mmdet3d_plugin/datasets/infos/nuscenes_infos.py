@@ -133,6 +133,7 @@ def sample_info(nusc, sample, max_sweeps, exists, cameras=CAMERAS, class_map=Non
     info = dict(
         token=sample['token'],
         scene_token=sample['scene_token'],
+        scene_name=nusc.get('scene', sample['scene_token'])['name'],
         timestamp=sample['timestamp'],
         lidar_path=lidar['data_path'],
         sweeps=[_with_lidar_pose(sensor_record(nusc, data), global_to_lidar) for data in sweeps],

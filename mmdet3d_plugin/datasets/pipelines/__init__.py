@@ -4,11 +4,14 @@
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
 from .global_bev_aug import GlobalBEVAug
+from .load_ego_motion import LoadEgoMotion
 from .load_lidar_points_from_file import LoadLidarPointsFromFile
 from .load_lidar_points_from_multi_sweeps import LoadLidarPointsFromMultiSweeps
 from .load_multi_view_images import LoadMultiViewImages
 from .load_virtual_points_from_file import LoadVirtualPointsFromFile
 from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSweeps
+from .normalize_pad import NormalizePad
+from .photometric_distortion import PhotometricDistortion
 from .points_to_depth_map import PointsToDepthMap
 from .select_adjacent_frames import SelectAdjacentFrames
 from .select_frames import NUSCENES_CAMERAS, SelectFrames
@@ -19,11 +22,14 @@ __all__ = [
     'AugmentMultiViewImages',
     'FormatBEVInputs',
     'GlobalBEVAug',
+    'LoadEgoMotion',
     'LoadLidarPointsFromFile',
     'LoadLidarPointsFromMultiSweeps',
     'LoadMultiViewImages',
     'LoadVirtualPointsFromFile',
     'LoadVirtualPointsFromMultiSweeps',
+    'NormalizePad',
+    'PhotometricDistortion',
     'PointsToDepthMap',
     'SelectAdjacentFrames',
     'SelectFrames',

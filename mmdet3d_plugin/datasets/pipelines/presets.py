@@ -5,9 +5,13 @@ the lists its base built from it. A config therefore calls one of these with its
 the result is plain lists of dicts, which is also what ``Config.dump`` writes down.
 """
 
+from .format_bev_inputs import META_KEYS
+
 KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug']
+QUEUE_KEYS = [*CAMERA_KEYS, 'has_prev', 'can_bus']
+POSE_KEYS = ['ego2global', 'lidar2ego']  # by which a detector finds how the car moved since the last test sample
 
 
 def lidar_pipelines(
@@ -91,6 +95,51 @@ def camera_4d_pipelines(
     return train, [*test, dict(type='FormatBEVInputs', keys=CAMERA_KEYS)]
 
 
+def bevformer_pipelines(
+    *,
+    class_names,
+    point_cloud_range,
+    cameras,
+    queue_length=4,
+    decode_reduction=1,
+    motion=None,
+    distortion=None,
+    image=None,
+    bev_aug=None,
+    teacher_sweeps=0,
+    teacher_virtual_points=False,
+):
+    """(train, test) pipelines of a camera detector that remembers frames, alone or with a teacher's points.
+
+    Training samples hold a queue of keyframes. Test samples hold one, and what tells the detector whether it follows
+    the one before.
+
+    Args:
+        class_names (Sequence[str]): classes to keep, in label order.
+        point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m; bounds targets and points.
+        cameras (Sequence[str]): camera names in the order of the N axis, as the detector has them.
+        queue_length (int): frames of a training sample, the current one included.
+        decode_reduction (int): see LoadMultiViewImages.
+        motion (dict, optional): arguments of LoadEgoMotion.
+        distortion (dict, optional): arguments of PhotometricDistortion at training; None leaves it out.
+        image (dict, optional): arguments of NormalizePad.
+        bev_aug (dict, optional): arguments of GlobalBEVAug at training; None augments nothing.
+        teacher_sweeps, teacher_virtual_points: see :func:`camera_4d_pipelines`.
+    """
+    images = (cameras, motion, decode_reduction, image)
+    points = ['points'] if teacher_sweeps else []
+    bev_aug = dict(test_mode=True) if bev_aug is None else bev_aug
+    train = [
+        *_queue_steps(*images, queue_length, distortion),
+        *(lidar_loading(teacher_sweeps, teacher_virtual_points, test_mode=True) if points else []),
+        dict(type='LoadAnnotations3D'),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=bool(points)),
+        dict(type='FormatBEVInputs', keys=[*QUEUE_KEYS, *points, *TARGETS]),
+    ]
+    test = [*_queue_steps(*images, queue_length=1, distortion=None), dict(type='GlobalBEVAug', test_mode=True)]
+    return train, [*test, dict(type='FormatBEVInputs', keys=QUEUE_KEYS, meta_keys=[*META_KEYS, *POSE_KEYS])]
+
+
 def lidar_loading(num_sweeps, virtual_points=False, test_mode=False):
     """Steps that load the keyframe's points and merge the sweeps before it, dt in the last column.
 
@@ -128,6 +177,16 @@ def _image_steps(cameras, frames, decode_reduction, final_dim, image_aug, test_m
         dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
         dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
         dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
+    ]
+
+
+def _queue_steps(cameras, motion, decode_reduction, image, queue_length, distortion):
+    return [
+        dict(type='SelectKeyframeQueue', cameras=cameras, queue_length=queue_length),
+        dict(type='LoadEgoMotion', **(motion or {})),
+        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+        *([] if distortion is None else [dict(type='PhotometricDistortion', **distortion)]),
+        dict(type='NormalizePad', **(image or {})),
     ]
 
 
