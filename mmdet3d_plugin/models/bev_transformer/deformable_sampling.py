@@ -34,7 +34,7 @@ def sample_maps(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
     """
     maps, queries = locations.shape[:2]
     if value.is_cuda:
-        value, locations, weights = _in_full_precision(value, locations, weights)
+        value, locations, weights = _all_in_full_precision(value, locations, weights)
         with torch.autocast(value.device.type, enabled=False):
             return _mmcv_sampling(value, shapes, locations, weights)
     image = torch.arange(maps, device=value.device).repeat_interleave(queries)
@@ -55,7 +55,7 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
     Returns:
         Tensor: (K, heads * D), float32 at least.
     """
-    value, locations, weights = _in_full_precision(value, locations, weights)
+    value, locations, weights = _all_in_full_precision(value, locations, weights)
     if not len(image):  # keeps its place in the graph: parameters get zeros rather than nothing
         nothing = locations.flatten(1).sum(1, keepdim=True) + weights.flatten(1).sum(1, keepdim=True) + 0 * value.sum()
         return nothing.expand(0, value.shape[2] * value.shape[3])
@@ -64,7 +64,13 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
         return sample(value, shapes, locations, weights, image)
 
 
-def _in_full_precision(*tensors):
+def in_full_precision(tensor: Tensor) -> Tensor:
+    """The tensor in float32, or as it is when it has more digits."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _all_in_full_precision(*tensors):
+    """``in_full_precision``, and all in the same."""
     dtype = torch.float32
     for tensor in tensors:
         dtype = torch.promote_types(dtype, tensor.dtype)
