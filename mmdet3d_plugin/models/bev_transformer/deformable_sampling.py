@@ -5,7 +5,7 @@ zero. All sampling is done in float32 at least, whatever autocast says: half pre
 
 On CUDA mmcv's kernel does the work. On the CPU a query's reads are one bag of ``embedding_bag``, whose numbers are the
 bilinear weights times the attention: unlike mmcv's ``grid_sample`` path it never holds the samples themselves, and is
-about four times as fast forward and twice as fast backward (``benchmark_bev_attention.py``).
+about four times as fast forward and twice as fast backward (``benchmark.py attention``).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmdet3d.models import builder
@@ -31,6 +32,7 @@ BEVFORMER_CAMERAS = (
     'CAM_BACK_RIGHT',
 )
 MOTION_SOURCES = ('can', 'poses', 'zeros')
+QUATERNIONS = ('full', 'w')
 
 
 @builder.DETECTORS.register_module()
@@ -59,9 +61,9 @@ class BEVFormer(BEVDetector):
         bev_encoder: :class:`BEVFormerEncoder`.
         pts_bbox_head: detection head.
         cameras: names in the order of the batch's N axis, for checkpoints: each camera has an embedding of its own.
-        motion_source: what the pipeline makes the motion vector from ('can', 'poses' or 'zeros'), for checkpoints.
-        wrap_yaw: take the change of yaw at test into (-180, 180] degrees, as the pipeline does in training. Published
-            weights saw plain differences.
+        motion_source, quaternion, wrap_yaw: what the motion vector holds, as in the pipeline's :class:`LoadEgoMotion`.
+            Checkpoints keep them. At test the change of yaw is taken here, and ``wrap_yaw`` brings it into (-180, 180]
+            degrees.
         grid_mask: arguments of :class:`GridMask`, which hides parts of the current training images; None: nothing.
         encoder_levels: layers of the encoder (from 0) whose maps are levels of their own, ``encoder0``, ...
         train_cfg, test_cfg: dicts whose ``pts`` section goes to the head.
@@ -82,6 +84,7 @@ class BEVFormer(BEVDetector):
         pts_bbox_head: Mapping,
         cameras: Sequence[str] = BEVFORMER_CAMERAS,
         motion_source: str = 'can',
+        quaternion: str = 'full',
         wrap_yaw: bool = True,
         grid_mask: Mapping | None = None,
         encoder_levels: Sequence[int] = (),
@@ -92,6 +95,7 @@ class BEVFormer(BEVDetector):
         super().__init__(init_cfg)
         self.cameras = tuple(cameras)
         self.motion_source = motion_source
+        self.quaternion = quaternion
         self.wrap_yaw = wrap_yaw
         self.encoder_levels = tuple(encoder_levels)
         self.img_backbone = builder.build_backbone(drop_missing_pretrained(img_backbone))
@@ -129,9 +133,17 @@ class BEVFormer(BEVDetector):
         facts.update(bev_cell=[encoder.grid.cell_x, encoder.grid.cell_y], cameras=', '.join(self.cameras))
         facts.update(alignment=encoder.alignment + both)
         if encoder.reads_can_bus:
-            yaw = '' if self.wrap_yaw else ', yaw not wrapped'
-            facts.update(motion_source=self.motion_source + yaw)
+            yaw = 'wrapped' if self.wrap_yaw else 'not wrapped'
+            facts.update(motion_source=f'{self.motion_source}, quaternion {self.quaternion}, yaw {yaw}')
         return facts
+
+    def pipeline_settings(self) -> dict[tuple[str, str], Any]:
+        """The cameras' order, and what the motion vector holds."""
+        settings = {('SelectKeyframeQueue', 'cameras'): self.cameras}
+        if self.bev_encoder.reads_can_bus:
+            for key in ('motion_source', 'quaternion', 'wrap_yaw'):
+                settings['LoadEgoMotion', key] = getattr(self, key)
+        return settings
 
     def reset(self) -> None:
         """Forget the frame before."""
@@ -141,8 +153,9 @@ class BEVFormer(BEVDetector):
         encoder, head = self.bev_encoder, self.pts_bbox_head
         if len(self.cameras) != encoder.num_cams or len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f'cameras must name {encoder.num_cams} cameras (bev_encoder.num_cams), got {self.cameras}')
-        if self.motion_source not in MOTION_SOURCES:
-            raise ValueError(f'motion_source must be one of {MOTION_SOURCES}, got {self.motion_source!r}')
+        for name, known in (('motion_source', MOTION_SOURCES), ('quaternion', QUATERNIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f'{name} must be one of {known}, got {getattr(self, name)!r}')
         wrong = [layer for layer in self.encoder_levels if layer not in range(len(encoder.layers))]
         if wrong:
             raise ValueError(f'encoder_levels: there is no layer {wrong[0]}, the encoder has {len(encoder.layers)}')

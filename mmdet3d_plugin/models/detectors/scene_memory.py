@@ -33,18 +33,21 @@ class FramePose:
 
     @classmethod
     def of(cls, meta: Mapping, bev_aug: np.ndarray) -> FramePose:
-        """Pose of a sample with the keys :data:`META_KEYS`.
+        """Pose of a sample.
+
+        Args:
+            meta: has the keys :data:`META_KEYS`; ``ego2global`` is (4, 4), or (F, 4, 4) with the current frame first.
+            bev_aug: (4, 4).
 
         Raises:
             KeyError: names a key that is missing.
         """
         missing = [key for key in META_KEYS if key not in meta]
         if missing:
-            raise KeyError(
-                f'img_metas lack {missing}: history at test needs them, add them to FormatBEVInputs.meta_keys'
-            )
-        ego2global, lidar2ego = (np.asarray(meta[key], dtype=np.float64) for key in ('ego2global', 'lidar2ego'))
-        bev2global = ego2global @ lidar2ego @ np.linalg.inv(np.asarray(bev_aug, dtype=np.float64))
+            raise KeyError(f'img_metas lack {missing}, which history needs: add them to FormatBEVInputs.meta_keys')
+        ego2global = np.asarray(meta['ego2global'], dtype=np.float64).reshape(-1, 4, 4)[0]
+        lidar2ego, bev_aug = (np.asarray(matrix, dtype=np.float64) for matrix in (meta['lidar2ego'], bev_aug))
+        bev2global = ego2global @ lidar2ego @ np.linalg.inv(bev_aug)
         return cls(meta['scene_token'], meta['sample_idx'], float(meta['timestamp']), ego2global, bev2global)
 
     def moved_since(self, previous: FramePose) -> np.ndarray:

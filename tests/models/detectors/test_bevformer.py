@@ -182,12 +182,18 @@ def test_what_no_weight_shows_is_told():
     facts = _build().meaning()
     assert facts['point_cloud_range'] == [-12.8, -12.8, -5.0, 12.8, 12.8, 3.0]
     told = {key: facts[key] for key in ('cameras', 'alignment', 'motion_source')}
-    assert told == dict(cameras='CAM_FRONT, CAM_BACK', alignment='warp', motion_source='can')
+    motion = 'can, quaternion full, yaw wrapped'
+    assert told == dict(cameras='CAM_FRONT, CAM_BACK', alignment='warp', motion_source=motion)
     assert facts['bev_cell'] == pytest.approx([1.6, 1.6])
-    released = _build(encoder=dict(alignment='released', shift_both=True), wrap_yaw=False, motion_source='poses')
+    motion = dict(wrap_yaw=False, motion_source='poses', quaternion='w')
+    released = _build(encoder=dict(alignment='released', shift_both=True), **motion)
     assert released.meaning()['alignment'] == 'released, both references shifted'
-    assert released.meaning()['motion_source'] == 'poses, yaw not wrapped'
-    assert 'motion_source' not in _build(encoder=dict(use_can_bus=False)).meaning()
+    assert released.meaning()['motion_source'] == 'poses, quaternion w, yaw not wrapped'
+    settings = released.pipeline_settings()
+    assert {key: settings['LoadEgoMotion', key] for key in motion} == motion
+    without = _build(encoder=dict(use_can_bus=False))
+    assert 'motion_source' not in without.meaning()
+    assert without.pipeline_settings() == {('SelectKeyframeQueue', 'cameras'): ('CAM_FRONT', 'CAM_BACK')}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +202,7 @@ def test_what_no_weight_shows_is_told():
         (dict(cameras=('CAM_FRONT',)), r'must name 2 cameras \(bev_encoder.num_cams\)'),
         (dict(cameras=('CAM_FRONT', 'CAM_FRONT')), 'must name 2 cameras'),
         (dict(motion_source='gps'), "motion_source must be one of .*'gps'"),
+        (dict(quaternion='x'), "quaternion must be one of .*'x'"),
         (dict(encoder_levels=(2,)), 'there is no layer 2, the encoder has 2'),
         (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 level\(s\) of 16 channels but bev_encoder takes 3 of 16'),
         (dict(encoder=dict(bev_size=(8, 8))), 'targets on 16x16 cells.*gives 16@8x8'),
