@@ -85,9 +85,11 @@ def _sample_by_bags(value, shapes, locations, weights, image):
     heights, widths = sizes[:, :1], sizes[:, 1:]
     columns, column_weights = _neighbours(locations[..., 0], widths)
     rows, row_weights = _neighbours(locations[..., 1], heights)
+    # The table has a line for each cell and head. All but the last sum and product are on half of the reads at most.
     first = image.int().view(-1, 1, 1, 1) * tokens + starts.view(-1, 1)
-    cells = (first.unsqueeze(-1) + rows * widths.unsqueeze(-1)).unsqueeze(-1) + columns.unsqueeze(-2)
-    lines = cells * heads + torch.arange(heads, dtype=torch.int32, device=value.device).view(-1, 1, 1, 1, 1)
+    head = torch.arange(heads, dtype=torch.int32, device=value.device).view(-1, 1, 1, 1)
+    row_lines = (first.unsqueeze(-1) + rows * widths.unsqueeze(-1)) * heads + head
+    lines = row_lines.unsqueeze(-1) + (columns * heads).unsqueeze(-2)
     worth = (weights.unsqueeze(-1) * row_weights).unsqueeze(-1) * column_weights.unsqueeze(-2)
     bags = len(image) * heads
     summed = F.embedding_bag(

@@ -117,8 +117,9 @@ class BEVFormer(BEVDetector):
 
     @property
     def shared_module(self) -> nn.Module:
-        """The encoder's last layer: detection and distillation both go through it, and little lies behind."""
-        return self.bev_encoder.layers[-1]
+        """The encoder's last layer before any level: detection and distillation both go through it."""
+        layers = self.bev_encoder.layers
+        return layers[min((len(layers) - 1, *self.encoder_levels))]
 
     def bev_levels(self) -> dict[str, BEVLevel]:
         """'bev' is the encoder's output; 'encoder0', ... those of the layers asked for."""

@@ -33,6 +33,13 @@ def test_planned_levels_are_the_real_shapes():
     assert torch.equal(bev.level('encoder1'), bev.head_map) and not torch.equal(bev.level('encoder0'), bev.head_map)
 
 
+def test_the_shared_part_is_the_last_layer_that_every_level_goes_through():
+    model = _build()
+    assert model.shared_module is model.bev_encoder.layers[1]
+    model = _build(encoder_levels=(1, 0))
+    assert model.shared_module is model.bev_encoder.layers[0]
+
+
 def test_building_leaves_the_config_alone():
     cfg = ConfigDict(toy_bevformer_cfg(grid_mask=dict(prob=0.7)))
     before = copy.deepcopy(cfg)

@@ -1,6 +1,6 @@
 """``benchmark.py attention``: BEVFormer's spatial attention packed and padded, its history without and with gradients.
 
-Cameras look all around, everything else is random.
+Six cameras look all around, the last one at a wider angle as nuScenes' does; everything else is random.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from mmdet3d.models.builder import HEADS
 from torch import nn
 
 from mmdet3d_plugin.compat import no_grad
+from mmdet3d_plugin.models.bev_transformer import deformable_sampling
 from mmdet3d_plugin.models.bev_transformer.pillar_projection import find_visible, frame_projection, pillar_points
 from mmdet3d_plugin.models.bev_transformer.spatial_cross_attention import SpatialCrossAttention
 from mmdet3d_plugin.models.detectors import BEVFormer
@@ -26,11 +27,12 @@ from .variants import check_equal, compare, variant_rows
 
 _RANGE = (-51.2, -51.2, -5.0, 51.2, 51.2, 3.0)
 _CAMS = 6
+_FOCALS = (1260.0,) * 5 + (810.0,)  # pixels
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is measured; by default a quarter of the full map and half of the image features' resolution.
+    """What is measured; by default about a tenth of the full map's cells, and of the tokens of the images.
 
     Attributes:
         padded_size: (H, W) of the padded images, pixels.
@@ -40,13 +42,13 @@ class Sizes:
     """
 
     padded_size: tuple = (928, 1600)
-    stride: int = 16
-    cells: int = 100
+    stride: int = 24
+    cells: int = 64
     dims: int = 256
-    image_size: tuple = (128, 352)
-    history_cells: int = 50
-    history_dims: int = 128
-    layers: int = 3
+    image_size: tuple = (64, 192)
+    history_cells: int = 32
+    history_dims: int = 64
+    layers: int = 2
 
 
 TINY = Sizes(stride=128, cells=8, dims=16, image_size=(32, 64), history_cells=6, history_dims=16, layers=1)
@@ -70,10 +72,30 @@ def measure(args):
     """(numbers by name, e.g. 'spatial_attention.forward_ratio_vs_padded'; tables by name)."""
     sizes = TINY if args.tiny else Sizes()
     numbers, tables = dict(tiny=args.tiny), {}
-    for part in (spatial_attention, history):
+    for part in (sampling, spatial_attention, history):
         more, tables[part.__name__] = part(args, sizes)
         numbers.update(more)
     return numbers, tables
+
+
+def sampling(args, sizes):
+    """(numbers, rows): the reads alone, of random places, beside mmcv's operator on one tall image.
+
+    On CUDA both are the same.
+    """
+    module, query, tokens, shapes, pairs = _attention_inputs(args.device, sizes)
+    heads, points = module.deformable_attention.num_heads, module.deformable_attention.num_points
+    shape = (len(pairs.image), heads, len(shapes), points)
+    value = tokens.detach().unflatten(-1, (heads, -1)).requires_grad_()
+    places = pairs.points.repeat(1, points // pairs.points.shape[1], 1)[:, None, None]
+    places = (places + 0.05 * torch.randn(*shape, 2, device=args.device)).requires_grad_()
+    weights = torch.rand(shape, device=args.device, requires_grad=True)
+    inputs = (value, shapes, places, weights, pairs.image)
+    variants = dict(packed=deformable_sampling.sample_packed, tall_image=deformable_sampling._sample_one_tall_image)
+    calls = {name: functools.partial(run, *inputs) for name, run in variants.items()}
+    numbers, rows = {}, [('reads of the attention alone', 'packed', 'one tall image')]
+    _both_ways(args, 'sampling', calls, (value, places, weights), numbers, rows)
+    return numbers, rows
 
 
 def spatial_attention(args, sizes):
@@ -86,19 +108,9 @@ def spatial_attention(args, sizes):
     counts = (len(pairs.image), int(seen.max()) * _CAMS)
     numbers = {'spatial_attention.max_difference': check_equal(results, 1e-3)}
     numbers.update({f'spatial_attention.pairs.{name}': count for name, count in zip(variants, counts)})
-    leaves = [query, tokens, *module.parameters()]
-
-    def forward(run):
-        with torch.no_grad():
-            run(query, tokens, shapes, pairs)
-
-    def both(run):
-        torch.autograd.grad(run(query, tokens, shapes, pairs).sum(), leaves)
-
     rows = [('spatial attention', *variants), ('pairs of camera and cell', *map(str, counts))]
-    for label, run in (('forward', forward), ('forward_backward', both)):
-        runs = {name: functools.partial(run, variant) for name, variant in variants.items()}
-        _compare(args, 'spatial_attention', label, runs, numbers, rows)
+    calls = {name: functools.partial(run, query, tokens, shapes, pairs) for name, run in variants.items()}
+    _both_ways(args, 'spatial_attention', calls, (query, tokens, *module.parameters()), numbers, rows)
     return numbers, rows
 
 
@@ -118,6 +130,21 @@ def history(args, sizes):
     return numbers, rows
 
 
+def _both_ways(args, subject, calls, leaves, numbers, rows):
+    """:func:`_compare` of functions without arguments, forward and with the gradients of ``leaves``."""
+
+    def forward(call):
+        with torch.no_grad():
+            call()
+
+    def both(call):
+        torch.autograd.grad(call().sum(), leaves)
+
+    for label, run in (('forward', forward), ('forward_backward', both)):
+        runs = {name: functools.partial(run, call) for name, call in calls.items()}
+        _compare(args, subject, label, runs, numbers, rows)
+
+
 def _compare(args, subject, label, runs, numbers, rows):
     """Adds numbers and rows of times and of the most memory that is alive at once."""
     title = f'{subject}, {label.replace("_", " + ")}'
@@ -129,12 +156,14 @@ def _compare(args, subject, label, runs, numbers, rows):
 
 
 def _cameras(image_size):
-    """One sample and frame of :func:`make_batch`, without augmentation."""
+    """One sample and frame of :func:`make_batch`, without augmentation, and with cameras of different angles."""
     batch = make_batch(
         batch_size=1, num_frames=1, num_cams=_CAMS, image_size=image_size, stride=16, point_cloud_range=_RANGE,
         num_boxes=0, num_points=0, augment=False,
     )  # fmt: skip
-    return dict(batch, cam2lidar=camera_to_lidar(_CAMS).view(1, 1, _CAMS, 4, 4))
+    intrins = batch['intrins'].clone()
+    intrins[..., 0, 0] = intrins[..., 1, 1] = torch.tensor(_FOCALS)
+    return dict(batch, intrins=intrins, cam2lidar=camera_to_lidar(_CAMS).view(1, 1, _CAMS, 4, 4))
 
 
 def _attention_inputs(device, sizes):
