@@ -1,19 +1,25 @@
 """CenterPoint on pillars as a LiDAR teacher and as a detector of its own."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmcv import ConfigDict
 from mmcv.runner import force_fp32
 from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import CenterPoint
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...structures import BEVFeatures, BEVLevel
+from ..heads.bev_center_head import BEVCenterHead
 from .base import BEVDetector, stages_and_head
 from .bev_head_check import check_head_fits, head_settings
-from .pillar_wiring import check_voxels_fit, plan_levels
+from .pillar_sizes import check_voxels_fit, plan_levels
 
 
 @DETECTORS.register_module()
@@ -37,16 +43,16 @@ class CenterPointBEV(BEVDetector, CenterPoint):
 
     def __init__(
         self,
-        pts_voxel_layer,
-        pts_voxel_encoder,
-        pts_middle_encoder,
-        pts_backbone,
-        pts_neck,
-        pts_bbox_head,
-        train_cfg=None,
-        test_cfg=None,
-        init_cfg=None,
-    ):
+        pts_voxel_layer: Mapping[str, Any],
+        pts_voxel_encoder: Mapping[str, Any],
+        pts_middle_encoder: Mapping[str, Any],
+        pts_backbone: Mapping[str, Any],
+        pts_neck: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
             head_settings(sections, name)  # mmdet3d drops what it does not know
         modules = dict(
@@ -65,17 +71,17 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
 
     @property
-    def point_cloud_range(self):
+    def point_cloud_range(self) -> tuple[float, ...]:
         """(x_min, y_min, z_min, x_max, y_max, z_max) in metres, LiDAR frame."""
         return tuple(float(value) for value in self.pts_voxel_layer.point_cloud_range)
 
     @property
-    def head(self):
+    def head(self) -> BEVCenterHead:
         """The detection head."""
         return self.pts_bbox_head
 
     @property
-    def shared_module(self):
+    def shared_module(self) -> nn.Module:
         """The BEV backbone."""
         return self.pts_backbone
 
@@ -85,21 +91,21 @@ class CenterPointBEV(BEVDetector, CenterPoint):
         canvas = BEVLevel.from_range(self.point_cloud_range, scatter.in_channels, scatter.ny, scatter.nx)
         return plan_levels(canvas, self.pts_backbone, self.pts_neck)
 
-    def meaning(self):
+    def meaning(self) -> dict[str, Any]:
         """Adds range (x, y, z minima, then maxima) and voxel size (x, y, z), metres."""
         voxel_size = [float(size) for size in self.pts_voxel_layer.voxel_size]
         return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range), voxel_size=voxel_size)
 
     @torch.no_grad()
     @force_fp32(apply_to=('points',))
-    def voxelize(self, points):
+    def voxelize(self, points: Sequence[Tensor]) -> tuple[Tensor, Tensor | None, Tensor]:
         """Points to voxels.
 
         Args:
             points: list of B (M_i, C) float32 tensors; points outside the range are dropped.
 
         Returns:
-            tuple: hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
+            hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
             ((M, C) points inside the range, None, (M, 4) their voxels).
         """
         voxels, counts, coors = [], [], []
@@ -131,26 +137,23 @@ class CenterPointBEV(BEVDetector, CenterPoint):
                 features = self.pts_voxel_encoder(voxels, counts, coors)
         return self.pts_middle_encoder(features, coors, len(points))
 
-    def extract_bev(self, batch):
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of a batch.
 
         Args:
             batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors, x, y, z (m) first and the
                 rest as the voxel encoder takes it, is read.
-
-        Returns:
-            BEVFeatures
         """
         if 'points' not in batch:
             raise ValueError(f"CenterPointBEV needs 'points' in the batch; it has {sorted(batch)}")
         stages = self.pts_backbone(self._canvas(batch['points']))
         return BEVFeatures(stages_and_head(stages, self.pts_neck(stages)[0]), head_input='head')
 
-    def extract_pts_feat(self, pts, img_feats=None, img_metas=None):
+    def extract_pts_feat(self, pts: Sequence[Tensor], img_feats: Any = None, img_metas: Any = None) -> list[Tensor]:
         """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""
         return [self.extract_bev(dict(points=pts)).head_map]
 
-    def loss_from_bev(self, bev, batch):
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Detection losses ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox``.
 
         Args:
