@@ -13,7 +13,8 @@ from .config_text import look_up, read_literals
 
 ENTRY = 'detector'
 GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell', 'box_range')
-SETTINGS = ('velocity_mode', 'depth_bound', 'frustum_anchor')
+WORDS = ('velocity_mode', 'frustum_anchor', 'cameras', 'alignment', 'motion_source')
+SETTINGS = ('depth_bound', *WORDS)
 
 
 def detector_facts(model: nn.Module) -> dict[str, Any]:
@@ -22,8 +23,9 @@ def detector_facts(model: nn.Module) -> dict[str, Any]:
     Returns:
         plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
         minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``box_range`` (of which
-        the centres of a query head are fractions), ``velocity_mode``, ``depth_bound`` (first, end, step) and
-        ``frustum_anchor``; metres.
+        the centres of a query head are fractions), ``velocity_mode``, ``depth_bound`` (first, end, step),
+        ``frustum_anchor``, ``cameras`` (in the order of a batch), ``alignment`` (of earlier frames) and
+        ``motion_source``; metres.
     """
     detector: Any = getattr(model, 'student', model)
     return {name: _plain(value) for name, value in detector.meaning().items()} if hasattr(detector, 'meaning') else {}
@@ -79,7 +81,7 @@ def _is_fact(name, value):
         return isinstance(value, list) and all(
             isinstance(task, list) and all(isinstance(word, str) for word in task) for task in value
         )
-    if name in ('velocity_mode', 'frustum_anchor'):
+    if name in WORDS:
         return isinstance(value, str)
     return isinstance(value, list) and all(isinstance(number, (int, float)) for number in value)
 

@@ -26,6 +26,21 @@ def run(tool, tmp_path, monkeypatch, repo_root):
 
 
 @pytest.mark.parametrize('device', DEVICES)
+def test_attention(run, device):
+    report = run('attention', '--tiny', '--rounds', '2', '--device', device)
+    assert 0 < report['spatial_attention.pairs.packed'] < report['spatial_attention.pairs.padded']
+    assert 0 <= report['spatial_attention.max_difference'] <= 1e-3
+    for label in ('forward', 'forward_backward'):
+        assert report[f'sampling.{label}_ratio_vs_tall_image'] > 0
+        assert report[f'spatial_attention.{label}_ratio_vs_padded'] > 0
+        assert report[f'spatial_attention.{label}_peak_extra_mib.packed'] > 0
+    assert report['history.forward_backward_ratio_vs_gradients'] > 0
+    peaks = [report[f'history.forward_backward_peak_extra_mib.{name}'] for name in ('no_gradients', 'gradients')]
+    assert 0 < peaks[0] < peaks[1]
+    assert list(report['tables']) == ['sampling', 'spatial_attention', 'history']
+
+
+@pytest.mark.parametrize('device', DEVICES)
 def test_ops(run, device):
     report = run('ops', '--tiny', '--rounds', '2', '--threads', torch.get_num_threads(), '--device', device)
     for label in ('forward', 'forward_backward'):

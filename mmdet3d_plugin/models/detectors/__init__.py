@@ -2,6 +2,7 @@
 
 from .base import BEVDetector
 from .bevdepth4d import BEVDepth4D
+from .bevformer import BEVFormer
 from .centerpoint_bev import CenterPointBEV
 
-__all__ = ['BEVDepth4D', 'BEVDetector', 'CenterPointBEV']
+__all__ = ['BEVDepth4D', 'BEVDetector', 'BEVFormer', 'CenterPointBEV']

@@ -99,9 +99,12 @@ class BEVDetector(Base3DDetector):
 
     def simple_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """One ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))`` on the CPU per sample, bottom-centre boxes."""
-        bev = self.extract_bev(dict(batch, img_metas=img_metas))
-        detections = self.head.decode(self.head.predict(bev.head_map, img_metas), img_metas)
-        return [dict(pts_bbox=bbox3d2result(*sample)) for sample in detections]
+        return self.detections(self.extract_bev(dict(batch, img_metas=img_metas)), img_metas)
+
+    def detections(self, bev: BEVFeatures, img_metas: Sequence[Mapping]) -> list[dict]:
+        """What :meth:`simple_test` returns, for maps that are there."""
+        found = self.head.decode(self.head.predict(bev.head_map, img_metas), img_metas)
+        return [dict(pts_bbox=bbox3d2result(*sample)) for sample in found]
 
     def aug_test(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """Test-time augmentation is not offered."""

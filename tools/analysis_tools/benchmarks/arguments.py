@@ -38,6 +38,10 @@ def _of_operators(parser):
     parser.add_argument('--tiny', action='store_true', help='tiny sizes: only shows that everything runs')
 
 
+def _of_attention(parser):
+    parser.add_argument('--tiny', action='store_true', help='tiny sizes: only shows that everything runs')
+
+
 def _of_step(parser):
     add_model_arguments(parser)
     parser.add_argument('--batch', type=int, nargs='+', default=[1], help='batch sizes, rising (default: 1)')
@@ -66,6 +70,11 @@ def _of_inference(parser):
 
 SUBJECTS = dict(
     ops=Subject('operators', "BEV pooling, regions and AOA's projection against other algorithms", _of_operators),
+    attention=Subject(
+        'bev_attention',
+        "BEVFormer's spatial attention packed and padded, its history without and with gradients",
+        _of_attention,
+    ),
     step=Subject('step', "the distilled training step part by part, beside the student's and the teacher", _of_step),
     data=Subject('pipeline', 'where the time of a training sample goes, and what worker processes deliver', _of_data),
     inference=Subject('inference', 'how fast a trained model answers, and what memory it takes', _of_inference),
