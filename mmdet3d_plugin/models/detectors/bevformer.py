@@ -16,10 +16,9 @@ from ..bev_transformer.pillar_projection import frame_projection
 from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion, PreviousMap
 from ..grid_mask import GridMask
 from ..heads.base import BEVHead
-from ..heads.bev_center_head import BEVCenterHead
 from ..pretrained import drop_missing_pretrained
 from .base import BEVDetector
-from .bev_head_check import check_head_fits, head_settings
+from .bev_head_check import head_settings
 from .scene_memory import FramePose, SceneMemory
 
 # Of published weights, and not the order of the first family's batches.
@@ -151,7 +150,7 @@ class BEVFormer(BEVDetector):
         self.memory.reset()
 
     def _check(self):
-        encoder, head = self.bev_encoder, self.pts_bbox_head
+        encoder = self.bev_encoder
         if len(self.cameras) != encoder.num_cams or len(set(self.cameras)) != len(self.cameras):
             raise ValueError(f'cameras must name {encoder.num_cams} cameras (bev_encoder.num_cams), got {self.cameras}')
         for name, known in (('motion_source', MOTION_SOURCES), ('quaternion', QUATERNIONS)):
@@ -167,8 +166,7 @@ class BEVFormer(BEVDetector):
                 f'img_neck gives {given[0]} level(s) of {given[1]} channels but bev_encoder takes {taken[0]} of '
                 f'{taken[1]}: make num_outs and out_channels its num_levels and embed_dims'
             )
-        if isinstance(head, BEVCenterHead):
-            check_head_fits(head, encoder.level)
+        self.head.check_input(encoder.level)
 
     def extract_bev(self, batch: Mapping) -> BEVFeatures:
         """BEV maps of the current frames of a batch, with whatever history the batch itself holds.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-MAX_GAP = 1.0  # seconds; keyframes are half a second apart
+from ...structures.frame_order import FramesOutOfOrder, follows
+
 META_KEYS = ('sample_idx', 'scene_token', 'timestamp', 'ego2global', 'lidar2ego')
 
 
@@ -108,7 +109,7 @@ class SceneMemory:
             self._left.add(before.pose.scene)
             return None
         seconds = pose.timestamp - before.pose.timestamp
-        if 0 < seconds <= MAX_GAP:
+        if follows(seconds):
             return before
         self._warn(pose, f'comes {seconds:g} s after the sample before it, {before.pose.sample}')
         return None
@@ -122,6 +123,8 @@ class SceneMemory:
             warnings.warn(
                 f'sample {pose.sample} of scene {pose.scene} {what}: history starts anew, here and wherever else this '
                 f'happens. Test the samples in order (no shuffling, load_interval=1, whole scenes in one process), or '
-                f'scores are lower than they should be.'
+                f'scores are lower than they should be.',
+                FramesOutOfOrder,
+                stacklevel=2,
             )
         self._warned = True
