@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .backend import select_backend
+from ..backend import select_backend
 from .operators import sort_points
 
 _MOST_POINTS = 2**31 - 1
