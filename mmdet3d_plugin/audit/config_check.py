@@ -9,7 +9,6 @@ import warnings
 from mmcv import Config
 from mmdet3d.models import build_model
 
-from ..distill import student_model_cfg
 from .config_names import check_names, unread_names
 from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
@@ -155,7 +154,6 @@ def _quiet(*names):
 def _check_agreement(model_cfg, model, data_sets):
     distilled = 'teacher' in model_cfg
     detector = model.student if distilled else model
-    view = student_model_cfg(model_cfg).get('img_view_transformer')
     of_teacher = model.teacher.inputs if distilled else frozenset()
     inputs = dict(train=detector.inputs | of_teacher, val=detector.inputs, test=detector.inputs)
-    check_agreement(data_sets, detector, view, inputs)
+    check_agreement(data_sets, detector, inputs)

@@ -63,20 +63,19 @@ def effective(step, key):
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
-def check_agreement(data_sets, detector, view, inputs):
+def check_agreement(data_sets, detector, inputs):
     """Raise where the data do not give a detector what it was built for.
 
     Args:
         data_sets (dict): see :func:`check_data_sets`.
         detector (BEVDetector): the one that is trained.
-        view (dict | None): config of a camera detector's view transform.
         inputs (dict): split -> keys of the batch that the detector, or its teacher, reads there.
 
     Raises:
         ConfigProblem: names both sides.
     """
     classes, grid = detector.head.classes, next(iter(detector.bev_levels().values())).grid
-    wanted = {} if view is None else _view_settings(view)
+    wanted = detector.pipeline_settings()
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
         ours = list(dataset.get('classes') or classes)
@@ -86,21 +85,9 @@ def check_agreement(data_sets, detector, view, inputs):
         for step in pipeline:
             for (name, key), value in wanted.items():
                 if step['type'] == name and tuple_of(effective(step, key)) != tuple_of(value):
-                    raise ConfigProblem(
-                        f'{place}: {name} has {key}={effective(step, key)}, the view transform needs {value}'
-                    )
+                    raise ConfigProblem(f'{place}: {name} has {key}={effective(step, key)}, the detector needs {value}')
             _check_range(step, grid, place)
-        targets = {'gt_bboxes_3d', 'gt_labels_3d'} | ({'gt_depth'} if view is not None else set())
-        _check_keys(pipeline, inputs[split] | (targets if split == 'train' else set()), place)
-
-
-def _view_settings(view):
-    """(pipeline step, argument) -> value that a view transform's config asks for."""
-    return {
-        ('AugmentMultiViewImages', 'final_dim'): view['image_size'],
-        ('PointsToDepthMap', 'downsample'): view['stride'],
-        ('PointsToDepthMap', 'depth_bounds'): view['depth_bound'],
-    }
+        _check_keys(pipeline, inputs[split] | (detector.targets if split == 'train' else set()), place)
 
 
 def tuple_of(value):

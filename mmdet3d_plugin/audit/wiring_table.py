@@ -1,5 +1,7 @@
 """The wiring of a built detector as text: levels, aligners, losses, parameters."""
 
+from dataclasses import asdict
+
 
 def wiring_table(model, model_cfg):
     """Text table of a detector, distilled or plain.
@@ -81,10 +83,8 @@ def _region_lines(entries):
     for name, entry in entries.items():
         if entry.loss:
             shared.setdefault(entry.regions, []).append(name)
-    return [
-        ('regions', f'cell_anchor={rules.cell_anchor!r}, fp_threshold={rules.fp_threshold:g} ({", ".join(names)})')
-        for rules, names in shared.items()
-    ]
+    texts = {rules: ', '.join(f'{key}={value!r}' for key, value in asdict(rules).items()) for rules in shared}
+    return [('regions', f'{texts[rules]} ({", ".join(names)})') for rules, names in shared.items()]
 
 
 def _counts(module):

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..structures import BEVGrid
 
 CELL_ANCHORS = ('center', 'corner')
+FP_OVERLAPS = ('none', 'released')
 
 
 @dataclass(frozen=True)
@@ -24,29 +25,34 @@ class RegionRules:
     Attributes:
         cell_anchor: point of a cell that must lie in a box, 'center', or 'corner' as in the released code.
         fp_threshold: confidence that separates something from nothing in the false-positive region.
+        fp_overlap: 'none', every cell belongs to one region; or 'released', as in the released code: a cell can be
+            foreground and false positive, and the count behind ``bg_scale`` has the false positives in it.
     """
 
     cell_anchor: str = 'center'
     fp_threshold: float = 0.1
+    fp_overlap: str = 'none'
 
     def __post_init__(self):
         if self.cell_anchor not in CELL_ANCHORS:
             raise ValueError(f'cell_anchor must be one of {CELL_ANCHORS}, got {self.cell_anchor!r}')
         if not 0 < self.fp_threshold < 1:
             raise ValueError(f'fp_threshold must lie between 0 and 1, got {self.fp_threshold}')
+        if self.fp_overlap not in FP_OVERLAPS:
+            raise ValueError(f'fp_overlap must be one of {FP_OVERLAPS}, got {self.fp_overlap!r}')
 
 
 @dataclass
 class Regions:
-    """Partition of every cell of a batch of BEV maps into foreground, false positives and background.
+    """Foreground, false positives and background of a batch of BEV maps: a partition, unless ``fp_overlap`` says other.
 
     Attributes:
         fg: (B, H, W) bool, the cell lies inside a ground-truth box seen from above.
         fp: (B, H, W) bool, not foreground, no target there, yet the teacher fires.
-        bg: (B, H, W) bool, every other cell.
+        bg: (B, H, W) bool, neither foreground nor false positive.
         fg_scale: (B, H, W) float32, 1 / sqrt(box area in cells) of the box that owns the cell, 0 outside boxes.
         fp_scale: (B,) float32, 1 / number of false-positive cells, 0 where there are none.
-        bg_scale: (B,) float32, 1 / number of background cells, 0 where there are none.
+        bg_scale: (B,) float32, 1 / number of background cells, see ``fp_overlap``; 0 where there are none.
         owner: (B, H, W) int64, index of the box that owns the cell within its sample, -1 outside boxes.
     """
 
@@ -76,11 +82,11 @@ class Regions:
         return dict(fg=self.fg.float(), fp=self.fp.float(), bg=self.bg.float())
 
 
-def false_positive_cells(fg: Tensor, target: Tensor, teacher: Tensor, threshold: float = 0.1) -> Tensor:
+def false_positive_cells(fg: Tensor, target: Tensor, teacher: Tensor, rules: RegionRules = RegionRules()) -> Tensor:
     """Cells where the teacher fires and nothing is there.
 
     Args:
-        fg: (B, H, W) bool foreground.
+        fg: (B, H, W) bool foreground, left out unless ``rules`` let regions overlap.
         target: (B, H, W) float, confidence that a perfect teacher would have, best class.
         teacher: (B, H, W) float, the teacher's confidence, best class.
 
@@ -90,7 +96,8 @@ def false_positive_cells(fg: Tensor, target: Tensor, teacher: Tensor, threshold:
     for name, confidence in (('target', target), ('teacher', teacher)):
         if confidence.shape != fg.shape:
             raise ValueError(f'{name} confidence is {tuple(confidence.shape)}, the level needs {tuple(fg.shape)}')
-    return ~fg & (target < threshold) & (teacher > threshold)
+    fires = (target < rules.fp_threshold) & (teacher > rules.fp_threshold)
+    return fires if rules.fp_overlap == 'released' else ~fg & fires
 
 
 def _inverse_count(mask):
@@ -129,7 +136,7 @@ def build_regions(
     if target is None:
         fp = torch.zeros_like(fg)
     else:
-        fp = false_positive_cells(fg, target, teacher, rules.fp_threshold)
+        fp = false_positive_cells(fg, target, teacher, rules)
     bg = ~fg & ~fp
 
     area = (rectangles[..., 2] * rectangles[..., 3] / grid.cell_area).clamp(min=torch.finfo(torch.float32).tiny)
@@ -141,7 +148,7 @@ def build_regions(
         bg=bg,
         fg_scale=per_cell * fg,
         fp_scale=_inverse_count(fp),
-        bg_scale=_inverse_count(bg),
+        bg_scale=_inverse_count(~fg if rules.fp_overlap == 'released' else bg),
         owner=owner,
     )
 

@@ -79,7 +79,7 @@ BROKEN = {
     ),
     'image_size': (
         "data = dict(test=dict(pipeline=[dict(type='AugmentMultiViewImages', final_dim=(64, 192))]))",
-        r'data\.test: AugmentMultiViewImages has final_dim=\(64, 192\), the view transform needs \(\d+, \d+\)',
+        r'data\.test: AugmentMultiViewImages has final_dim=\(64, 192\), the detector needs \(\d+, \d+\)',
     ),
     'pipeline_range': (
         "data = dict(val=dict(pipeline=[dict(type='PointsRangeFilter', point_cloud_range=[-50, -50, -5, 50, 50, 3])]))",

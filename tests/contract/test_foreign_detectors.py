@@ -216,7 +216,11 @@ def test_wrong_names_and_levels_are_named(cfg):
     for key, value, message in [
         ('levels.small.student', 'backbone1', "'backbone1' is not a level of the student, which has bird, coarse"),
         ('levels.bev.teacher', 'bev', "'bev' is not a level of the teacher, which has counts, fused"),
-        ('levels.bev.regions', dict(anchor=1), r"regions of 'bev' takes cell_anchor, fp_threshold, got \['anchor'\]"),
+        (
+            'levels.bev.regions',
+            dict(anchor=1),
+            r"regions of 'bev' takes .*, fp_overlap, got \['anchor'\]",
+        ),
         ('response.level', 'head', "response needs a level 'head', levels has small, bev: name one"),
         ('response', dict(type='CrossHeadDenseLoss', level='bev'), 'BEVCenterHead .* the teacher head is QueryHead'),
     ]:

@@ -23,7 +23,7 @@ def perturb(module):
     return module
 
 
-def slow_attention(block, feature, softmax_scale, residual):
+def slow_attention(block, feature, softmax_scale, residual, ffn_act):
     """Attention block for one sample, written with loops over heads, queries and keys."""
     conv, norm = block.stem[0], block.stem[1]
     x = F.conv2d(feature[None], conv.weight, padding=1)
@@ -52,15 +52,19 @@ def slow_attention(block, feature, softmax_scale, residual):
         y = block.out.weight @ torch.cat(heads) + block.out.bias + (tokens[index] if residual else 0)
         y = (y - y.mean()) / torch.sqrt(y.var(unbiased=False) + block.norm.eps) * block.norm.weight + block.norm.bias
         hidden = block.ffn[0].weight @ y + block.ffn[0].bias
-        hidden = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
+        gelu = 0.5 * hidden * (1 + torch.erf(hidden / math.sqrt(2)))
+        hidden = gelu if ffn_act == 'GELU' else hidden.clamp(min=0)
         rows.append(y + block.ffn[2].weight @ hidden + block.ffn[2].bias)
     return torch.stack(rows, dim=1).view(channels, height, width)
 
 
-@pytest.mark.parametrize(('softmax_scale', 'residual'), [(1.0, False), (5.0, False), (1.0, True)])
+@pytest.mark.parametrize(
+    ('softmax_scale', 'residual', 'ffn_act'), [(1.0, False, None), (5.0, False, 'GELU'), (1.0, True, 'ReLU')]
+)
 @pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER])
-def test_aoa_matches_slow_reference(teacher, softmax_scale, residual):
+def test_aoa_matches_slow_reference(teacher, softmax_scale, residual, ffn_act):
     cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale, residual=residual)
+    cfg.update({} if ffn_act is None else dict(ffn_act=ffn_act))
     aligner = perturb(build_aligner(cfg, STUDENT, teacher)).eval()
     aligner.attention.stem[1].running_mean.normal_()
     aligner.attention.stem[1].running_var.uniform_(0.5, 2)
@@ -69,7 +73,7 @@ def test_aoa_matches_slow_reference(teacher, softmax_scale, residual):
         expected = []
         weight = aligner.projection.weight()
         for sample in feature:
-            attended = slow_attention(aligner.attention, sample, softmax_scale, residual)
+            attended = slow_attention(aligner.attention, sample, softmax_scale, residual, ffn_act)
             projected = torch.einsum('tc,chw->thw', weight, attended)
             projected = projected * aligner.projection.scale[:, None, None] + aligner.projection.bias[:, None, None]
             size = (teacher.height, teacher.width)
@@ -77,6 +81,11 @@ def test_aoa_matches_slow_reference(teacher, softmax_scale, residual):
         actual = aligner(feature)
     assert actual.shape == (2, *teacher.shape)
     torch.testing.assert_close(actual, torch.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_unknown_ffn_activation_is_named():
+    with pytest.raises(ValueError, match="ffn_act must be one of .'ReLU', 'GELU'.*got 'relu6'"):
+        build_aligner(dict(type='AOAAligner', ffn_act='relu6'), STUDENT, WIDE_TEACHER)
 
 
 def test_fused_attention_gets_a_query_of_its_own_per_sample(monkeypatch):

@@ -153,8 +153,12 @@ def test_false_positives_need_teacher_without_target_outside_boxes():
     fg[0, 0, 0] = True
     gt = torch.tensor([[[0.0, 0.0, 0.5, 0.05, 0.1]]])
     teacher = torch.tensor([[[0.9, 0.9, 0.9, 0.05, 0.9]]])
-    fp = false_positive_cells(fg, gt, teacher, threshold=0.1)
+    fp = false_positive_cells(fg, gt, teacher, RegionRules(fp_threshold=0.1))
     assert fp.tolist() == [[[False, True, False, False, False]]]
+    # as released: the cell inside a box fires as well, because its target is low
+    fp = false_positive_cells(fg, gt, teacher, RegionRules(fp_overlap='released'))
+    assert fp.tolist() == [[[True, True, False, False, False]]]
+    assert not false_positive_cells(fg, gt, teacher, RegionRules(fp_threshold=0.95, fp_overlap='released')).any()
 
 
 def test_counts_and_scales_are_per_sample():
@@ -171,6 +175,18 @@ def test_counts_and_scales_are_per_sample():
     assert (together == 1).all()
 
 
+def test_released_regions_overlap_and_count_false_positives_as_background():
+    gt, teacher = torch.zeros(1, 6, 8), torch.zeros(1, 6, 8)
+    teacher[0, 0, :4] = 0.8
+    teacher[0, 2, 3] = 0.8  # inside the box
+    regions = build_regions(
+        [boxes(box(3.5, 2.5, 1.0, 1.0))], GRID, RegionRules(fp_overlap='released'), target=gt, teacher=teacher
+    )
+    assert cells(regions.fg[0]) == {(2, 3)} and cells(regions.fp[0]) == {(0, 0), (0, 1), (0, 2), (0, 3), (2, 3)}
+    assert regions.fp_scale[0].item() == pytest.approx(1 / 5)
+    assert regions.bg[0].sum() == 48 - 1 - 4 and regions.bg_scale[0].item() == pytest.approx(1 / (48 - 1))
+
+
 def test_combined_scale_is_the_larger_one():
     """One background cell: its scale 1 exceeds the box's 1 / sqrt(12 * 12) on foreground cells too."""
     grid = BEVGrid(x_min=0.0, y_min=0.0, x_max=2.0, y_max=1.0, height=1, width=2)
@@ -183,6 +199,8 @@ def test_combined_scale_is_the_larger_one():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match='cell_anchor'):
         RegionRules(cell_anchor='middle')
+    with pytest.raises(ValueError, match="fp_overlap must be one of .*'none', 'released'.*got 'all'"):
+        RegionRules(fp_overlap='all')
     with pytest.raises(ValueError, match='both target and teacher'):
         build_regions([boxes()], GRID, target=torch.zeros(1, 6, 8))
     with pytest.raises(ValueError, match=r'teacher confidence is \(1, 3, 4\), the level needs \(1, 6, 8\)'):

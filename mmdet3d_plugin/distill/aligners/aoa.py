@@ -19,8 +19,8 @@ class AOAAligner(Aligner):
         student, teacher (BEVLevel): given by the builder.
         attention (bool): False leaves the attention out (ablation: orthogonal only).
         orthogonal (bool): False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads (int), softmax_scale (float), ffn_ratio (int), norm_cfg (dict), residual (bool): see
-            :class:`PositionAttention`.
+        num_heads (int), softmax_scale (float), ffn_ratio (int), ffn_act (str), norm_cfg (dict), residual (bool):
+            see :class:`PositionAttention`.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class AOAAligner(Aligner):
         num_heads=8,
         softmax_scale=1.0,
         ffn_ratio=4,
+        ffn_act='ReLU',
         norm_cfg=dict(type='BN'),  # noqa: B006 (read only)
         residual=False,
     ):
@@ -45,6 +46,7 @@ class AOAAligner(Aligner):
                 num_heads=num_heads,
                 softmax_scale=softmax_scale,
                 ffn_ratio=ffn_ratio,
+                ffn_act=ffn_act,
                 norm_cfg=norm_cfg,
                 residual=residual,
             )

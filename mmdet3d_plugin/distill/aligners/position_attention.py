@@ -2,16 +2,18 @@
 
 import torch
 import torch.nn.functional as F
-from mmcv.cnn import build_norm_layer
+from mmcv.cnn import build_activation_layer, build_norm_layer
 from torch import nn
+
+FFN_ACTIVATIONS = ('ReLU', 'GELU')
 
 
 class PositionAttention(nn.Module):
     """Learned queries, one per BEV cell, attend to all cells of the student map.
 
     x = ReLU(norm(conv3x3(S))) + position map; q = ReLU(conv1x1(query embedding)); y = LN(MHA(q, x, x)), or
-    LN(x + MHA(q, x, x)) with ``residual``; out = y + FFN(y). Following ScaleKD's attention projector, which has no
-    residual around the attention.
+    LN(x + MHA(q, x, x)) with ``residual``; out = y + FFN(y) with FFN = linear, ``ffn_act``, linear. It follows
+    ScaleKD's attention projector, which has no residual around the attention.
 
     Queries hold nothing of the student. Without the residual every cell therefore starts as the mean over the map and
     learns first where it is, for which a few hundred iterations do not suffice (docs/experiments.md); with it, a cell
@@ -22,15 +24,18 @@ class PositionAttention(nn.Module):
         num_heads (int): attention heads; must divide the channels.
         softmax_scale (float): extra factor on the logits, beside 1 / sqrt(channels per head).
         ffn_ratio (int): hidden channels of the feed-forward net over C.
+        ffn_act (str): activation of the feed-forward net, 'ReLU' as released or 'GELU'.
         norm_cfg (dict): normalisation after the first convolution.
         residual (bool): add x to what the attention gathers.
     """
 
-    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, norm_cfg, residual):
+    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual):
         super().__init__()
         channels, cells = level.channels, level.height * level.width
         if channels % num_heads:
             raise ValueError(f'attention over {channels} channels cannot have {num_heads} heads: choose a divisor')
+        if ffn_act not in FFN_ACTIVATIONS:
+            raise ValueError(f'ffn_act must be one of {FFN_ACTIVATIONS}, got {ffn_act!r}')
         self.num_heads = num_heads
         self.residual = residual
         self.logit_scale = softmax_scale * (channels // num_heads) ** -0.5
@@ -45,7 +50,9 @@ class PositionAttention(nn.Module):
         self.out = nn.Linear(channels, channels)
         self.norm = nn.LayerNorm(channels)
         self.ffn = nn.Sequential(
-            nn.Linear(channels, ffn_ratio * channels), nn.GELU(), nn.Linear(ffn_ratio * channels, channels)
+            nn.Linear(channels, ffn_ratio * channels),
+            build_activation_layer(dict(type=ffn_act)),
+            nn.Linear(ffn_ratio * channels, channels),
         )
 
     def _split_heads(self, tokens):

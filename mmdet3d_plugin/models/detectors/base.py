@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.runner import auto_fp16
 from mmcv.utils import print_log
@@ -29,10 +30,12 @@ class BEVDetector(Base3DDetector):
 
     Attributes:
         inputs: keys of the batch that :meth:`extract_bev` cannot do without, such as ``{'img'}`` or ``{'points'}``.
+        targets: keys of the batch that :meth:`loss_from_bev` reads beside them.
         sequential: samples of a scene must come in order, one at a time, because earlier ones are remembered.
     """
 
     inputs: frozenset = frozenset()
+    targets: frozenset = frozenset({'gt_bboxes_3d', 'gt_labels_3d'})
     sequential = False
 
     @property
@@ -63,6 +66,10 @@ class BEVDetector(Base3DDetector):
         Checkpoints keep it, and a file whose values differ is refused. A detector adds its ranges and cells (metres).
         """
         return dict(tasks=self.head.tasks, **self.head.meaning())
+
+    def pipeline_settings(self) -> dict[tuple[str, str], Any]:
+        """What the detector was built for and pipelines must agree with: (type of a step, argument) -> value."""
+        return {}
 
     def reset(self) -> None:
         """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""

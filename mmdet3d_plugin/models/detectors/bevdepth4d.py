@@ -28,6 +28,7 @@ class BEVDepth4D(BEVDetector):
     """
 
     inputs = frozenset({'img'})
+    targets = BEVDetector.targets | {'gt_depth'}
 
     def __init__(
         self,
@@ -84,6 +85,15 @@ class BEVDepth4D(BEVDetector):
         view = self.img_view_transformer
         facts = dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
         return dict(facts, depth_bound=list(view.depth_bound), frustum_anchor=view.frustum_anchor)
+
+    def pipeline_settings(self):
+        """Image size, and stride and bins of the depth map, are the view transform's."""
+        view = self.img_view_transformer
+        return {
+            ('AugmentMultiViewImages', 'final_dim'): view.image_size,
+            ('PointsToDepthMap', 'downsample'): view.stride,
+            ('PointsToDepthMap', 'depth_bounds'): view.depth_bound,
+        }
 
     def _check_grid(self):
         grid = self.img_view_transformer.grid

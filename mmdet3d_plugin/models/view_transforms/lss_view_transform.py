@@ -68,6 +68,8 @@ class LSSViewTransform(BaseModule):
     ):
         super().__init__(init_cfg)
         self.in_channels = in_channels
+        self.image_size = tuple(image_size)
+        self.stride = stride
         self.depth_bound = tuple(depth_bound)
         self.zbound = tuple(zbound)
         self.frustum_anchor = frustum_anchor
