@@ -1,3 +1,3 @@
 """Networks; importing this package registers them."""
 
-from . import backbones, detectors, heads, necks, view_transforms, voxel_encoders  # noqa: F401
+from . import backbones, detectors, heads, middle_encoders, necks, view_transforms, voxel_encoders  # noqa: F401

@@ -3,5 +3,6 @@
 from .base import BEVDetector
 from .bevdepth4d import BEVDepth4D
 from .centerpoint_bev import CenterPointBEV
+from .lidarformer import LidarFormer
 
-__all__ = ['BEVDepth4D', 'BEVDetector', 'CenterPointBEV']
+__all__ = ['BEVDepth4D', 'BEVDetector', 'CenterPointBEV', 'LidarFormer']
