@@ -1,6 +1,7 @@
 """Times and memory of operators, the training step, the data pipeline and inference.
 
     python tools/analysis_tools/benchmark.py ops --threads 2 --out outputs/benchmark/ops.json
+    python tools/analysis_tools/benchmark.py sparse --threads 2 --out outputs/benchmark/sparse.json
     python tools/analysis_tools/benchmark.py step <distillation config> --batch 1 2 --out outputs/benchmark/step.json
     python tools/analysis_tools/benchmark.py data <config> --workers 1 2
     python tools/analysis_tools/benchmark.py inference <config> [--checkpoint <file>]
@@ -18,7 +19,7 @@ from benchmarks.arguments import SUBJECTS
 
 from dualdistill_cli import ToolParser, run_tool
 
-ROUNDS = dict(ops=11, step=3, inference=11)
+ROUNDS = dict(ops=11, sparse=11, step=3, inference=11)
 
 
 def parse_args(argv=None):

@@ -66,6 +66,7 @@ def _of_inference(parser):
 
 SUBJECTS = dict(
     ops=Subject('operators', "BEV pooling, regions and AOA's projection against other algorithms", _of_operators),
+    sparse=Subject('sparse_convolution', 'sparse 3-D convolution against plain torch', _of_operators),
     step=Subject('step', "the distilled training step part by part, beside the student's and the teacher", _of_step),
     data=Subject('pipeline', 'where the time of a training sample goes, and what worker processes deliver', _of_data),
     inference=Subject('inference', 'how fast a trained model answers, and what memory it takes', _of_inference),
