@@ -9,11 +9,15 @@ from mmdet3d_plugin.audit.overrides import load_checked
 
 from .models import load_distiller, load_tested_model, made_up_batch
 
-# What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU.
+# What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU, and
+# sparse convolution, one product of a row with a matrix for each pair.
 EXTRA_FORMULAS = {
     torch.ops.aten.addmm_: lambda total, a, b, *args, out_shape=None, **kwargs: addmm_flop(total, a, b),
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *args, out_shape=None, **kwargs: (
         sdpa_flop(q, k, v)
+    ),
+    torch.ops.dualdistill.sparse_conv: lambda features, weight, pairs, *args, out_shape=None, **kwargs: (
+        2 * pairs[0] * weight[1] * weight[2]
     ),
 }
 
