@@ -82,6 +82,11 @@ class LidarFormer(VoxelDetector):
         bev = BEVLevel.from_range(self.point_cloud_range, encoder.embed_dims, *encoder.bev_size)
         return _named(self._stages(), bev)
 
+    def meaning(self) -> dict:
+        """Adds what stands for the time of virtual points, where the voxel encoder knows such points."""
+        virtual_time = getattr(self.pts_voxel_encoder, 'virtual_time', None)
+        return dict(super().meaning(), **({'virtual_time': virtual_time} if virtual_time else {}))
+
     def extract_bev(self, batch: Mapping) -> BEVFeatures:
         """BEV maps of a batch; the head does not run.
 

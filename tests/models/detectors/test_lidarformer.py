@@ -123,7 +123,8 @@ def test_meaning_and_config():
     meaning = DETECTORS.build(cfg).meaning()
     assert cfg == before
     assert meaning['voxel_size'] == [0.4, 0.4, 0.5] and meaning['point_cloud_range'][3:] == [12.8, 12.8, 3.0]
-    assert len(meaning['tasks']) == 6
+    assert len(meaning['tasks']) == 6 and 'virtual_time' not in meaning
+    assert build(virtual=True).meaning()['virtual_time'] == 'flag'
 
 
 @pytest.mark.parametrize(
