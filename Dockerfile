@@ -88,6 +88,7 @@ pytest==9.2.0; python_version >= "3.11"
 pytest==8.4.2; python_version < "3.11"
 pytest-xdist==3.8.0
 ruff==0.17.6
+mypy==1.18.2
 EOF
 
 COPY <<"EOF" /opt/requirements/constraints.txt
@@ -109,8 +110,10 @@ lazy-loader==0.6; python_version >= "3.11"
 llvmlite==0.50.0; python_version >= "3.11"
 Markdown==3.11.3; python_version >= "3.11"
 mmcls==0.25.0; python_version >= "3.11"
+mypy-extensions==1.2.0; python_version >= "3.11"
 narwhals==2.29.0; python_version >= "3.11"
 parameterized==0.9.0; python_version >= "3.11"
+pathspec==1.1.1; python_version >= "3.11"
 platformdirs==4.14.7; python_version >= "3.11"
 pluggy==1.7.0; python_version >= "3.11"
 prettytable==3.18.0; python_version >= "3.11"

@@ -12,9 +12,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/usage.sh
-plain_dashes "$@"
+begin scripts/ablation.sh 0 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked scripts/ablation.sh "$@"
 check_words scripts/ablation.sh scripts/ablation.sh "$@"
 
 bash scripts/setup.sh

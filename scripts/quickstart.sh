@@ -10,9 +10,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/usage.sh
-plain_dashes "$@"
+begin scripts/quickstart.sh 0 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked scripts/quickstart.sh "$@"
 check_words scripts/quickstart.sh scripts/quickstart.sh "$@"
 
 bash scripts/setup.sh

@@ -32,6 +32,18 @@ plain_dashes() {
   done
 }
 
+# begin <script> <number of words it needs> <words...>: answers --help and too few words, leaves the others in "words"
+begin() {
+  local script=$1 needed=$2
+  shift 2
+  plain_dashes "$@"
+  help_if_asked "$script" "${words[@]+"${words[@]}"}"
+  if [ ${#words[@]} -lt "$needed" ]; then
+    print_usage "$script" >&2
+    exit 2
+  fi
+}
+
 # help_if_asked <script> <words...>
 help_if_asked() {
   local script=$1 word

@@ -39,6 +39,16 @@ def real_root():
 
 
 @pytest.fixture(scope='session')
+def real_keyframes():
+    """Data root of eight real nuScenes keyframes of three scenes, six of them scene-0103's, of which the first four are
+    0.5 s apart (v1.0-trainval tables); set NUSCENES_KEYFRAMES to use another place."""
+    root = Path(os.environ.get('NUSCENES_KEYFRAMES', REPO.parent / 'shared' / 'nuscenes_real'))
+    if not (root / 'v1.0-trainval' / 'sample.json').is_file():
+        pytest.skip('no real nuScenes keyframes: set NUSCENES_KEYFRAMES to a v1.0-trainval data root with eight')
+    return root
+
+
+@pytest.fixture(scope='session')
 def tiny_nuscenes(tmp_path_factory):
     """Data root of a small generated v1.0-mini set: 2 mini_train and 1 mini_val scenes of 4 keyframes, with sweeps
     (12 Hz cameras of 160 x 90 px, 20 Hz LiDAR of 24 beams) and instance masks. Read only: copy it to change it."""

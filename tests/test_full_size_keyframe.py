@@ -75,7 +75,7 @@ def test_camera_training_pipelines(sample_of, name):
     batch = batch_of([sample])
     assert batch['img'].shape == (1, 2, 6, 3, height, width) and batch['img'].isfinite().all()
     assert batch['gt_depth'].shape == (1, 6, height // 16, width // 16) and (batch['gt_depth'] > 0).any()
-    assert batch['cam2bev'].shape == (1, 2, 6, 4, 4)
+    assert batch['cam2lidar'].shape == (1, 2, 6, 4, 4)
     assert len(batch['gt_bboxes_3d'][0]) == len(batch['gt_labels_3d'][0]) > 0
     assert ('points' in batch) == (DISTILL in name)
     if 'points' in batch:

@@ -14,10 +14,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiments.command_line import add_run_flags
 from quickstart import SYNTHETIC
-from workflow.cli import add_run_flags, run_to_the_end
+from workflow.schedule import run_steps, run_to_the_end
 
 from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.tables import as_text
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def report_anew(out_dir):
     Raises:
         ValueError: There are none, or an older version wrote them.
     """
-    from workflow.ablation_report import write_files
-    from workflow.ablation_runs import read_rows
+    from experiments.ablation.report import write_files
+    from experiments.ablation.rows import read_rows
 
     rows, setting = read_rows(out_dir / 'results.json')
     if not rows:
@@ -103,10 +105,9 @@ def main(argv=None):
     """Train, evaluate, report. Returns the exit status."""
     args = parse_args(argv)
     os.chdir(Path(__file__).resolve().parent.parent)
-    from workflow.ablation_call import Ablation
-    from workflow.ablation_report import summary_table
-    from workflow.ablation_summary import summarise
-    from workflow.report import as_text
+    from experiments.ablation.report import summary_table
+    from experiments.ablation.runs import Ablation
+    from experiments.ablation.summary import summarise
 
     from mmdet3d_plugin.engine import pick_device
 
@@ -116,11 +117,11 @@ def main(argv=None):
         ablation = Ablation(args)
         if args.full_size and pick_device() != 'cuda':
             print('no GPU found: trainings of full size take weeks on a CPU', file=sys.stderr)
-        status, _ = run_to_the_end(ablation.steps, ablation.jobs, finished=ablation.update)
+        status, _ = run_to_the_end(lambda: run_steps(ablation.steps, ablation.jobs, ablation.update))
         if status:
             return status
         rows = ablation.rows
-    print(f'\n{as_text(summary_table(summarise(rows)), name="config")}\n')
+    print(f'\n{as_text(summary_table(summarise(rows)), "config")}\n')
     print(f'{args.out_dir}/report.md has every run and the plot; {args.out_dir}/results.json the numbers.')
     return 0
 

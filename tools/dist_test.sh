@@ -16,13 +16,8 @@
 set -euo pipefail
 tools=$(dirname "${BASH_SOURCE[0]}")
 . "$tools/../scripts/usage.sh"
-plain_dashes "$@"
+begin "$tools/dist_test.sh" 3 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked "$tools/dist_test.sh" "$@"
-if [ $# -lt 3 ]; then
-  print_usage "$tools/dist_test.sh" >&2
-  exit 2
-fi
 config=$1
 checkpoint=$2
 processes=$3

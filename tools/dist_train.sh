@@ -14,13 +14,8 @@
 set -euo pipefail
 tools=$(dirname "${BASH_SOURCE[0]}")
 . "$tools/../scripts/usage.sh"
-plain_dashes "$@"
+begin "$tools/dist_train.sh" 2 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked "$tools/dist_train.sh" "$@"
-if [ $# -lt 2 ]; then
-  print_usage "$tools/dist_train.sh" >&2
-  exit 2
-fi
 config=$1
 processes=$2
 shift 2

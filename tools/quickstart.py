@@ -14,11 +14,15 @@ import os
 import time
 from pathlib import Path
 
-from workflow.cli import add_run_flags, default_jobs, describe_machine, run_to_the_end
+from experiments.command_line import add_run_flags, default_jobs, describe_machine
+from experiments.quickstart_report import build_report, build_results, table
+from experiments.scores import scores_in
 from workflow.progress import clock
-from workflow.report import as_text, build_report, build_results, newest, read_metrics, table, write_text
+from workflow.schedule import run_steps, run_to_the_end
+from workflow.step import write_text
 
 from dualdistill_cli import ToolParser, run_tool
+from dualdistill_cli.tables import as_text
 
 # Many short scenes rather than mini's ten long ones: at the same number of keyframes, several times as many objects to
 # learn from. v1.0-trainval only lends the names of the scenes.
@@ -75,8 +79,7 @@ def parse_args(argv=None):
 def summarise(plan, seconds, jobs, wall):
     """Write ``results.json`` and ``report.md``; returns the console table and the gain of distillation."""
     per_seed = {
-        seed: {name: read_metrics(newest(plan.run_dir(name, seed) / 'eval', 'eval_*.json')) for name in plan.configs}
-        for seed in plan.seeds
+        seed: {name: scores_in(plan.run_dir(name, seed) / 'eval') for name in plan.configs} for seed in plan.seeds
     }
     notes = [
         describe_machine(),
@@ -92,22 +95,22 @@ def summarise(plan, seconds, jobs, wall):
     report = build_report(per_seed, seconds, pictures, plan.out_dir / 'curves.png', plan.out_dir, notes)
     write_text(plan.out_dir / 'results.json', json.dumps(results, indent=2) + '\n')
     write_text(plan.out_dir / 'report.md', report)
-    return '\n'.join([as_text(table(per_seed)), '', *notes])
+    return '\n'.join([as_text(table(per_seed), 'model'), '', *notes])
 
 
 def main(argv=None):
     """Run the plan. Returns the exit status."""
     args = parse_args(argv)
     os.chdir(Path(__file__).resolve().parent.parent)
-    from workflow.plan import Plan
+    from experiments.plan import Plan
 
     configs, synthetic = CONFIGS, SYNTHETIC
     if args.teacher == 'mvp':
         configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
-    plan = Plan(configs, synthetic, PICTURES, args.out_dir, args.data_root, args.seeds)
+    plan = Plan(configs, synthetic, args.out_dir, args.data_root, args.seeds, pictures=PICTURES)
     jobs = args.jobs or default_jobs()
     start = time.monotonic()
-    status, seconds = run_to_the_end(plan.steps, jobs)
+    status, seconds = run_to_the_end(lambda: run_steps(plan.steps, jobs))
     if status:
         return status
     print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start)}\n')

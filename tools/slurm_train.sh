@@ -6,13 +6,8 @@
 set -euo pipefail
 tools=$(dirname "${BASH_SOURCE[0]}")
 . "$tools/../scripts/usage.sh"
-plain_dashes "$@"
+begin "$tools/slurm_train.sh" 3 "$@"
 set -- "${words[@]+"${words[@]}"}"
-help_if_asked "$tools/slurm_train.sh" "$@"
-if [ $# -lt 3 ]; then
-  print_usage "$tools/slurm_train.sh" >&2
-  exit 2
-fi
 partition=$1
 job=$2
 config=$3

@@ -11,14 +11,13 @@ sources have changed. Only Python's own library is used: no environment is there
 import argparse
 import fcntl
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed for the Python that runs this
 
-from workflow.environments import (
+from matrix.pairs import (
     Pair,
     PairFailedError,
     current_commit,
@@ -26,10 +25,11 @@ from workflow.environments import (
     find_interpreter,
     run_pair,
 )
-from workflow.matrix_report import Outcome, remarks_of, rows_of, write_reports
-from workflow.report import as_text
+from matrix.report import Outcome, remarks_of, rows_of, write_reports
+from workflow.schedule import run_to_the_end
 
 from dualdistill_cli import ToolParser
+from dualdistill_cli.tables import as_text
 
 REPO = Path(__file__).resolve().parents[1]
 PAIRS = '3.9+2.8.0,3.10+2.7.1,3.11+2.13.0,3.12+2.13.0'
@@ -85,9 +85,6 @@ def alone_in(folder):
 def main(argv=None):
     """Returns the exit status: 0 when every pair passed, 130 when interrupted."""
     args = parse_args(argv)
-    for kind in (signal.SIGTERM, signal.SIGHUP):  # a killed matrix stops what it started, too
-        if signal.getsignal(kind) != signal.SIG_IGN:  # nohup
-            signal.signal(kind, signal.default_int_handler)
     try:
         lock = alone_in(args.folder)  # noqa: F841  (held as long as it lives)
         print(describe_checkout(REPO), flush=True)
@@ -95,20 +92,18 @@ def main(argv=None):
     except (OSError, PairFailedError) as error:
         print(error, file=sys.stderr)
         return 1
-    outcomes, interrupted = [], False
-    try:
+    outcomes = []
+
+    def test_all():
         for number, pair in enumerate(args.pairs, start=1):
             outcomes.append(test_pair(pair, commit, f'[{number}/{len(args.pairs)}]', args))
             write_reports(outcomes, args.folder)
-    except KeyboardInterrupt:
-        interrupted = True
-        print('\ninterrupted; start the same command again to resume', file=sys.stderr)
+
+    status, _ = run_to_the_end(test_all)
     if outcomes:
         print(f'\n{as_text(rows_of(outcomes), "mmcv-full")}\n')
         print('\n'.join([*remarks_of(outcomes), f'also in {args.folder}/matrix.json and matrix.md']))
-    if interrupted:
-        return 130
-    return 0 if all(outcome.status == 'passed' for outcome in outcomes) else 1
+    return status or int(any(outcome.status != 'passed' for outcome in outcomes))
 
 
 if __name__ == '__main__':

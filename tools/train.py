@@ -88,11 +88,10 @@ def run(args):
     from mmdet.apis import set_random_seed
     from mmdet3d import __version__ as mmdet3d_version
     from mmdet3d.datasets import build_dataset
-    from mmdet3d.models import build_model
     from mmdet3d.utils import setup_multi_processes
 
     from mmdet3d_plugin.audit.run_check import load_for_training
-    from mmdet3d_plugin.engine import init_distributed, train_detector
+    from mmdet3d_plugin.engine import build_model, init_distributed, train_detector
     from mmdet3d_plugin.engine.preflight import check_writable
 
     cfg, folders, notes = load_for_training(args.config, args.cfg_options, args.work_dir, not args.no_validate)
@@ -104,8 +103,7 @@ def run(args):
     timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
     logger, environment = open_log(cfg, args.config, notes, timestamp)
     set_random_seed(cfg.seed, deterministic=args.deterministic)
-    model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
-    model.init_weights()
+    model = build_model(cfg)
     dataset = build_dataset(cfg.data.train)
     model.CLASSES = dataset.CLASSES
     meta = dict(

@@ -9,13 +9,13 @@ import warnings
 from mmcv import Config
 from mmdet3d.models import build_model
 
-from .config_names import check_names, unread_names
+from .component_keys import check_component_keys
 from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
-from .keywords import check_keywords
 from .overrides import load_checked
 from .run_values import check_groups, schedule_notes
 from .schedule_check import check_schedule
+from .top_level_names import check_names, unread_names
 from .wiring_table import wiring_table
 
 
@@ -101,7 +101,7 @@ def _check_teacher(model_cfg):
         if not osp.isfile(config):
             raise ConfigProblem(f'model.teacher: config {config!r} not found: give it relative to where you run from')
         check_names(config)
-        check_keywords(Config.fromfile(config).model, f'{config}: model')
+        check_component_keys(Config.fromfile(config).model, f'{config}: model')
     checkpoint = teacher.get('checkpoint')
     if not checkpoint or not stand_in_for_teacher(model_cfg):
         return []

@@ -6,9 +6,9 @@ import inspect
 from mmdet3d.datasets.builder import PIPELINES
 
 from ..structures import BEVGrid
+from .component_keys import find_class
 from .config_problem import ConfigProblem, blame
-from .keywords import find_class
-from .unread import SPLITS
+from .unread_keys import SPLITS
 
 
 def check_data_sets(data):

@@ -3,10 +3,10 @@
 import difflib
 import inspect
 
+from .component_keys import accepted_arguments, unknown_keys
 from .config_problem import ConfigProblem
-from .keywords import named_keywords, unknown_keys
 from .run_values import check_groups
-from .unread import innermost_class
+from .unread_keys import innermost_class
 
 FOLDER = 'jsonfile_prefix'
 # tools/test.py gives these itself
@@ -41,7 +41,7 @@ def check_report_options(dataset, options: dict, evaluate: bool, format_only: bo
     if method is None:
         lacking = 'evaluation' if evaluate else 'submission file'
         raise ConfigProblem(f'data.test: {cls.__name__} has no {lacking}')
-    known, open_ended = named_keywords(method)
+    known, open_ended = accepted_arguments(method)
     for unread in unknown_keys(options, options if open_ended else known - _GIVEN, ('--eval-options',)):
         raise ConfigProblem(unread.text)
     folder = inspect.signature(method).parameters.get(FOLDER)

@@ -7,7 +7,7 @@ from mmcv import Config
 from ..engine.config import RUN_KEYS, load_config
 from .config_paths import few, nearest, places_of, value_at, walk
 from .config_problem import ConfigProblem, blame
-from .unread import unread_keys
+from .unread_keys import unread_keys
 
 
 def load_checked(path: str, cfg_options=None, work_dir=None, *, also_read=frozenset()):

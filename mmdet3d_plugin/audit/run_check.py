@@ -2,11 +2,11 @@
 
 import os.path as osp
 
-from .config_names import unread_names
 from .config_problem import ConfigProblem
 from .evaluation_options import check_evaluation, check_report_options
 from .overrides import load_checked
 from .run_values import TRAINED, check_groups, check_loaders, check_values, schedule_notes
+from .top_level_names import unread_names
 
 
 def load_for_training(path: str, cfg_options=None, work_dir=None, validate: bool = True):

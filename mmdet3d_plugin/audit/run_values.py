@@ -2,8 +2,8 @@
 
 import numbers
 
+from .component_keys import spell
 from .config_problem import ConfigProblem
-from .keywords import spell
 
 # parts of a config without which nothing is trained
 TRAINED = ('model', 'data', 'data.train', 'optimizer', 'optimizer_config', 'runner')

@@ -6,11 +6,14 @@ the hooks swap both sets after an epoch and back before the next one. A checkpoi
 does, and the evaluation that saves the best checkpoint, save averages under the weights' own names.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Any, Callable
 
 from mmcv.runner import get_priority
+from torch import Tensor
 
 from .config_text import look_up, read_literals
 
@@ -31,17 +34,17 @@ class Averages:
         evidence: how that is known, for a log line; None where it is assumed.
     """
 
-    latest: dict
-    averaged: dict
+    latest: dict[str, Tensor]
+    averaged: dict[str, Tensor]
     place: str
-    evidence: Optional[str]
+    evidence: str | None
 
-    def __str__(self):
+    def __str__(self) -> str:
         known = self.evidence or "ASSUMED, as nothing in the file tells; mmcv's hooks do so unless given a priority"
         return f'they are {self.place} ({known})'
 
 
-def split_averages(state: dict, meta: dict) -> Optional[Averages]:
+def split_averages(state: dict[str, Tensor], meta: dict[str, Any]) -> Averages | None:
     """Both sets of weights of a file, None where it has one.
 
     Args:
@@ -63,14 +66,16 @@ def split_averages(state: dict, meta: dict) -> Optional[Averages]:
     return Averages(*((own, other) if place == ASIDE else (other, own)), place, evidence)
 
 
-def use_averages(state: dict, meta: dict, path: str, log: Callable) -> tuple:
+def use_averages(
+    state: dict[str, Tensor], meta: dict[str, Any], path: str, log: Callable[[str], object]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """State dict and meta of the averaged weights; those of a file with one set as they are.
 
     Args:
         state: name -> tensor, bare names.
         meta: of the file.
         path: the file, for the log line.
-        log (Callable): gets one line when there are two sets.
+        log: gets one line when there are two sets.
     """
     both = split_averages(state, meta)
     if both is None:
@@ -114,4 +119,4 @@ def _by_evaluation(meta):
     messages = meta.get('hook_msgs')
     best = messages.get('best_ckpt') if isinstance(messages, dict) else None
     found = re.search(r'_epoch_(\d+)\.pth$', str(best))
-    return bool(found) and int(found[1]) == meta.get('epoch')
+    return found is not None and int(found[1]) == meta.get('epoch')

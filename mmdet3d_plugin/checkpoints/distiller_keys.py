@@ -3,7 +3,11 @@
 ``torch.nn.Module`` and ``mmcv.runner`` walk modules each in their own way, but both call the two hooks below.
 """
 
-from .layout import DISTILL, STUDENT
+from typing import Any
+
+from torch import nn
+
+from .weight_names import DISTILL, STUDENT
 
 
 def _rename(mapping, rename):
@@ -13,7 +17,7 @@ def _rename(mapping, rename):
     mapping.update(renamed)
 
 
-def strip_student_prefix(module, state_dict, prefix, local_metadata):
+def strip_student_prefix(module: nn.Module, state_dict: dict[str, Any], prefix: str, local_metadata: Any) -> None:
     """State dict hook: ``student.img_backbone...`` is saved as ``img_backbone...``."""
     old = prefix + STUDENT
     _rename(state_dict, lambda key: prefix + key[len(old) :] if key.startswith(old) else key)
@@ -23,7 +27,15 @@ def strip_student_prefix(module, state_dict, prefix, local_metadata):
         _rename(metadata, lambda key: prefix + key[len(old) :] if key.startswith(old) else key)
 
 
-def add_student_prefix(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
+def add_student_prefix(
+    state_dict: dict[str, Any],
+    prefix: str,
+    local_metadata: Any,
+    strict: bool,
+    missing_keys: list[str],
+    unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
     """Load pre-hook, the inverse of :func:`strip_student_prefix`: a plain student's checkpoint loads as well."""
 
     def rename(key):
@@ -38,7 +50,7 @@ def add_student_prefix(state_dict, prefix, local_metadata, strict, missing_keys,
         metadata.update({rename(key): value for key, value in list(metadata.items()) if key})
 
 
-def register_student_key_hooks(module):
+def register_student_key_hooks(module: nn.Module) -> None:
     """Give ``module``, whose attribute ``student`` is the student, the layout of this file."""
     module._register_state_dict_hook(strip_student_prefix)
     module._register_load_state_dict_pre_hook(add_student_prefix)

@@ -3,28 +3,34 @@
 mmcv reads through here as well (resuming, ``load_from``, pretrained backbones), see :func:`register_mmcv_loaders`.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import pickle
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmcv.runner import CheckpointLoader, get_dist_info
 from mmdet3d.utils import get_root_logger
+from torch import Tensor, nn
 
 from ..structures.atomic_file import replace_when_done
 from .averages import use_averages
-from .fit import compare_keys, describe_misfit, nothing_fits
-from .layout import bare_names, find_weights
+from .key_fit import compare_keys, describe_misfit, nothing_fits
+from .weight_names import bare_names, find_weights
 
 _trusted = ContextVar('checkpoints may run code', default=False)
 
 
 @contextmanager
-def trust_checkpoints(active=True):
+def trust_checkpoints(active: bool = True) -> Iterator[None]:
     """Inside the block checkpoint files are unpickled in full, which runs whatever code they name (``active``)."""
     token = _trusted.set(active)
     try:
@@ -33,7 +39,7 @@ def trust_checkpoints(active=True):
         _trusted.reset(token)
 
 
-def file_sha256(path):
+def file_sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
@@ -51,7 +57,7 @@ def _numpy_scalar_types():
 
 def _numpy_scalar(module):
     """The function that makes numpy numbers, as if it were in ``module``: torch 2.5 takes no other name for it."""
-    make = np.float64(0).__reduce__()[0]
+    make: Any = np.float64(0).__reduce__()[0]
 
     def scalar(*args):
         return make(*args)
@@ -60,11 +66,11 @@ def _numpy_scalar(module):
     return scalar
 
 
-def load_content(path, map_location='cpu'):
+def load_content(path: str, map_location: torch.device | str | None = 'cpu') -> Any:
     """Everything in a checkpoint file; code in it is refused, not run, unless inside :func:`trust_checkpoints`.
 
     Args:
-        path (str): file.
+        path: file.
         map_location: as in :func:`torch.load`.
 
     Raises:
@@ -80,11 +86,11 @@ def load_content(path, map_location='cpu'):
         return torch.load(path, map_location=map_location, weights_only=not _trusted.get())
 
 
-def peek(path):
+def peek(path: str) -> Any:
     """Everything in a checkpoint file, its tensors mapped instead of read: quick for meta and names. Runs no code.
 
     Returns:
-        dict or None: None for a file with code, inside :func:`trust_checkpoints`.
+        The content; None for a file with code, inside :func:`trust_checkpoints`.
 
     Raises:
         ValueError: as :func:`load_content`.
@@ -122,7 +128,7 @@ def _reason(error):
     return lines[0] if lines else type(error).__name__
 
 
-def register_mmcv_loaders():
+def register_mmcv_loaders() -> None:
     """Let mmcv read local files and URLs as :func:`load_content` does.
 
     mmcv calls ``torch.load`` without ``weights_only``, and for URLs torch's default is to run what is in the file.
@@ -147,7 +153,7 @@ def register_mmcv_loaders():
     CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
 
 
-def read_weights(path):
+def read_weights(path: str) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, Any]]:
     """Bare state dict, meta and all of a checkpoint file or URL; both sets of weights where an EMA hook wrote two.
 
     Raises:
@@ -160,7 +166,7 @@ def read_weights(path):
     return state, meta if isinstance(meta, dict) else {}, content
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """State dict and meta of a checkpoint file, or of a URL as mmcv takes it.
 
     Names are the detector's own, without what wrappers put before them. Of a file with the two sets of weights of an
@@ -174,20 +180,20 @@ def read_checkpoint(path):
     return use_averages(state, meta, path, get_root_logger().info)
 
 
-def write_checkpoint(path, state, meta):
+def write_checkpoint(path: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write a checkpoint of weights and meta alone, without optimizer, which needs no trust to be loaded.
 
     Args:
-        path (str | Path): file; folders above it are made, and it appears only when complete.
-        state (dict): name -> tensor; views are stored without the rest of the tensor they show.
-        meta (dict): plain values.
+        path: file; folders above it are made, and it appears only when complete.
+        state: name -> tensor; views are stored without the rest of the tensor they show.
+        meta: plain values.
     """
     state = {key: value.detach().cpu().clone() for key, value in state.items()}
     with replace_when_done(path) as temporary:
         torch.save(dict(meta=meta, state_dict=state), temporary)
 
 
-def load_strictly(module, state, path, config):
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: str, config: str) -> None:
     """Load a state dict into a module; every key must match, by name and shape.
 
     What a distiller keeps beside its student is no matter to a module that is none.

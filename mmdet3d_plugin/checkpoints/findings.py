@@ -1,5 +1,7 @@
 """A verdict on a file: what was looked at, how it turned out, why, and what follows from it."""
 
+import logging
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 VERDICTS = ('ok', 'wrong', 'unknown')
@@ -21,22 +23,22 @@ class Finding:
     verdict: str
     text: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f'verdict must be one of {VERDICTS}, got {self.verdict!r}')
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f'{self.verdict.upper() if self.verdict == "wrong" else self.verdict:<8}{self.check}: {self.text}'
 
 
-def judge(findings, what, fatal, logger):
+def judge(findings: Iterable[Finding], what: str, fatal: Collection[str], logger: logging.Logger) -> None:
     """Act on findings: an error for a fatal one that is wrong, a warning for any other.
 
     Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of every line.
-        fatal (Collection[str]): checks of which a wrong one is an error.
-        logger (logging.Logger): gets the lines.
+        findings: verdicts.
+        what: what they are about, first words of every line.
+        fatal: checks of which a wrong one is an error.
+        logger: gets the lines.
 
     Raises:
         ValueError: a fatal check turned out wrong.
@@ -49,13 +51,13 @@ def judge(findings, what, fatal, logger):
         logger.warning(text)
 
 
-def tell_unchecked(findings, what, logger):
+def tell_unchecked(findings: Iterable[Finding], what: str, logger: logging.Logger) -> None:
     """One line on what a file does not tell about the meaning of its outputs.
 
     Args:
-        findings (list[Finding]): verdicts.
-        what (str): what they are about, first words of the line.
-        logger (logging.Logger): gets the line.
+        findings: verdicts.
+        what: what they are about, first words of the line.
+        logger: gets the line.
     """
     unknown = [finding.check for finding in findings if finding.verdict == 'unknown' and finding.check in MEANING]
     if unknown:

@@ -1,18 +1,21 @@
 """The view transform's geometry in a legacy checkpoint against the one a config describes."""
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor, nn
 
 _PREFIX = 'img_view_transformer.'
 
 
-def check_geometry(state, model):
+def check_geometry(state: Mapping[str, Tensor], model: nn.Module) -> None:
     """The stored grid and frustum must be the model's, or the same weights see another world.
 
     Args:
-        state (dict): legacy state dict; ``dx``, ``bx``, ``nx`` (3: cell size, centre of the first cell, number of cells
+        state: legacy state dict; ``dx``, ``bx``, ``nx`` (3: cell size, centre of the first cell, number of cells
             along x, y, z; metres) and ``frustum`` (D, h, w, 3: u, v, depth; pixels, metres) of the view transform are
             looked at where they are there.
-        model (nn.Module): a model with ``img_view_transformer``, else nothing is checked.
+        model: a model with ``img_view_transformer``, else nothing is checked.
 
     Raises:
         ValueError: names both sides and the config entry to change.
@@ -21,7 +24,8 @@ def check_geometry(state, model):
     if transform is None:
         return
     if all(_PREFIX + name in state for name in ('dx', 'bx', 'nx')):
-        _check_grid(*(state[_PREFIX + name].double() for name in ('dx', 'bx', 'nx')), transform)
+        cell, first, count = (state[_PREFIX + name].double() for name in ('dx', 'bx', 'nx'))
+        _check_grid(cell, first, count, transform)
     if _PREFIX + 'frustum' in state:
         _check_frustum(state[_PREFIX + 'frustum'], transform)
 

@@ -1,7 +1,14 @@
 """Files to hand out: weights and what a reader needs to know of them, named after their content."""
 
+from __future__ import annotations
+
+import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Callable
+
+from torch import Tensor
 
 from ..structures.atomic_file import scratch_folder
 from .distiller_keys import DISTILL
@@ -11,7 +18,7 @@ from .files import file_sha256, read_checkpoint, trust_checkpoints, write_checkp
 _PRIVATE = ('env_info', 'hook_msgs', 'fp16', 'resume')
 
 
-def student_weights(state):
+def student_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The student's part of a distilled state dict.
 
     Raises:
@@ -26,17 +33,19 @@ def student_weights(state):
     return student
 
 
-def publish(source, destination, state, meta):
+def publish(
+    source: str, destination: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]
+) -> tuple[Path, str]:
     """Write weights without optimizer under a name that ends in the first eight digits of their hash.
 
     Args:
-        source (str): file the weights come from; its name and hash are noted in ``meta['source']``.
-        destination (str | Path): ``name.pth`` becomes ``name-<hash>.pth``.
-        state (dict): name -> tensor.
-        meta (dict): of ``source``; facts about its machine and run are dropped, the best score is kept.
+        source: file the weights come from; its name and hash are noted in ``meta['source']``.
+        destination: ``name.pth`` becomes ``name-<hash>.pth``.
+        state: name -> tensor.
+        meta: of ``source``; facts about its machine and run are dropped, the best score is kept.
 
     Returns:
-        tuple[Path, str]: the file and its whole SHA-256.
+        the file and its whole SHA-256.
     """
     kept = {key: value for key, value in meta.items() if key not in _PRIVATE}
     best = (meta.get('hook_msgs') or {}).get('best_score')
@@ -54,12 +63,12 @@ def publish(source, destination, state, meta):
     return named, digest
 
 
-def publish_file(args, choose):
+def publish_file(args: argparse.Namespace, choose: Callable[[dict[str, Tensor]], Mapping[str, Tensor]]) -> None:
     """What a tool that publishes a file does: read it, choose among its weights, write, print name and hash.
 
     Args:
-        args (argparse.Namespace): see :func:`dualdistill_cli.flags.publishing_args`.
-        choose (Callable): state dict -> state dict to write.
+        args: see :func:`dualdistill_cli.flags.publishing_args`.
+        choose: state dict -> state dict to write.
     """
     with trust_checkpoints(args.trust_checkpoint):
         state, meta = read_checkpoint(args.checkpoint)

@@ -2,34 +2,35 @@
 
 import functools
 import logging
-from typing import Callable
+from collections.abc import Mapping
+from typing import Any, Callable
 
 from mmcv.parallel import is_module_wrapper
 from mmcv.runner import BaseRunner
-from torch import nn
+from torch import Tensor, nn
 
 from .averages import split_averages
-from .evidence import checkpoint_findings, meaning_findings
+from .checkpoint_findings import checkpoint_findings, meaning_findings
 from .files import load_strictly, read_checkpoint, read_weights
 from .findings import MEANING, judge, tell_unchecked
-from .fit import TRACKED, compare_keys, count_by_module, describe_misfit, nothing_fits
-from .identity import class_prefixes, detector_facts
-from .layout import DISTILL
+from .key_fit import TRACKED, KeyFit, compare_keys, count_by_module, describe_misfit, nothing_fits
+from .output_meaning import class_prefixes, detector_facts
 from .told_by_meta import trained_classes
 from .told_by_weights import not_finite
+from .weight_names import DISTILL
 
 
-def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict:
+def load_to_test(model: nn.Module, path: str, config: str, logger: logging.Logger) -> dict[str, Any]:
     """Give a detector the weights of its checkpoint, or refuse.
 
     Args:
-        model (nn.Module): detector as its config builds it, or a distiller.
-        path (str): checkpoint file.
-        config (str): name of the config, for messages.
-        logger (logging.Logger): told what is odd and what could not be checked.
+        model: detector as its config builds it, or a distiller.
+        path: checkpoint file.
+        config: name of the config, for messages.
+        logger: told what is odd and what could not be checked.
 
     Returns:
-        dict: meta of the file.
+        meta of the file.
 
     Raises:
         ValueError: a key does not fit, weights are not finite, or the outputs mean something else than the config says.
@@ -52,33 +53,33 @@ def load_to_start(model: nn.Module, path: str, logger: logging.Logger) -> None:
     one whose boxes follow the convention before mmdet3d 1.0, when the head would be taken over.
 
     Args:
-        model (nn.Module): model, wrapped or not.
-        path (str): checkpoint file or URL.
-        logger (logging.Logger): told what was taken over and what was not.
+        model: model, wrapped or not.
+        path: checkpoint file or URL.
+        logger: told what was taken over and what was not.
 
     Raises:
         ValueError: nothing fits, or the head that would be taken over means something else.
     """
-    model = model.module if is_module_wrapper(model) else model
+    bare: Any = model.module if is_module_wrapper(model) else model
     state, meta = read_checkpoint(path)
-    load_fitting(model, state, f'load_from={path!r}', logger, functools.partial(_taken_over, model, meta))
+    load_fitting(bare, state, f'load_from={path!r}', logger, functools.partial(_taken_over, bare, meta))
 
 
 def load_fitting(
     model: nn.Module,
-    state: dict,
+    state: Mapping[str, Tensor],
     what: str,
     logger: logging.Logger,
-    choose: Callable = lambda fit, what, logger: set(fit.found),
+    choose: Callable[[KeyFit, str, logging.Logger], set[str]] = lambda fit, what, logger: set(fit.found),
 ) -> None:
     """Give a model the weights of a state dict that fit, and say in one line what became of all others.
 
     Args:
-        model (nn.Module): model, not wrapped.
-        state (dict): bare name -> tensor.
-        what (str): where they come from, first words of the line.
-        logger (logging.Logger): gets the line.
-        choose (Callable): (KeyFit, what, logger) -> set of the fitting names to load.
+        model: model, not wrapped.
+        state: bare name -> tensor.
+        what: where they come from, first words of the line.
+        logger: gets the line.
+        choose: (KeyFit, what, logger) -> set of the fitting names to load.
 
     Raises:
         ValueError: nothing fits.
@@ -125,15 +126,15 @@ def _report(fit, taken, what, logger):
     logger.log(logging.WARNING if odd else logging.INFO, f'{what}: {"; ".join(parts)}')
 
 
-def load_to_resume(runner: BaseRunner, path: str) -> dict:
+def load_to_resume(runner: BaseRunner, path: str) -> dict[str, Any]:
     """Give a run the weights it had when it wrote a checkpoint, averages of an EMA hook included.
 
     Args:
-        runner (mmcv.runner.BaseRunner): hooks registered, not yet run.
-        path (str): checkpoint file.
+        runner: hooks registered, not yet run.
+        path: checkpoint file.
 
     Returns:
-        dict: all that the file holds.
+        all that the file holds.
 
     Raises:
         ValueError: the file is of another model, or its outputs mean something else than the config says.

@@ -2,23 +2,24 @@
 
 import json
 import os
+from collections.abc import Mapping
 
 from ..structures.atomic_file import replace_when_done
 
 
-def record_path(checkpoint):
+def record_path(checkpoint: str) -> str:
     """File that belongs to a checkpoint."""
     return f'{checkpoint}.verified.json'
 
 
-def write_record(checkpoint, sha256, metrics, samples):
+def write_record(checkpoint: str, sha256: str, metrics: Mapping[str, float], samples: int) -> None:
     """Keep the scores of a checkpoint.
 
     Args:
-        checkpoint (str): checkpoint file.
-        sha256 (str): its hash: a later file of the same name does not inherit the scores.
-        metrics (dict): ``mAP`` and ``NDS``.
-        samples (int): how many samples they were measured on.
+        checkpoint: checkpoint file.
+        sha256: its hash: a later file of the same name does not inherit the scores.
+        metrics: ``mAP`` and ``NDS``.
+        samples: how many samples they were measured on.
     """
     content = dict(sha256=sha256, samples=samples, mAP=metrics['mAP'], NDS=metrics['NDS'])
     with replace_when_done(record_path(checkpoint)) as temporary, open(temporary, 'w') as stream:
@@ -26,7 +27,7 @@ def write_record(checkpoint, sha256, metrics, samples):
         stream.write('\n')
 
 
-def read_record(checkpoint, sha256):
+def read_record(checkpoint: str, sha256: str) -> dict[str, float]:
     """Scores of a checkpoint, {} when there are none or they belong to another file.
 
     Raises:

@@ -1,21 +1,23 @@
 """What a checkpoint's meta tells: class order, range and cells, what outputs mean, the age of its box convention."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from ..compat import wrote_old_boxes
 from .findings import Finding
-from .identity import ENTRY, GEOMETRY, SETTINGS, stored_facts
+from .output_meaning import ENTRY, GEOMETRY, SETTINGS, stored_facts
 
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
 
 
-def class_finding(meta, tasks):
+def class_finding(meta: Mapping[str, Any], tasks: Sequence[Sequence[str]]) -> Finding:
     """Classes and their order, from ``CLASSES`` and from the head's tasks as the file tells them.
 
     Args:
-        meta (dict): of the checkpoint.
-        tasks (list[list[str]]): class names of each task of the head.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        tasks: class names of each task of the head.
     """
     ours = [list(names) for names in tasks]
     flat = [name for names in ours for name in names]
@@ -30,7 +32,7 @@ def class_finding(meta, tasks):
     return Finding('classes', 'ok', f'{len(flat)} in the order of the config, by the meta')
 
 
-def trained_classes(meta):
+def trained_classes(meta: Mapping[str, Any]) -> list[str] | None:
     """Class names in label order as the file tells them, None where it does not."""
     tasks = stored_facts(meta).get('tasks')
     if tasks is not None:
@@ -48,29 +50,23 @@ def _other_order(theirs, ours):
     return Finding('classes', 'wrong', f'{theirs}, the config has {ours}: write the order of the file into the config')
 
 
-def range_finding(meta, facts):
+def range_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Finding:
     """Point cloud range, voxel size and cells of the head's maps.
 
     Args:
-        meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        facts: of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
     """
     untold = 'the file does not name its range: weights alone do not show it'
     return _compared('range', GEOMETRY, meta, facts, untold, f'as in training: {facts["point_cloud_range"]} m')
 
 
-def settings_finding(meta, facts):
+def settings_finding(meta: Mapping[str, Any], facts: Mapping[str, Any]) -> Finding:
     """Settings that no weight shows and that change what outputs mean: kind of velocity, depth bins.
 
     Args:
-        meta (dict): of the checkpoint.
-        facts (dict): of the model, see :func:`~mmdet3d_plugin.checkpoints.identity.detector_facts`.
-
-    Returns:
-        Finding
+        meta: of the checkpoint.
+        facts: of the model, see :func:`~mmdet3d_plugin.checkpoints.output_meaning.detector_facts`.
     """
     untold = 'the file does not name those that change what its outputs mean'
     return _compared('settings', SETTINGS, meta, facts, untold, 'as trained')
@@ -100,12 +96,8 @@ def _same(theirs, ours):
     return len(theirs) == len(ours) and all(abs(a - b) <= 1e-4 for a, b in zip(theirs, ours))
 
 
-def version_finding(meta):
-    """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code.
-
-    Returns:
-        Finding
-    """
+def version_finding(meta: Mapping[str, Any]) -> Finding:
+    """Box convention by the version of mmdet3d that wrote the file, or by its being written by this code."""
     version = meta.get('mmdet3d_version')
     old = wrote_old_boxes(version)
     if old:

@@ -1,16 +1,20 @@
 """What weights show by themselves: which keys they cover, whether they were ever trained, and, by the sizes that a
 CenterPoint head gives, the order of length and width and of the tasks."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from mmdet3d.models.dense_heads import CenterHead
 from scipy.optimize import linear_sum_assignment
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .findings import Finding
-from .fit import compare_keys, group_by_module
+from .key_fit import compare_keys, group_by_module
 from .told_by_meta import CONVERTER
 
 # Mean length, width and height of nuScenes' classes, metres (published box statistics). A barrier is wider than long.
@@ -42,15 +46,15 @@ class ModuleCoverage:
     unexpected: int
 
 
-def key_coverage(model, state):
+def key_coverage(model: nn.Module, state: Mapping[str, Tensor]) -> list[ModuleCoverage]:
     """Compare a model's keys with a file's, module by module.
 
     Args:
-        model (nn.Module): as its config builds it.
-        state (dict): state dict of the file.
+        model: as its config builds it.
+        state: state dict of the file.
 
     Returns:
-        list[ModuleCoverage]: in the model's order, then modules that only the file has.
+        in the model's order, then modules that only the file has.
     """
     fit = compare_keys(model, state)
     names = dict(found=fit.found, missing=fit.missing, misshaped=list(fit.misshaped), unexpected=fit.unexpected)
@@ -63,7 +67,7 @@ def key_coverage(model, state):
     return rows
 
 
-def coverage_finding(rows):
+def coverage_finding(rows: Sequence[ModuleCoverage]) -> Finding:
     """The verdict on :func:`key_coverage`: any missing, misshaped or unexpected key is wrong."""
     bad = []
     for row in rows:
@@ -79,29 +83,27 @@ def coverage_finding(rows):
     return Finding('keys', 'ok', f'all {sum(row.keys for row in rows)} found, none left over')
 
 
-def not_finite(state):
+def not_finite(state: Mapping[str, Tensor]) -> str:
     """Words for the entries that are not finite, empty when there are none."""
     broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     return f'{len(broken)} entries are not finite, {broken[0]} first: diverged training' if broken else ''
 
 
-def training_finding(model, state):
+def training_finding(model: nn.Module, state: Mapping[str, Tensor]) -> Finding:
     """Whether the weights were ever trained, told by the normalisation layers.
 
     An optimizer step with weight decay moves every scale away from exactly 1, and one batch in training mode moves the
     running statistics away from exactly 0 and 1. A module whose layers are all still there is as it was initialised.
 
     Args:
-        model (nn.Module): as its config builds it.
-        state (dict): state dict of the file; layers that it lacks are passed over.
-
-    Returns:
-        Finding
+        model: as its config builds it.
+        state: state dict of the file; layers that it lacks are passed over.
     """
     broken = not_finite(state)
     if broken:
         return Finding('weights', 'wrong', broken)
-    untouched, layers = {}, {}
+    untouched: dict[str, int] = {}
+    layers: dict[str, int] = {}
     for name, layer in model.named_modules():
         if not isinstance(layer, _BatchNorm) or f'{name}.running_var' not in state or layer.weight is None:
             continue
@@ -132,15 +134,15 @@ def _all_equal(value, number):
     return value is not None and bool((value == number).all())
 
 
-def mean_outputs(branch, shared_conv):
+def mean_outputs(branch: nn.Sequential, shared_conv: nn.Module) -> Tensor | None:
     """Outputs of one regression branch on an average cell, estimated from weights alone.
 
     Before the last convolution each channel is ReLU(batch norm): over the training data its input is distributed about
     as N(shift, scale^2), so its mean is known, and the last convolution is linear.
 
     Args:
-        branch (nn.Sequential): zero or more ConvModules, then a convolution.
-        shared_conv (nn.Module): ConvModule in front of the branch.
+        branch: zero or more ConvModules, then a convolution.
+        shared_conv: ConvModule in front of the branch.
 
     Returns:
         (C,) float tensor, None where no batch normalisation precedes the last convolution.
@@ -159,48 +161,45 @@ def mean_outputs(branch, shared_conv):
 
 
 @torch.no_grad()
-def task_sizes(head):
+def task_sizes(head: CenterHead) -> tuple[Tensor, Tensor] | None:
     """Logarithmic sizes that a head gives on an average cell, beside what is typical for its tasks.
 
     Args:
-        head (nn.Module): CenterHead with ``task_heads``, ``class_names`` and logarithmic sizes.
+        head: with ``task_heads``, ``class_names`` and logarithmic sizes.
 
     Returns:
-        tuple[Tensor, Tensor]: estimated and typical, each (tasks, 3) float64; None when the head does not tell.
+        estimated and typical, each (tasks, 3) float64; None when the head does not tell.
     """
     names = [name for task in head.class_names for name in task]
     if not getattr(head, 'norm_bbox', False) or set(names) - set(TYPICAL_SIZE):
         return None
     branches = [getattr(task_head, 'dim', None) for task_head in head.task_heads]
-    outputs = [branch if branch is None else mean_outputs(branch, head.shared_conv) for branch in branches]
-    if any(output is None for output in outputs):
+    outputs = [None if branch is None else mean_outputs(branch, head.shared_conv) for branch in branches]
+    estimated = [output for output in outputs if output is not None]
+    if len(estimated) < len(outputs):
         return None
     typical = [
         torch.tensor([TYPICAL_SIZE[name] for name in task]).double().log().mean(dim=0) for task in head.class_names
     ]
-    return torch.stack(outputs), torch.stack(typical)
+    return torch.stack(estimated), torch.stack(typical)
 
 
-def length_width_agreement(sizes):
+def length_width_agreement(sizes: tuple[Tensor, Tensor]) -> float:
     """How far size outputs follow l, w (1), follow w, l (-1) or neither (0) of the typical sizes.
 
     Args:
-        sizes (tuple): see :func:`task_sizes`.
+        sizes: see :func:`task_sizes`.
 
     Returns:
-        float: projection of the estimated log(first / second size) of each task on the typical log(l / w), divided by
+        projection of the estimated log(first / second size) of each task on the typical log(l / w), divided by
         the latter's square.
     """
     estimate, typical = (values[:, 0] - values[:, 1] for values in sizes)
     return float((estimate * typical).sum() / typical.square().sum())
 
 
-def size_order_finding(head):
-    """Whether the head's size outputs are l, w, h (mmdet3d 1.x) or w, l, h (before), by :func:`length_width_agreement`.
-
-    Returns:
-        Finding
-    """
+def size_order_finding(head: CenterHead) -> Finding:
+    """Whether the head's sizes are l, w, h (mmdet3d 1.x) or w, l, h (before), by :func:`length_width_agreement`."""
     sizes = task_sizes(head)
     if sizes is None:
         return Finding('boxes by weights', 'unknown', 'no logarithmic size outputs of nuScenes classes to tell from')
@@ -211,13 +210,10 @@ def size_order_finding(head):
     return Finding('boxes by weights', 'ok' if agreement > _SURE else 'unknown', shown)
 
 
-def task_order_finding(head):
+def task_order_finding(head: CenterHead) -> Finding:
     """Whether the tasks' size outputs fit the tasks' classes, or the same tasks in another order far better.
 
     Sizes do not tell the classes of one task apart. Length and width are compared without their order.
-
-    Returns:
-        Finding
     """
     sizes = task_sizes(head)
     if sizes is None:

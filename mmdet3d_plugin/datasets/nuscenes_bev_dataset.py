@@ -13,13 +13,14 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from ..structures.atomic_file import scratch_folder
-from .compact_list import CompactList
 from .detection_classes import DETECTION_CLASSES
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .lidar_file import check_lidar_files
+from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
+from .scene_order import in_scene_order, scene_starts
 from .training_objects import check_objects_left, explain_failed_tries
 
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
@@ -32,8 +33,8 @@ class NuScenesBEVDataset(NuScenesDataset):
     """Data set over an info file of ``tools/create_data.py`` (base) or ``prepare_nuscenes_for_bevdet4d.py`` (4d).
 
     Boxes, velocities and sensor poses are in the keyframe's LIDAR_TOP frame (nuScenes axes: x right, y forward, z up;
-    yaw counter-clockwise from x). Velocities leave this class absolute, in m/s, whatever the info file holds; unknown
-    ones are NaN, which :class:`BEVCenterHead` leaves out of its loss (mmdet3d's data set makes them zero: standing).
+    yaw counter-clockwise from x). Velocities are absolute, in m/s; unknown ones are NaN, which :class:`BEVCenterHead`
+    leaves out of its loss (mmdet3d's data set makes them zero: standing).
 
     Args:
         ann_file (str): Info file. Its paths are relative to ``data_root``.
@@ -94,6 +95,12 @@ class NuScenesBEVDataset(NuScenesDataset):
             use_valid_flag=use_valid_flag,
         )
         self._check_pipeline()
+        self._num_earlier = max((getattr(step, 'earlier_keyframes', 0) for step in self._steps), default=0)
+
+    @property
+    def _steps(self):
+        """list: steps of the pipeline; mmdet3d sets none up for a data set without."""
+        return self.pipeline.transforms if hasattr(self, 'pipeline') else []
 
     @classmethod
     def get_classes(cls, classes=None):
@@ -110,7 +117,7 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     def _check_pipeline(self):
         """Refuse a pipeline for other classes, or for cameras that the infos do not have."""
-        for step in self.pipeline.transforms if hasattr(self, 'pipeline') else ():
+        for step in self._steps:
             if isinstance(step, ObjectNameFilter) and tuple(step.classes) != self.CLASSES:
                 raise ValueError(
                     f'{self.ann_file}: ObjectNameFilter keeps {list(step.classes)}, but the data set has the classes '
@@ -124,15 +131,16 @@ class NuScenesBEVDataset(NuScenesDataset):
                 )
 
     def load_annotations(self, ann_file):
-        """Packed infos sorted by time, with absolute velocities, without ``next`` frames (no pipeline uses them)."""
+        """Packed infos, scene after scene in order of time."""
         ann_file.close()  # the parent's open handle of self.ann_file
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
-        infos = sorted(data['infos'], key=lambda info: info['timestamp'])[:: self.load_interval]
+        infos = in_scene_order(data['infos'])[:: self.load_interval]
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
+        self._scene_starts = scene_starts(infos)
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
         self._category_ids = [self._categories(info) for info in infos]
         if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
@@ -142,14 +150,7 @@ class NuScenesBEVDataset(NuScenesDataset):
                 f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
                 f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
             )
-        return CompactList(map(self._absolute, infos))
-
-    def _absolute(self, info):
-        """Info with absolute ``gt_velocity`` and without ``next``; the given one stays as it is."""
-        kept = {key: value for key, value in info.items() if key != 'next'}
-        if self.metadata['velocity'] == 'ego_relative':
-            kept['gt_velocity'] = info['gt_velocity'] + info['velo']  # unknown velocities, NaN, stay NaN
-        return kept
+        return PackedInfos(infos)
 
     def _categories(self, info):
         """list[int]: Sorted labels of the boxes that training sees."""
@@ -173,25 +174,40 @@ class NuScenesBEVDataset(NuScenesDataset):
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
             empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64) and, unless ``test_mode``,
             ``ann_info``. Paths include the data root.
+
+            Only when a step of the pipeline asks for them, by an attribute ``earlier_keyframes`` (a number), there are
+            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of the same scene,
+            newest first, as dicts with ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
-        for record in file_records(info):
-            record['data_path'] = os.path.join(self.data_root, record['data_path'])
+        self._join_paths(file_records(info))
         item = dict(
-            sample_idx=info['token'],
+            **_keyframe(info),
             scene_token=info['scene_token'],
-            timestamp=info['timestamp'] / 1e6,
             pts_filename=os.path.join(self.data_root, info['lidar_path']),
             sweeps=info['sweeps'],
             cameras=self.cameras,
-            cams=info['cams'],
             prev=info.get('prev', []),
-            lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
-            ego2global=pose_matrix(info['ego2global_translation'], info['ego2global_rotation']),
         )
+        if self._num_earlier:
+            item['earlier_keyframes'] = self._earlier_keyframes(index)
         if not self.test_mode:
             item['ann_info'] = self.get_ann_info(index)
         return item
+
+    def _earlier_keyframes(self, index):
+        """list[dict]: see :meth:`get_data_info`."""
+        index %= len(self.data_infos)
+        first = max(self._scene_starts[index], index - self._num_earlier)
+        infos = [self.data_infos[i] for i in range(index - 1, first - 1, -1)]
+        for info in infos:
+            self._join_paths(info['cams'].values())
+        return [_keyframe(info) for info in infos]
+
+    def _join_paths(self, records):
+        """Put the data root before the paths of file records."""
+        for record in records:
+            record['data_path'] = os.path.join(self.data_root, record['data_path'])
 
     def __getitem__(self, index):
         """Item of a pipeline. In training, one that the pipeline leaves without an object is replaced by another.
@@ -244,10 +260,9 @@ class NuScenesBEVDataset(NuScenesDataset):
         check_files(self.data_infos, self.data_root, samples, use_lidar, self.modality['use_camera'], seed)
         if hasattr(self, 'pipeline') and not self.test_mode:
             check_objects_left(self)
-        steps = self.pipeline.transforms if hasattr(self, 'pipeline') else []
-        if any(getattr(step, 'reads_lidar', False) for step in steps):
+        if any(getattr(step, 'reads_lidar', False) for step in self._steps):
             check_lidar_files(self.data_infos, chosen_samples(len(self), samples, seed), self.data_root)
-        if any(getattr(step, 'reads_virtual_points', False) for step in steps):
+        if any(getattr(step, 'reads_virtual_points', False) for step in self._steps):
             report_virtual_files(self.data_infos, self.data_root)
 
     def check_evaluation(self):
@@ -295,3 +310,14 @@ class NuScenesBEVDataset(NuScenesDataset):
         title = f'nuScenes evaluation of {len(self)} samples of {Path(self.ann_file).name} ({self.version})'
         print_log(f'{title}\n{metrics_table(scores, self.CLASSES)}', logger=logger)
         return scores
+
+
+def _keyframe(info):
+    """dict: what an item and an earlier keyframe have in common, see :meth:`NuScenesBEVDataset.get_data_info`."""
+    return dict(
+        sample_idx=info['token'],
+        timestamp=info['timestamp'] / 1e6,
+        cams=info['cams'],
+        lidar2ego=pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation']),
+        ego2global=pose_matrix(info['ego2global_translation'], info['ego2global_rotation']),
+    )

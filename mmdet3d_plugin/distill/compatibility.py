@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..models.heads.base import BEVHead
 from ..structures import BEVLevel
@@ -20,7 +20,8 @@ _RULES = tuple(field.name for field in fields(RegionRules))
 class Side(Protocol):
     """What the checks ask of a student or a teacher."""
 
-    head: BEVHead
+    @property
+    def head(self) -> BEVHead: ...
 
     def bev_levels(self) -> dict[str, BEVLevel]: ...
 
@@ -38,12 +39,14 @@ class LevelEntry:
 
     student: str
     teacher: str
-    aligner: Mapping
-    loss: Mapping | None
+    aligner: Mapping[str, Any]
+    loss: Mapping[str, Any] | None
     regions: RegionRules
 
 
-def level_entries(levels: Mapping | Sequence[Mapping]) -> dict[str, LevelEntry]:
+def level_entries(
+    levels: Mapping[str, Mapping[str, Any] | None] | Sequence[Mapping[str, Any]],
+) -> dict[str, LevelEntry]:
     """Level entries by name, in the order of the config.
 
     Args:
@@ -82,7 +85,7 @@ def _level_entry(name, entry):
     return LevelEntry(student, teacher, entry['aligner'], loss or None, RegionRules(**rules))
 
 
-def parts_alone(model_cfg: Mapping) -> Mapping:
+def parts_alone(model_cfg: Mapping[str, Any]) -> Mapping[str, Any]:
     """A distiller's config with that left out of the losses which the distiller reads itself; any other as it is.
 
     Those are the rules of the regions, where older configs have them, and the level of the response.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from mmcv.runner import auto_fp16
@@ -15,11 +16,11 @@ from torch import Tensor, nn
 
 from ..checkpoints.distiller_keys import register_student_key_hooks
 from ..models.detectors.base import BEVDetector
-from ..models.heads.base import Predictions
-from ..structures import BEVFeatures
+from ..models.heads.base import BEVHead, Predictions
+from ..structures import BEVFeatures, BEVLevel
 from .aligners.base import build_aligner
 from .compatibility import check_false_positive_level, check_heads, check_same_extent, level_entries, pair_levels
-from .loss_groups import loss_groups, scale_distillation, warmup_factor
+from .detection_vs_distillation import loss_by_purpose, scale_distillation, warmup_factor
 from .losses.base import FeatureLoss, ResponseLoss
 from .regions import Regions, build_regions
 from .registry import build_part
@@ -51,7 +52,7 @@ class Comparison:
     cross_preds: Predictions | None = None
 
 
-def student_model_cfg(model_cfg: Mapping) -> Mapping:
+def student_model_cfg(model_cfg: Mapping[str, Any]) -> Mapping[str, Any]:
     """Copy of the config that runs at test: the student of a DualDistill config, any other config as it is."""
     return copy.deepcopy(model_cfg['student'] if model_cfg['type'] == 'DualDistill' else model_cfg)
 
@@ -66,17 +67,17 @@ class DualDistill(Base3DDetector):
     DistributedDataParallel.
 
     Args:
-        student (dict): detector config.
-        teacher (dict): ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
+        student: detector config.
+        teacher: ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
             :class:`FrozenTeacher`.
-        levels (dict): name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
+        levels: name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
             ``student`` and ``teacher`` (which level of each, by default the one called like the entry) and ``regions``
             (see :class:`RegionRules`); None switches an inherited entry off. A list of such dicts, each with its
             ``name``, means the same but cannot be overridden entry by entry in a child config.
-        response (dict | None): config of a response loss, and ``level``, the entry whose aligned map the teacher's head
+        response: config of a response loss, and ``level``, the entry whose aligned map the teacher's head
             reads ('head' if not given).
-        inherit_head (bool | list): start the student's head from the teacher's. A list names the parts of the head.
-        warmup_iters (int): let all distillation losses grow linearly over this many iterations; 0 for none.
+        inherit_head: start the student's head from the teacher's. A list names the parts of the head.
+        warmup_iters: let all distillation losses grow linearly over this many iterations; 0 for none.
         train_cfg, test_cfg: must be None, they belong into ``student``.
 
     Raises:
@@ -86,16 +87,16 @@ class DualDistill(Base3DDetector):
     def __init__(
         self,
         *,
-        student,
-        teacher,
-        levels,
-        response=None,
-        inherit_head=True,
-        warmup_iters=0,
-        train_cfg=None,
-        test_cfg=None,
-        init_cfg=None,
-    ):
+        student: Mapping[str, Any],
+        teacher: Mapping[str, Any],
+        levels: Mapping[str, Mapping[str, Any] | None] | Sequence[Mapping[str, Any]],
+        response: Mapping[str, Any] | None = None,
+        inherit_head: bool | Sequence[str] = True,
+        warmup_iters: int = 0,
+        train_cfg: None = None,
+        test_cfg: None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if train_cfg is not None or test_cfg is not None:
             raise ValueError('DualDistill takes no train_cfg or test_cfg: put them into model.student')
@@ -111,7 +112,8 @@ class DualDistill(Base3DDetector):
         self.entries = level_entries(levels)
         self._build_levels()
         self._build_response(response)
-        self.warmup_iters, self.iteration = warmup_iters, None
+        self.warmup_iters = warmup_iters
+        self.iteration: int | None = None
         self.inherit_head = inherit_head
         self._inherit_head()
         register_student_key_hooks(self)
@@ -134,7 +136,7 @@ class DualDistill(Base3DDetector):
 
     def _build_response(self, response):
         idle = [name for name, entry in self.entries.items() if not entry.loss]
-        self.response_level = None
+        self.response_level: str | None = None
         if response is not None:
             options = {key: value for key, value in response.items() if key != 'level'}
             self.response_level = response.get('level', _RESPONSE_LEVEL)
@@ -147,8 +149,19 @@ class DualDistill(Base3DDetector):
         if idle:
             raise ValueError(f'levels: {", ".join(idle)} has an aligner that nothing uses, give it a loss or remove it')
         if response is not None:
-            self.distill['response'] = build_part(options, ResponseLoss, 'response')
-            self.response.check_head(self.teacher.head)
+            loss = build_part(options, ResponseLoss, 'response')
+            loss.check_head(self.teacher.head)
+            self.distill['response'] = loss
+
+    @property
+    def aligners(self) -> nn.ModuleDict:
+        """The aligner of each entry."""
+        return cast(nn.ModuleDict, self.distill['aligners'])
+
+    @property
+    def feature_losses(self) -> nn.ModuleDict:
+        """The feature loss of each entry that has one."""
+        return cast(nn.ModuleDict, self.distill['losses'])
 
     @property
     def response(self) -> ResponseLoss | None:
@@ -156,11 +169,11 @@ class DualDistill(Base3DDetector):
         return getattr(self.distill, 'response', None)
 
     @property
-    def head(self):
+    def head(self) -> BEVHead:
         """The student's head, which answers at test."""
         return self.student.head
 
-    def bev_levels(self):
+    def bev_levels(self) -> dict[str, BEVLevel]:
         """The student's levels."""
         return self.student.bev_levels()
 
@@ -169,12 +182,12 @@ class DualDistill(Base3DDetector):
             parts = None if self.inherit_head is True else tuple(self.inherit_head)
             self.student.head.inherit(self.teacher.head, parts)
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialise the student, then let it start from the teacher's head."""
         super().init_weights()
         self._inherit_head()
 
-    def checkpoint_meta(self):
+    def checkpoint_meta(self) -> dict[str, Any]:
         """What every checkpoint of a run should say: which teacher it was distilled from."""
         return dict(teacher=self.teacher.info.as_meta())
 
@@ -184,39 +197,43 @@ class DualDistill(Base3DDetector):
         return super()._apply(fn, *args, **kwargs)
 
     @auto_fp16(apply_to=('img',))
-    def forward(self, return_loss=True, **batch):
+    def forward(self, return_loss: bool = True, **batch: Any) -> dict[str, Tensor] | list[dict[str, Any]]:
         """Losses of a collated batch, or the student's detections with ``return_loss=False``.
 
         Points keep float32 under fp16 training: in half precision a coordinate of 50 m is off by centimetres.
         """
         return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
 
-    def train_step(self, data, optimizer):
-        """mmdet's, and ``loss_groups``: the trained loss in two parts, for diagnostics."""
+    def train_step(self, data: Mapping[str, Any], optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+        """mmdet's, and ``loss_by_purpose``: the trained loss in two parts, for diagnostics."""
         losses = self(**data)
         loss, log_vars = self._parse_losses(losses)
-        return dict(loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']), loss_groups=loss_groups(losses))
+        return dict(
+            loss=loss, log_vars=log_vars, num_samples=len(data['img_metas']), loss_by_purpose=loss_by_purpose(losses)
+        )
 
-    def set_iteration(self, iteration):
+    def set_iteration(self, iteration: int) -> None:
         """Tell the distiller which iteration (from 0) it trains; ``warmup_iters`` counts on it."""
         self.iteration = iteration
 
     def _warmup_factor(self):
-        if self.warmup_iters and self.iteration is None:
+        if not self.warmup_iters:
+            return 1.0
+        if self.iteration is None:
             raise ValueError(
                 f'warmup_iters={self.warmup_iters} needs to know the iteration: add dict(type="SetIterationHook") to '
                 f'custom_hooks'
             )
         return warmup_factor(self.iteration, self.warmup_iters)
 
-    def forward_train(self, **batch):
+    def forward_train(self, **batch: Any) -> dict[str, Tensor]:
         """Named losses of a collated batch: the student's own, ``distill.<level>.*`` and ``crd.*``.
 
         Names with 'loss' are weighted and trained on; ``raw_*`` is the same term with weight 1, for the log.
         """
         views = self.compare(batch)
         losses = dict(self.student.loss_from_bev(views.student, batch))
-        for name, loss in self.distill['losses'].items():
+        for name, loss in self.feature_losses.items():
             terms = loss(views.aligned[name], views.target[name], views.regions[name])
             losses.update({f'distill.{name}.{term}': value for term, value in terms.items()})
         if self.response is not None:
@@ -224,54 +241,52 @@ class DualDistill(Base3DDetector):
             losses.update({f'crd.{term}': value for term, value in terms.items()})
         return scale_distillation(losses, self._warmup_factor())
 
-    def compare(self, batch: Mapping) -> Comparison:
+    def compare(self, batch: Mapping[str, Any]) -> Comparison:
         """What student and teacher say about a collated batch."""
         ours, theirs = self.student.extract_bev(batch), self.teacher.extract_bev(batch)
-        metas, losses = batch['img_metas'], self.distill['losses']
+        metas, losses = batch['img_metas'], self.feature_losses
         needs_fp = any(loss.needs_false_positives for loss in losses.values())
         preds = cross = None
         if needs_fp or self.response is not None:
             with torch.no_grad():
                 preds = self.teacher.respond(theirs.head_map, metas)
-        aligned = {
-            name: self.distill['aligners'][name](ours.level(entry.student)) for name, entry in self.entries.items()
-        }
+        aligned = {name: self.aligners[name](ours.level(entry.student)) for name, entry in self.entries.items()}
         target = {name: theirs.level(entry.teacher) for name, entry in self.entries.items()}
         regions = {name: self._regions(name, batch, preds, target[name].device) for name in losses}
-        if self.response is not None:
-            self._check_response_level(theirs)
+        if self.response_level is not None:
+            self._check_response_level(self.response_level, theirs)
             cross = self.teacher.respond_lazily(aligned[self.response_level], metas)
         return Comparison(ours, theirs, aligned, target, regions, preds, cross)
 
     def _regions(self, name, batch, preds, device):
         boxes, grid, confidences = batch['gt_bboxes_3d'], self.teacher_grids[name], {}
-        if self.distill['losses'][name].needs_false_positives:
+        if self.feature_losses[name].needs_false_positives:
             labels = [label.to(device) for label in batch['gt_labels_3d']]
             confidences['target'] = self.teacher.head.target_confidence(boxes, labels, grid)
             confidences['teacher'] = self.teacher.head.confidence(preds, grid)
         return build_regions(boxes, grid, self.entries[name].regions, device=device, **confidences)
 
-    def _check_response_level(self, theirs):
+    def _check_response_level(self, level, theirs):
         """The aligned map must be like what the teacher's head reads; only the teacher's maps tell which that is."""
-        read = self.entries[self.response_level].teacher
+        read = self.entries[level].teacher
         if read != theirs.head_input:
             raise ValueError(
-                f"response.level {self.response_level!r} is aligned with the teacher's level {read!r}, but the "
+                f"response.level {level!r} is aligned with the teacher's level {read!r}, but the "
                 f"teacher's head reads {theirs.head_input!r}: choose the entry of that level"
             )
 
-    def forward_test(self, **batch):
+    def forward_test(self, **batch: Any) -> list[dict[str, Any]]:
         """The student's detections."""
         return self.student.forward_test(**batch)
 
-    def simple_test(self, img_metas, **batch):
+    def simple_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """The student's detections."""
         return self.student.simple_test(img_metas, **batch)
 
-    def aug_test(self, *args, **kwargs):
+    def aug_test(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """The student's answer to test-time augmentation."""
         return self.student.aug_test(*args, **kwargs)
 
-    def extract_feat(self, *args, **kwargs):
+    def extract_feat(self, *args: Any, **kwargs: Any) -> Any:
         """The student's answer to mmdet's feature interface."""
         return self.student.extract_feat(*args, **kwargs)

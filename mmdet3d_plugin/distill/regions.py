@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from torch import Tensor
 
 from ..structures import BEVGrid
@@ -33,7 +34,7 @@ class RegionRules:
     fp_threshold: float = 0.1
     fp_overlap: str = 'none'
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.cell_anchor not in CELL_ANCHORS:
             raise ValueError(f'cell_anchor must be one of {CELL_ANCHORS}, got {self.cell_anchor!r}')
         if not 0 < self.fp_threshold < 1:
@@ -107,7 +108,7 @@ def _inverse_count(mask):
 
 
 def build_regions(
-    boxes: Sequence,
+    boxes: Sequence[LiDARInstance3DBoxes | Tensor],
     grid: BEVGrid,
     rules: RegionRules = RegionRules(),
     *,
@@ -133,7 +134,7 @@ def build_regions(
     if device is not None:
         rectangles, owner = rectangles.to(device), owner.to(device)
     fg = owner >= 0
-    if target is None:
+    if target is None or teacher is None:
         fp = torch.zeros_like(fg)
     else:
         fp = false_positive_cells(fg, target, teacher, rules)
@@ -153,15 +154,15 @@ def build_regions(
     )
 
 
-def pad_boxes(boxes: Sequence) -> tuple[Tensor, Tensor]:
+def pad_boxes(boxes: Sequence[LiDARInstance3DBoxes | Tensor]) -> tuple[Tensor, Tensor]:
     """Stack per-sample boxes into one padded batch of BEV rectangles.
 
     Args:
-        boxes (list): per sample a :class:`LiDARInstance3DBoxes` or an (M_i, >=7) tensor (x, y, z, l, w, h, yaw, ...),
+        boxes: per sample a :class:`LiDARInstance3DBoxes` or an (M_i, >=7) tensor (x, y, z, l, w, h, yaw, ...),
             metres and radians.
 
     Returns:
-        tuple: (B, M, 5) float32 rectangles (x, y, l, w, yaw) with M = max(1, max M_i), and a (B, M) bool mask of the
+        (B, M, 5) float32 rectangles (x, y, l, w, yaw) with M = max(1, max M_i), and a (B, M) bool mask of the
         real ones. Boxes without a positive length and width, or not finite, are marked as not real: they cover no
         cell.
     """
@@ -184,8 +185,8 @@ def cell_coordinates(
     """Where cells are taken to lie: x of each column (W,) and y of each row (H,), metres.
 
     Args:
-        grid (BEVGrid): extent and size of the map.
-        cell_anchor (str): 'center', or 'corner' for the corner with the smallest x and y.
+        grid: extent and size of the map.
+        cell_anchor: 'center', or 'corner' for the corner with the smallest x and y.
     """
     if cell_anchor not in CELL_ANCHORS:
         raise ValueError(f'cell_anchor must be one of {CELL_ANCHORS}, got {cell_anchor!r}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmcv.utils import Registry
 from torch import nn
@@ -13,7 +13,7 @@ DISTILL = Registry('distill')
 Part = TypeVar('Part', bound=nn.Module)
 
 
-def build_part(cfg: Mapping, kind: type[Part], where: str, **given) -> Part:
+def build_part(cfg: Mapping[str, Any], kind: type[Part], where: str, **given: Any) -> Part:
     """Build one part of a distiller.
 
     Args:

@@ -1,12 +1,14 @@
 """The frozen teacher: strict loading, always in eval mode, and invisible to whatever trains or saves the student."""
 
+from __future__ import annotations
+
 import contextlib
 import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Optional
+from typing import Any, Callable
 
 import torch
 from mmcv import Config
@@ -14,11 +16,13 @@ from mmdet3d.models import build_detector
 from mmdet3d.utils import get_root_logger
 from torch import Tensor
 
-from ..checkpoints.evidence import checkpoint_findings
+from ..checkpoints.checkpoint_findings import checkpoint_findings
 from ..checkpoints.files import file_sha256, load_strictly, read_checkpoint
 from ..checkpoints.findings import MEANING, judge
 from ..checkpoints.teacher_record import read_record
-from ..models.heads.base import Predictions
+from ..models.detectors.base import BEVDetector
+from ..models.heads.base import BEVHead, Predictions
+from ..structures import BEVFeatures, BEVLevel
 
 
 @dataclass(frozen=True)
@@ -33,23 +37,23 @@ class TeacherInfo:
         epoch: epoch of the checkpoint, when its meta tells.
         metrics: what is known of its quality: 'mAP' and 'NDS' measured by tools/analysis_tools/verify_teacher.py, else
             what the checkpoint's meta tells, 'mAP' or 'best score'.
-        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.checkpoints.evidence`.
+        verdicts: check -> 'ok', 'wrong' or 'unknown', see :mod:`mmdet3d_plugin.checkpoints.checkpoint_findings`.
     """
 
     config: str
-    checkpoint: Optional[str] = None
-    sha256: Optional[str] = None
+    checkpoint: str | None = None
+    sha256: str | None = None
     num_keys: int = 0
-    epoch: Optional[int] = None
-    metrics: dict = field(default_factory=dict)
-    verdicts: dict = field(default_factory=dict)
+    epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
 
-    def as_meta(self):
+    def as_meta(self) -> dict[str, Any]:
         """Plain values for the meta of the student's checkpoints."""
         return asdict(self)
 
-    def __str__(self):
-        if self.checkpoint is None:
+    def __str__(self) -> str:
+        if self.checkpoint is None or self.sha256 is None:
             return f'{self.config}, RANDOM weights'
         text = f'{self.config}, {self.checkpoint} (sha256 {self.sha256[:12]}), all {self.num_keys} keys loaded'
         text += '' if self.epoch is None else f', epoch {self.epoch}'
@@ -65,10 +69,10 @@ class FrozenTeacher:
     through :meth:`apply_to_tensors`. It always runs in float32, in eval mode.
 
     Args:
-        config (str): config file of the teacher, relative to the working directory.
-        checkpoint (str | None): its weights.
-        cfg_options (dict | None): overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
-        allow_random_weights (bool): must be True to go without a checkpoint, or with one of untrained weights.
+        config: config file of the teacher, relative to the working directory.
+        checkpoint: its weights.
+        cfg_options: overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
+        allow_random_weights: must be True to go without a checkpoint, or with one of untrained weights.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -76,7 +80,14 @@ class FrozenTeacher:
             weights, another class order, range or kind of velocity, boxes of mmdet3d before 1.0.
     """
 
-    def __init__(self, *, config, checkpoint=None, cfg_options=None, allow_random_weights=False):
+    def __init__(
+        self,
+        *,
+        config: str,
+        checkpoint: str | None = None,
+        cfg_options: Mapping[str, Any] | None = None,
+        allow_random_weights: bool = False,
+    ) -> None:
         if not os.path.isfile(config):
             raise FileNotFoundError(f'teacher config {config!r} not found: give it relative to where you run from')
         cfg = Config.fromfile(config)
@@ -87,7 +98,7 @@ class FrozenTeacher:
                 f'teacher {config!r} has no checkpoint: set model.teacher.checkpoint to its weights, or, to distill '
                 f'from an untrained teacher for a test, model.teacher.allow_random_weights=True'
             )
-        self.module = build_detector(copy.deepcopy(cfg.model), cfg.get('train_cfg'), cfg.get('test_cfg'))
+        self.module: BEVDetector = build_detector(copy.deepcopy(cfg.model), cfg.get('train_cfg'), cfg.get('test_cfg'))
         if checkpoint:
             self.info = self._load(config, checkpoint, allow_random_weights)
         else:
@@ -104,7 +115,10 @@ class FrozenTeacher:
         self._judge(findings, checkpoint, allow_random_weights)
         sha256 = file_sha256(checkpoint)
         best = (meta.get('hook_msgs') or {}).get('best_score')
-        found = read_record(checkpoint, sha256) or {'mAP': meta.get('mAP'), 'best score': best}
+        found: Mapping[str, float | None] = read_record(checkpoint, sha256) or {
+            'mAP': meta.get('mAP'),
+            'best score': best,
+        }
         return TeacherInfo(
             config=config,
             checkpoint=checkpoint,
@@ -126,20 +140,20 @@ class FrozenTeacher:
                 )
 
     @property
-    def head(self):
+    def head(self) -> BEVHead:
         """The detection head; its parameters are frozen too."""
         return self.module.head
 
     @property
-    def inputs(self):
+    def inputs(self) -> frozenset[str]:
         """Keys of the batch that it reads."""
         return self.module.inputs
 
-    def bev_levels(self):
+    def bev_levels(self) -> dict[str, BEVLevel]:
         """Sizes and places of the BEV maps by level name."""
         return self.module.bev_levels()
 
-    def apply_to_tensors(self, fn):
+    def apply_to_tensors(self, fn: Callable[[Tensor], Tensor]) -> None:
         """``Module._apply`` of the teacher: how device moves reach it."""
         self.module._apply(fn)
 
@@ -150,17 +164,17 @@ class FrozenTeacher:
         with torch.autocast(device.type, enabled=False):
             yield
 
-    def extract_bev(self, batch):
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV features of a collated batch, without gradients."""
         with torch.no_grad(), self._inference():
             return self.module.extract_bev(batch)
 
-    def respond(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+    def respond(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map."""
         with self._inference():
             return self.module.head.predict(bev_map.float(), metas)
 
-    def respond_lazily(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+    def respond_lazily(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """:meth:`respond` for a loss that reads little of it: a loss on boxes reads a few cells."""
         with self._inference():
             return self.module.head.predict_lazily(bev_map.float(), metas)

@@ -74,14 +74,14 @@ def load_student(
     return model.to(pick_device()).eval()
 
 
-def collate_sample(sample: Mapping) -> dict:
+def collate_sample(sample: Mapping[str, Any]) -> dict[str, Any]:
     """A batch of one sample of a data set, on the device there is."""
     device = torch.cuda.current_device() if pick_device() == 'cuda' else -1
     (batch,) = scatter(collate([sample], samples_per_gpu=1), [device])
     return batch
 
 
-def detect(model: BEVDetector, sample: Mapping) -> dict:
+def detect(model: BEVDetector, sample: Mapping[str, Any]) -> dict[str, Any]:
     """What a detector sees in one sample of a data set.
 
     Args:
@@ -89,7 +89,7 @@ def detect(model: BEVDetector, sample: Mapping) -> dict:
         sample: ``dataset[i]`` of the config's ``data.test``.
 
     Returns:
-        dict: ``boxes_3d`` (``LiDARInstance3DBoxes`` x, y, z, l, w, h, yaw, vx, vy; z at the bottom; metres, radians,
+        ``boxes_3d`` (``LiDARInstance3DBoxes`` x, y, z, l, w, h, yaw, vx, vy; z at the bottom; metres, radians,
         m/s), ``scores_3d`` (N,) float32 and ``labels_3d`` (N,) int64, index into ``model.head.classes``; on the CPU.
 
     Example:

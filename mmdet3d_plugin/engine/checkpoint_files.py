@@ -1,12 +1,13 @@
 """Checkpoint files on disk: they appear whole or not at all."""
 
+from __future__ import annotations
+
 import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
 
 from ..structures.atomic_file import replace_when_done
 
@@ -16,7 +17,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def whole_file(path: Union[str, Path]) -> Iterator[Path]:
+def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path; what was written there is flushed to the disk and renamed to ``path``.
 
     Raises:
@@ -55,7 +56,7 @@ def _flush(path):
         os.close(descriptor)
 
 
-def point_latest(folder: Union[str, Path], name: str) -> None:
+def point_latest(folder: str | Path, name: str) -> None:
     """Let ``latest.pth`` in a folder be the file ``name`` in it: a link, or a copy where links are not possible."""
     folder = Path(folder)
     with replace_when_done(folder / 'latest.pth') as temporary:

@@ -1,9 +1,10 @@
 """Which checkpoint of a work directory ``--auto-resume`` goes on from."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional, Union
 
 from mmcv.runner import BaseRunner
 
@@ -14,8 +15,8 @@ from ..checkpoints.files import peek
 class _Found:
     """Files of a folder, by what can be done with them."""
 
-    whole: list['_Candidate'] = field(default_factory=list)
-    without_optimizer: list['_Candidate'] = field(default_factory=list)
+    whole: list[_Candidate] = field(default_factory=list)
+    without_optimizer: list[_Candidate] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
     foreign: dict[Path, str] = field(default_factory=dict)
 
@@ -31,7 +32,7 @@ class _Candidate:
         return not self.path.name.startswith('best_'), self.iteration, self.written
 
 
-def choose_checkpoint(folder: Union[str, Path], runner: BaseRunner, first: int, template: str = '') -> Optional[str]:
+def choose_checkpoint(folder: str | Path, runner: BaseRunner, first: int, template: str = '') -> str | None:
     """The checkpoint that a run in this folder goes on from, with one line of log for every file passed over.
 
     Files of a run are told by their names (``epoch_<n>.pth``, ``iter_<n>.pth``, ``best_<metric>_...pth``, or the
@@ -116,4 +117,4 @@ def _newest(candidates, latest):
 def _only_first(paths, first):
     """Whether all that is there is the run's first checkpoint."""
     match = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', min(paths).name)
-    return len(paths) == 1 and bool(match) and int(match[1]) <= first
+    return len(paths) == 1 and match is not None and int(match[1]) <= first

@@ -1,6 +1,10 @@
 """Config files as the command-line tools read them."""
 
+from __future__ import annotations
+
 import os.path as osp
+from collections.abc import Mapping
+from typing import Any
 
 from mmcv import Config
 
@@ -16,16 +20,16 @@ RUN_KEYS = frozenset(
 )
 
 
-def load_config(filename, cfg_options=None, work_dir=None):
+def load_config(filename: str, cfg_options: Mapping[str, Any] | None = None, work_dir: str | None = None) -> Config:
     """Read a config file, apply overrides and settle the work directory.
 
     Args:
-        filename (str): Config file.
-        cfg_options (dict, optional): Overrides with dotted keys, as given to ``--cfg-options``.
-        work_dir (str, optional): Wins over the config's; without either it is ``outputs/<config name>``.
+        filename: Config file.
+        cfg_options: Overrides with dotted keys, as given to ``--cfg-options``.
+        work_dir: Wins over the config's; without either it is ``outputs/<config name>``.
 
     Returns:
-        mmcv.Config: With ``work_dir`` set; ``custom_imports`` of the file are already imported.
+        With ``work_dir`` set; ``custom_imports`` of the file are already imported.
 
     Raises:
         FileNotFoundError: No such config file.
@@ -38,3 +42,13 @@ def load_config(filename, cfg_options=None, work_dir=None):
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('outputs', osp.splitext(osp.basename(filename))[0])
     return cfg
+
+
+def require_distiller(cfg: Config, filename: str) -> None:
+    """Refuse a config that does not distil.
+
+    Raises:
+        ValueError: Names the file and what it trains.
+    """
+    if cfg.model.type != 'DualDistill':
+        raise ValueError(f'{filename} trains a {cfg.model.type}: give a distillation config')

@@ -1,8 +1,12 @@
 """Processes and devices: CUDA with NCCL where there is a GPU, CPU with gloo where there is none."""
 
+from __future__ import annotations
+
 import functools
 import os
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,9 +20,10 @@ from torch import nn
 class CPUDataParallel(MMDataParallel):
     """mmcv's one-process wrapper, held on the CPU: torch's would move the model to a GPU whenever it sees one."""
 
-    def __init__(self, module):
+    def __init__(self, module: nn.Module) -> None:
         nn.Module.__init__(self)
-        self.module, self.device_ids, self.dim = module, [], 0
+        self.module, self.dim = module, 0
+        self.device_ids: list[int] = []
 
 
 class CPUDistributedDataParallel(MMDistributedDataParallel):
@@ -27,18 +32,18 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
     mmcv unpacks data containers only while it copies them to a GPU; without one they would reach the model packed.
     """
 
-    def train_step(self, *inputs, **kwargs):
+    def train_step(self, *inputs: Any, **kwargs: Any) -> dict[str, Any]:
         """Unpack the data containers, then one distributed ``train_step`` of the wrapped detector."""
-        inputs, kwargs = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
-        return super().train_step(*inputs[0], **kwargs[0])
+        unpacked, options = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
+        return super().train_step(*unpacked[0], **options[0])
 
-    def forward(self, *inputs, **kwargs):
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Unpack the data containers, then forward."""
-        inputs, kwargs = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
-        return super().forward(*inputs[0], **kwargs[0])
+        unpacked, options = scatter_kwargs(inputs, kwargs, [-1], dim=self.dim)
+        return super().forward(*unpacked[0], **options[0])
 
 
-def pick_device():
+def pick_device() -> str:
     """Name of the device kind to run on: 'cuda' when torch and mmcv's operations can both use it, else 'cpu'."""
     if not torch.cuda.is_available():
         return 'cpu'
@@ -58,15 +63,15 @@ def _warn_of_unused_gpu():
     )
 
 
-def init_distributed(launcher, dist_params):
+def init_distributed(launcher: str, dist_params: Mapping[str, Any]) -> bool:
     """Join the process group that the launcher prepared.
 
     Args:
-        launcher (str): One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
-        dist_params (dict): Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
+        launcher: One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
+        dist_params: Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
 
     Returns:
-        bool: True when there are several processes to talk to (or torchrun with one).
+        True when there are several processes to talk to (or torchrun with one).
 
     Raises:
         ValueError: A launcher other than torchrun is used without a GPU, or torchrun's variables are absent.
@@ -84,17 +89,17 @@ def init_distributed(launcher, dist_params):
     return True
 
 
-def wrap_model(model, device, distributed, find_unused_parameters=False):
+def wrap_model(model: nn.Module, device: str, distributed: bool, find_unused_parameters: bool = False) -> nn.Module:
     """Put a detector on its device inside the mmcv wrapper that unpacks data containers.
 
     Args:
-        model (nn.Module): Detector with ``train_step`` and ``forward(return_loss=...)``.
-        device (str): 'cuda' or 'cpu'.
-        distributed (bool): Average gradients over the process group.
-        find_unused_parameters (bool): As in torch's DistributedDataParallel.
+        model: Detector with ``train_step`` and ``forward(return_loss=...)``.
+        device: 'cuda' or 'cpu'.
+        distributed: Average gradients over the process group.
+        find_unused_parameters: As in torch's DistributedDataParallel.
 
     Returns:
-        nn.Module: The wrapped detector; the detector itself is its ``module``.
+        The wrapped detector; the detector itself is its ``module``.
     """
     if device == 'cuda':
         model = model.cuda()

@@ -2,13 +2,17 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
+
+from torch import nn
+from torch.utils.data import Dataset
 
 
-def check_data(dataset):
+def check_data(dataset: Dataset) -> None:
     """Look for the files of some samples of a data set, if it knows how to.
 
     Args:
-        dataset (Dataset): Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
+        dataset: Its ``check_files()`` is called when it has one; else those of the data sets that it wraps,
             as mmdet's RepeatDataset and ConcatDataset do.
 
     Raises:
@@ -23,20 +27,21 @@ def check_data(dataset):
         check_data(wrapped)
 
 
-def check_classes(model, dataset):
+def check_classes(model: nn.Module, dataset: Dataset) -> None:
     """Refuse a data set whose labels a detector's head would take for other classes.
 
     Args:
-        model (nn.Module): Detector, or the distiller of one; looked at when it has a ``head``.
-        dataset (Dataset): Looked at when it has ``CLASSES``.
+        model: Detector, or the distiller of one; looked at when it has a ``head``.
+        dataset: Looked at when it has ``CLASSES``.
 
     Raises:
         ValueError: Names or their order differ; the message has both sides.
     """
     head = getattr(model, 'head', None)
-    if head is None or getattr(dataset, 'CLASSES', None) is None:
+    classes = getattr(dataset, 'CLASSES', None)
+    if head is None or classes is None:
         return
-    of_head, of_data = head.classes, list(dataset.CLASSES)
+    of_head, of_data = head.classes, list(classes)
     if of_head != of_data:
         raise ValueError(
             f'the data set has the classes {of_data}, the detection head {of_head}: make names and order the same, in '
@@ -44,11 +49,11 @@ def check_classes(model, dataset):
         )
 
 
-def check_annotated(dataset):
+def check_annotated(dataset: Dataset) -> None:
     """Refuse to evaluate a data set whose annotations nobody has.
 
     Args:
-        dataset (Dataset): Its ``version`` names the nuScenes tables, when it has one.
+        dataset: Its ``version`` names the nuScenes tables, when it has one.
 
     Raises:
         ValueError: The version is a test set's.
@@ -60,11 +65,11 @@ def check_annotated(dataset):
         )
 
 
-def check_evaluation_data(dataset):
+def check_evaluation_data(dataset: Dataset) -> None:
     """Refuse to evaluate a data set that cannot be scored: no annotations, or files of the evaluation missing.
 
     Args:
-        dataset (Dataset): Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
+        dataset: Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
 
     Raises:
         ValueError: No annotations, or tables that do not fit the samples.
@@ -75,11 +80,11 @@ def check_evaluation_data(dataset):
         dataset.check_evaluation()
 
 
-def check_writable(folders):
+def check_writable(folders: Mapping[str, str]) -> None:
     """Make the folders that a run writes to, and write a byte into each.
 
     Args:
-        folders (dict[str, str]): Name of the flag or setting -> folder.
+        folders: Name of the flag or setting -> folder.
 
     Raises:
         ValueError: One cannot be made or written to; names the setting, the folder and the reason.

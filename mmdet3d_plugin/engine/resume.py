@@ -1,11 +1,14 @@
 """Where a training run starts: a checkpoint of its own, weights of another run, or neither."""
 
+from __future__ import annotations
+
 import ast
 import os.path as osp
 import re
 
 import torch
-from mmcv.runner import EvalHook
+from mmcv import Config
+from mmcv.runner import BaseRunner, EvalHook
 
 from ..checkpoints.starting_weights import load_to_resume, load_to_start
 from ..hooks.continue_run import ContinueRunHook
@@ -13,12 +16,12 @@ from ..structures.atomic_file import remove_leftovers
 from .choose_checkpoint import choose_checkpoint
 
 
-def start_from(runner, cfg):
+def start_from(runner: BaseRunner, cfg: Config) -> None:
     """Bring a runner to where the config says it starts.
 
     Args:
-        runner (mmcv.runner.BaseRunner): Hooks registered, not yet run.
-        cfg (mmcv.Config): ``resume_from`` wins over ``auto_resume`` (newest checkpoint of ``work_dir``), both over
+        runner: Hooks registered, not yet run.
+        cfg: ``resume_from`` wins over ``auto_resume`` (newest checkpoint of ``work_dir``), both over
             ``load_from`` (weights only).
     """
     if runner.rank == 0:
@@ -41,7 +44,7 @@ def _checkpoint_folder(runner, cfg):
 
 def _newest_checkpoint(runner, cfg):
     """The main process chooses for all, so that no process starts elsewhere than the others."""
-    chosen = [None]
+    chosen: list[str | None] = [None]
     if runner.rank == 0:
         options = cfg.get('checkpoint_config') or {}
         folder = _checkpoint_folder(runner, cfg)
@@ -51,7 +54,7 @@ def _newest_checkpoint(runner, cfg):
     return chosen[0]
 
 
-def already_trained(runner):
+def already_trained(runner: BaseRunner) -> bool:
     """Whether a resumed run has nothing left to do; says so in one line of the log."""
     hooks = [hook for hook in runner.hooks if isinstance(hook, ContinueRunHook)]
     done, wanted, unit = (runner.iter, runner.max_iters, 'iterations')
@@ -63,7 +66,7 @@ def already_trained(runner):
     return True
 
 
-def resume(runner, checkpoint, seed):
+def resume(runner: BaseRunner, checkpoint: str, seed: int | None) -> None:
     """Weights, optimizer, epoch, iteration and hook messages of a checkpoint.
 
     What depends on the other hooks or on the data loader waits for the start of the run, see :class:`ContinueRunHook`.
@@ -72,10 +75,10 @@ def resume(runner, checkpoint, seed):
     as Python code.
 
     Args:
-        runner (mmcv.runner.BaseRunner): Its ``meta`` tells of this run and wins over the checkpoint's, so that the next
+        runner: Its ``meta`` tells of this run and wins over the checkpoint's, so that the next
             checkpoint is not taken for one of the earlier run's config and number of processes.
-        checkpoint (str): File.
-        seed (int): Of this run; another one than the checkpoint's is warned of.
+        checkpoint: File.
+        seed: Of this run; another one than the checkpoint's is warned of.
 
     Raises:
         ValueError: The file is not one that a training run wrote, or is of another model.

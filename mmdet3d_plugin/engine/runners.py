@@ -1,11 +1,13 @@
 """mmcv's two runners, whose checkpoints are written whole and resume exactly, within an epoch too."""
 
+from __future__ import annotations
+
 import os
 import time
-from collections.abc import Iterator
-from typing import Callable, Optional
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable
 
-from mmcv.runner import RUNNERS, EpochBasedRunner, IterBasedRunner, save_checkpoint
+from mmcv.runner import RUNNERS, BaseRunner, EpochBasedRunner, IterBasedRunner, save_checkpoint
 from torch.utils.data import DataLoader
 
 from ..hooks.epoch_seed import EpochSeedHook
@@ -19,24 +21,27 @@ RESUMABLE = {
 }
 
 
-class _Resumable:
+class _Resumable(BaseRunner):
     """What both runners share: where they are, and how they save."""
 
     _stage = ''
     _skip = 0
-    _arrived: Optional[Callable] = None
+    _epoch: int
+    _iter: int
+    _inner_iter: int
+    _arrived: Callable[[Any], None]  # given with batches to skip
 
     def call_hook(self, fn_name: str) -> None:
         """Call all hooks, and remember at which point of the run they are called."""
         self._stage = fn_name
         super().call_hook(fn_name)
 
-    def run(self, data_loaders: list[DataLoader], workflow: list[tuple[str, int]], **kwargs) -> None:
+    def run(self, data_loaders: Sequence[Any], workflow: list[tuple[str, int]], **kwargs: Any) -> None:
         """As mmcv's; hooks that are called before the first epoch find the loader as well."""
         self.data_loader = data_loaders[0]
         super().run(data_loaders, workflow, **kwargs)
 
-    def continue_within_epoch(self, batches: int, arrived: Callable) -> None:
+    def continue_within_epoch(self, batches: int, arrived: Callable[[Any], None]) -> None:
         """Skip batches of the epoch that was under way: they are loaded, so that the data loader's workers draw the
         random numbers that they drew the first time, and dropped.
 
@@ -49,9 +54,9 @@ class _Resumable:
     def save_checkpoint(
         self,
         out_dir: str,
-        filename_tmpl: Optional[str] = None,
+        filename_tmpl: str | None = None,
         save_optimizer: bool = True,
-        meta: Optional[dict] = None,
+        meta: dict[str, Any] | None = None,
         create_symlink: bool = True,
     ) -> None:
         """Write a checkpoint of this point of the run, whole or not at all.
@@ -104,7 +109,7 @@ class ResumableEpochRunner(_Resumable, EpochBasedRunner):
     def _at_epoch_end(self):
         return self._stage != 'after_train_iter'
 
-    def step_back(self, saved: dict[str, object]) -> bool:
+    def step_back(self, saved: Mapping[str, Any]) -> bool:
         """Set the counters to what the hooks saw when the checkpoint was saved; returns whether after an epoch."""
         self.mode = 'train'
         if saved['inner_iter']:
@@ -113,17 +118,15 @@ class ResumableEpochRunner(_Resumable, EpochBasedRunner):
         self._epoch, self._inner_iter, self._stage = self._epoch - 1, saved['batches'] - 1, 'after_train_epoch'
         return True
 
-    def batches_to_skip(self, saved: dict[str, object]) -> int:
+    def batches_to_skip(self, saved: Mapping[str, Any]) -> int:
         """Batches of the unfinished epoch that are trained already; the same share of an epoch of another length."""
         return saved['inner_iter'] * len(self.data_loader) // saved['batches']
 
-    def train(self, data_loader: DataLoader, **kwargs) -> None:
+    def train(self, data_loader: DataLoader, **kwargs: Any) -> None:
         """One epoch, or the rest of one."""
         self._iter -= self._skip
         self._since = time.time()
-        if self._skip == len(data_loader):
-            data_loader = _Unloaded(data_loader)
-        super().train(data_loader, **kwargs)
+        super().train(_Unloaded(data_loader) if self._skip == len(data_loader) else data_loader, **kwargs)
 
     def call_hook(self, fn_name: str) -> None:
         """Call all hooks, unless the batch is a skipped one."""
@@ -138,7 +141,7 @@ class ResumableEpochRunner(_Resumable, EpochBasedRunner):
                 self._skip = 0
                 self._arrived(self)
 
-    def run_iter(self, data_batch, train_mode: bool, **kwargs) -> None:
+    def run_iter(self, data_batch: Any, train_mode: bool, **kwargs: Any) -> None:
         """Train a batch, unless it is a skipped one."""
         if self.inner_iter >= self._skip:
             super().run_iter(data_batch, train_mode, **kwargs)
@@ -147,13 +150,13 @@ class ResumableEpochRunner(_Resumable, EpochBasedRunner):
 class _Unloaded:
     """A data loader whose batches are all skipped, so that none needs to be loaded."""
 
-    def __init__(self, loader):
+    def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self):
@@ -178,20 +181,20 @@ class ResumableIterRunner(_Resumable, IterBasedRunner):
     def _at_epoch_end(self):
         return False
 
-    def step_back(self, saved: dict[str, object]) -> bool:
+    def step_back(self, saved: Mapping[str, Any]) -> bool:
         """Set the counters to what the hooks saw when the checkpoint was saved; returns whether after an epoch."""
         self.mode, self._iter, self._stage = 'train', self._iter - 1, 'after_train_iter'
         return False
 
-    def batches_to_skip(self, saved: dict[str, object]) -> int:
+    def batches_to_skip(self, saved: Mapping[str, Any]) -> int:
         """Batches of the unfinished epoch that are trained already."""
         return self.iter % len(self.data_loader)
 
-    def run(self, data_loaders: list[DataLoader], workflow: list[tuple[str, int]], **kwargs) -> None:
+    def run(self, data_loaders: Sequence[DataLoader], workflow: list[tuple[str, int]], **kwargs: Any) -> None:
         """As mmcv's, over loaders that seed each epoch."""
         super().run([_EpochAfterEpoch(loader, self) for loader in data_loaders], workflow, **kwargs)
 
-    def train(self, data_loader, **kwargs) -> None:
+    def train(self, data_loader: DataLoader, **kwargs: Any) -> None:
         """One iteration."""
         data_loader._epoch = self.iter // len(data_loader)
         super().train(data_loader, **kwargs)
@@ -200,13 +203,13 @@ class ResumableIterRunner(_Resumable, IterBasedRunner):
 class _EpochAfterEpoch:
     """What mmcv's ``IterLoader`` draws from: a data loader again and again, each epoch with seeds of its own."""
 
-    def __init__(self, loader, runner):
+    def __init__(self, loader: DataLoader, runner: ResumableIterRunner) -> None:
         self._loader, self._runner = loader, runner
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator:

@@ -1,27 +1,33 @@
 """Inference over a data set, in one process or many."""
 
-import os.path as osp
+from __future__ import annotations
 
+import os.path as osp
+from typing import Any
+
+from mmcv import Config
 from mmcv.runner import get_dist_info
 from mmdet.apis import multi_gpu_test, single_gpu_test
 from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from .distributed import pick_device, wrap_model
 from .preflight import check_data
 
 
-def build_test_loader(cfg, distributed, split='test'):
+def build_test_loader(cfg: Config, distributed: bool, split: str = 'test') -> tuple[Dataset, DataLoader]:
     """Data set and loader of ``cfg.data[split]``, in order, one sample at a time unless the config says more.
 
     Args:
-        cfg (mmcv.Config): Whole config after :func:`mmdet.utils.compat_cfg`, which gathers loader arguments in
+        cfg: Whole config after :func:`mmdet.utils.compat_cfg`, which gathers loader arguments in
             ``data.<split>_dataloader``.
-        distributed (bool): Give each process its share.
-        split (str): 'val' or 'test'.
+        distributed: Give each process its share.
+        split: 'val' or 'test'.
 
     Returns:
-        tuple: Data set and loader.
+        Data set and loader.
 
     Raises:
         FileNotFoundError: Files of the data set are missing.
@@ -33,17 +39,19 @@ def build_test_loader(cfg, distributed, split='test'):
     return dataset, build_dataloader(dataset, dist=distributed, shuffle=False, **options)
 
 
-def run_inference(model, loader, distributed, work_dir):
+def run_inference(
+    model: nn.Module, loader: DataLoader, distributed: bool, work_dir: str
+) -> list[dict[str, Any]] | None:
     """Predictions for every sample of a loader, in data-set order.
 
     Args:
-        model (nn.Module): Detector, not wrapped.
-        loader (DataLoader): From :func:`build_test_loader`.
-        distributed (bool): Several processes share the loader.
-        work_dir (str): Where the processes exchange their results.
+        model: Detector, not wrapped.
+        loader: From :func:`build_test_loader`.
+        distributed: Several processes share the loader.
+        work_dir: Where the processes exchange their results.
 
     Returns:
-        list[dict] or None: One entry per sample on rank 0, None on the other ranks.
+        One entry per sample on rank 0, None on the other ranks.
     """
     wrapped = wrap_model(model, pick_device(), distributed)
     if not distributed:

@@ -1,8 +1,15 @@
 """A training run: loaders, wrapped detector, optimizer, runner and hooks, all from the config."""
 
-import copy
+from __future__ import annotations
 
+import copy
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmcv import Config
 from mmcv.runner import (
+    BaseRunner,
     DistSamplerSeedHook,
     Fp16OptimizerHook,
     build_optimizer,
@@ -12,8 +19,10 @@ from mmcv.runner import (
 from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg
+from torch import nn
+from torch.utils.data import Dataset
 
-from ..checkpoints.identity import checkpoint_meta
+from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
 from .distributed import pick_device, wrap_model
 from .preflight import check_classes, check_data, check_evaluation_data
@@ -61,23 +70,32 @@ def _register_evaluation(runner, cfg, distributed):
     runner.register_hook(hook(loader, **options), priority='LOW')
 
 
-def train_detector(model, dataset, cfg, logger, distributed=False, validate=True, timestamp=None, meta=None):
+def train_detector(
+    model: nn.Module,
+    dataset: Dataset,
+    cfg: Config,
+    logger: logging.Logger,
+    distributed: bool = False,
+    validate: bool = True,
+    timestamp: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> BaseRunner:
     """Train a detector as its config says.
 
     Args:
-        model (nn.Module): Detector, weights initialised, not wrapped.
-        dataset (Dataset): Training set with a ``flag`` per sample.
-        cfg (mmcv.Config): Needs ``work_dir`` and ``seed``. ``resume_from`` wins over ``auto_resume``, both over
+        model: Detector, weights initialised, not wrapped.
+        dataset: Training set with a ``flag`` per sample.
+        cfg: Needs ``work_dir`` and ``seed``. ``resume_from`` wins over ``auto_resume``, both over
             ``load_from``.
-        logger (logging.Logger): Where the runner writes.
-        distributed (bool): The process group is up and gradients are averaged.
-        validate (bool): Evaluate ``data.val`` as ``evaluation`` says.
-        timestamp (str, optional): Common stem of the log files.
-        meta (dict, optional): Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
+        logger: Where the runner writes.
+        distributed: The process group is up and gradients are averaged.
+        validate: Evaluate ``data.val`` as ``evaluation`` says.
+        timestamp: Common stem of the log files.
+        meta: Stored in checkpoints; the seed is added, what the detector's outputs mean, and what its
             ``checkpoint_meta()`` returns, when it has one.
 
     Returns:
-        mmcv.runner.BaseRunner: The runner after its last epoch.
+        The runner after its last epoch.
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.

@@ -6,7 +6,7 @@ from mmcv.runner import HOOKS, EMAHook
 from mmdet.core.hook.ema import ExpMomentumEMAHook, LinearMomentumEMAHook
 
 from ..checkpoints.averages import ASIDE, MARK, OWN
-from ..checkpoints.layout import bare_name
+from ..checkpoints.weight_names import bare_name
 
 
 class _KnownAverages:

@@ -64,13 +64,13 @@ class GradientShareHook(Hook):
 
     def after_train_iter(self, runner):
         """Measure, before the backward pass frees the graph."""
-        groups = runner.outputs.get('loss_groups')
-        if groups is None or not self.every_n_inner_iters(runner, self.interval):
+        by_purpose = runner.outputs.get('loss_by_purpose')
+        if by_purpose is None or not self.every_n_inner_iters(runner, self.interval):
             return
         scale = max(
             (hook.loss_scaler.get_scale() for hook in runner.hooks if hasattr(hook, 'loss_scaler')), default=1.0
         )
-        losses = (groups['detection'], groups['distillation'])
+        losses = (by_purpose['detection'], by_purpose['distillation'])
         detection, distillation, share, cosine = compare_gradients(losses, self._parameters(runner.model), scale)
         runner.log_buffer.output.update(
             {

@@ -2,10 +2,13 @@
 
 import os
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 from mmcv.cnn import INITIALIZERS, PretrainedInit
 from mmcv.cnn.utils.weight_init import update_init_info
 from mmdet3d.utils import get_root_logger
+from torch import nn
 
 from ..checkpoints.files import read_checkpoint
 from ..checkpoints.starting_weights import load_fitting
@@ -18,7 +21,7 @@ class FittingPretrainedInit(PretrainedInit):
     mmcv's own goes on from random weights then, and lists every key.
     """
 
-    def __call__(self, module):
+    def __call__(self, module: nn.Module) -> None:
         """Load the weights of ``checkpoint``, those under ``prefix`` where one is given, into a module.
 
         Raises:
@@ -35,7 +38,7 @@ class FittingPretrainedInit(PretrainedInit):
             update_init_info(module, init_info=self._get_init_info())
 
 
-def drop_missing_pretrained(cfg):
+def drop_missing_pretrained(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Config of a component without its ``init_cfg`` when that names a checkpoint file that is not there.
 
     Training then starts from the component's own random initialisation, and a warning says so. Names with a scheme
@@ -45,7 +48,7 @@ def drop_missing_pretrained(cfg):
         cfg: component config; not modified.
 
     Returns:
-        dict: a copy of ``cfg``.
+        a copy of ``cfg``.
     """
     cfg = dict(cfg)
     init_cfg = cfg.get('init_cfg')

@@ -13,11 +13,11 @@ _COMPILED = {'cpu': 'cpp', 'cuda': 'cuda'}
 
 
 @constant_when_compiled
-def select_backend(device_type):
+def select_backend(device_type: str) -> str:
     """Back end for tensors of a device type ('cpu', 'cuda', ...); compiles it on first use where it has to.
 
     Returns:
-        str: one of ``BACKENDS``, or 'meta' for tensors without data. 'reference' with one warning where no compiled
+        one of ``BACKENDS``, or 'meta' for tensors without data. 'reference' with one warning where no compiled
         back end is to be had.
 
     Raises:

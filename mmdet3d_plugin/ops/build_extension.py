@@ -5,6 +5,8 @@ change of source or of torch never meets an old library, and environments that s
 other. It is written elsewhere and renamed; a lock lets one process compile while others wait.
 """
 
+from __future__ import annotations
+
 import fcntl
 import hashlib
 import os
@@ -13,6 +15,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -20,7 +23,7 @@ import torch
 try:
     from . import cuda_toolkit
 except ImportError:  # run as a script
-    import cuda_toolkit
+    import cuda_toolkit  # type: ignore[no-redef]
 
 _FOLDER = Path(__file__).resolve().parent
 _BEV_POOL = _FOLDER / 'bev_pool' / 'csrc'
@@ -46,7 +49,7 @@ _FLAGS = ['-O3', '-g0', '-fopenmp']
 _CUDA_FLAGS = ['-O3']
 
 
-def library_path(kind):
+def library_path(kind: str) -> Path:
     """Where the library of one kind ('cpp' or 'cuda') is, or will be, for this torch and these sources."""
     parts = [torch.__version__, str(torch.version.cuda), platform.machine(), *_FLAGS, *_CUDA_FLAGS]
     digest = hashlib.sha256('\n'.join(parts).encode())
@@ -55,7 +58,7 @@ def library_path(kind):
     return _FOLDER / 'compiled' / f'dualdistill_{kind}_{digest.hexdigest()[:16]}.so'
 
 
-def obstacle(kind):
+def obstacle(kind: str) -> str | None:
     """Why a library cannot be compiled here, with what to do about it; None when nothing is in the way."""
     compiler = os.environ.get('CXX', 'c++')
     if not shutil.which(shlex.split(compiler)[0]):
@@ -73,11 +76,11 @@ def _cuda_obstacle():
     return None
 
 
-def build(kind):
+def build(kind: str) -> Path:
     """Compile the library of one kind unless it is there.
 
     Returns:
-        Path: the library.
+        the library.
 
     Raises:
         RuntimeError: the compiler's answer.
@@ -87,8 +90,8 @@ def build(kind):
     with open(path.with_suffix('.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given back when this process ends, however it does
         if not path.is_file():
-            for folder in path.parent.glob(f'{path.stem}.tmp*'):  # of a killed process: the lock is ours
-                shutil.rmtree(folder)
+            for leftover in path.parent.glob(f'{path.stem}.tmp*'):  # of a killed process: the lock is ours
+                shutil.rmtree(leftover)
             with tempfile.TemporaryDirectory(prefix=f'{path.stem}.tmp', dir=path.parent) as folder:
                 os.replace(_compile(kind, folder), path)
     return path
@@ -121,7 +124,7 @@ def _set_up_cuda():
         print(f'GPU architectures: {settings["TORCH_CUDA_ARCH_LIST"]} (TORCH_CUDA_ARCH_LIST names others)', flush=True)
 
 
-def main(kinds):
+def main(kinds: Iterable[str]) -> int:
     """Build each kind and say how it went; returns the number of failures."""
     failures = 0
     for kind in kinds:

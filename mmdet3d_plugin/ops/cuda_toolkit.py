@@ -5,6 +5,8 @@ a GPU to ask it fails with ``IndexError: list index out of range``, and an ``nvc
 apart from the toolkit leads it to a folder without headers. :func:`settings` gives the values it then needs.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import re
@@ -12,7 +14,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Optional
 
 import torch
 
@@ -20,11 +21,11 @@ _USUAL_PLACE = '/usr/local/cuda'
 _LIBRARY_HEADERS = ('cublas_v2.h', 'cusolverDn.h', 'cusparse.h')  # of those that ATen/cuda/CUDAContext.h includes
 
 
-def settings() -> dict:
+def settings() -> dict[str, str]:
     """Environment variables with which torch compiles CUDA sources here.
 
     Returns:
-        dict[str, str]: ``CUDA_HOME``; ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs; ``CPATH`` where the
+        ``CUDA_HOME``; ``TORCH_CUDA_ARCH_LIST`` unless torch can ask the GPUs; ``CPATH`` where the
         toolkit lacks headers that came with torch.
 
     Raises:
@@ -44,11 +45,11 @@ def settings() -> dict:
     return {name: value for name, value in found.items() if value}
 
 
-def toolkit() -> Optional[str]:
+def toolkit() -> str | None:
     """Folder of the CUDA toolkit: the one that the user names, that of the ``nvcc`` on the PATH, or the usual place.
 
     Returns:
-        str | None: ``<folder>/bin/nvcc`` is the compiler; None when there is none.
+        ``<folder>/bin/nvcc`` is the compiler; None when there is none.
     """
     named = os.environ.get('CUDA_HOME') or os.environ.get('CUDA_PATH')
     if named:
@@ -69,7 +70,7 @@ def architectures(home: str) -> str:
         home: Folder of the toolkit.
 
     Returns:
-        str: The user's list. Without one: empty where torch sees GPUs, and asks them; else what torch itself is
+        The user's list. Without one: empty where torch sees GPUs, and asks them; else what torch itself is
         compiled for, as far as the toolkit knows it, such as '8.0;9.0+PTX'.
 
     Raises:

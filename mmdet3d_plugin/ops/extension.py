@@ -12,7 +12,7 @@ class ExtensionUnavailable(Exception):
     """A compiled library cannot be had here; the message says why and what to do."""
 
 
-def load_extension(kind):
+def load_extension(kind: str) -> None:
     """Load the library of one kind ('cpp' or 'cuda') into this process; later calls do nothing.
 
     Raises:

@@ -4,6 +4,8 @@ A file is written under a temporary name beside its place and then renamed. Whil
 lock on it, which the system gives back however the process ends. A temporary file that nobody has locked is a leftover.
 """
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import functools
@@ -17,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Union
 
 # .<name>.<host>-<first digits of the boot id>-<process, or letters of tempfile>.tmp
 _TEMPORARY = re.compile(r'\.(?P<name>.+)\.(?P<host>[^.]+)-(?P<boot>[0-9a-f]{8})-\w+\.tmp')
@@ -29,17 +30,17 @@ class Leftovers:
     """What :func:`remove_leftovers` found.
 
     Attributes:
-        removed (list[Path]): Temporary files and folders of dead processes; they are gone.
-        size (int): Bytes that these took.
-        kept (list[Path]): Those of other machines, whose processes cannot be looked at from here.
+        removed: Temporary files and folders of dead processes; they are gone.
+        size: Bytes that these took.
+        kept: Those of other machines, whose processes cannot be looked at from here.
     """
 
-    removed: list = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
     size: int = 0
-    kept: list = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
 
-    def lines(self) -> list:
-        """list[str]: One line for what was removed and one for what was kept; empty when nothing was found."""
+    def lines(self) -> list[str]:
+        """One line for what was removed and one for what was kept; empty when nothing was found."""
         lines = []
         if self.removed:
             names = ', '.join(sorted(str(path) for path in self.removed[:3])) + ', ...' * (len(self.removed) > 3)
@@ -56,7 +57,7 @@ class Leftovers:
 
 
 @contextlib.contextmanager
-def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
+def replace_when_done(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, delete it on any error.
 
     A reader, or a run that was killed half-way, never sees an incomplete file. The temporary file is there, empty, from
@@ -64,7 +65,7 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
     what killed runs left there is removed.
 
     Args:
-        path (str | Path): File to write; missing folders are made.
+        path: File to write; missing folders are made.
 
     Raises:
         OSError: It cannot be written, as when the disk is full; names the file.
@@ -87,12 +88,12 @@ def replace_when_done(path: Union[str, Path]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
+def scratch_folder(parent: str | Path, name: str) -> Iterator[Path]:
     """Yield a new empty folder in ``parent`` and delete it in the end; the next run removes what a killed one left.
 
     Args:
-        parent (str | Path): An existing folder.
-        name (str): What the files in it are for; part of the new folder's name.
+        parent: An existing folder.
+        name: What the files in it are for; part of the new folder's name.
     """
     _clean_once(Path(parent).absolute())
     folder = tempfile.mkdtemp(prefix=_prefix(name), suffix='.tmp', dir=parent)
@@ -105,18 +106,18 @@ def scratch_folder(parent: Union[str, Path], name: str) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_leftovers(folder: Union[str, Path], pattern: str = '*') -> Leftovers:
+def remove_leftovers(folder: str | Path, pattern: str = '*') -> Leftovers:
     """Delete what :func:`replace_when_done` and :func:`scratch_folder` left in a folder when their process was killed.
 
     What belongs to a living process stays. So does what another machine wrote (the folder may be on a network drive):
     it is listed.
 
     Args:
-        folder (str | Path): Where to look, not below; it need not exist.
-        pattern (str): Final names to look for, as a shell pattern such as ``epoch_*.pth``.
+        folder: Where to look, not below; it need not exist.
+        pattern: Final names to look for, as a shell pattern such as ``epoch_*.pth``.
 
     Returns:
-        Leftovers: What was removed and what was kept.
+        What was removed and what was kept.
     """
     found = Leftovers()
     for entry in os.scandir(folder) if os.path.isdir(folder) else ():

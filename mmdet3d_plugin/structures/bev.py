@@ -25,7 +25,7 @@ class BEVGrid:
     height: int
     width: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (self.x_max > self.x_min and self.y_max > self.y_min and self.height > 0 and self.width > 0):
             raise ValueError(f'a BEV grid needs a positive extent and size, got {self}')
 
@@ -71,7 +71,7 @@ class BEVGrid:
         ys, xs = torch.meshgrid(rows, cols, indexing='ij')
         return torch.stack([self.x_min + (xs + 0.5) * self.cell_x, self.y_min + (ys + 0.5) * self.cell_y], dim=-1)
 
-    def __str__(self):
+    def __str__(self) -> str:
         extent = f'x {self.x_min:g}..{self.x_max:g}, y {self.y_min:g}..{self.y_max:g} m'
         return f'{self.height}x{self.width} cells over {extent}'
 
@@ -108,7 +108,7 @@ class BEVLevel:
         grid = replace(self.grid, height=int(height or self.height), width=int(width or self.width))
         return BEVLevel(int(channels), grid)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f'{self.channels}@{self.height}x{self.width}'
 
 
@@ -127,7 +127,7 @@ class BEVFeatures:
     head_input: str
     private: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.level(self.head_input)
 
     @property

@@ -1,8 +1,10 @@
 """Labelled 3-D boxes and their geometry."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from typing import Optional
 
 import numpy as np
 
@@ -16,56 +18,56 @@ class Boxes:
     """Boxes of one sample in one frame.
 
     Args:
-        boxes (np.ndarray): (N, 7) x, y, z of the gravity centre, l, w, h (m), yaw (rad, counter-clockwise from x).
-        names (Sequence[str]): Class of each box.
-        scores (np.ndarray | None): (N,) scores; None for ground truth.
+        boxes: (N, 7) x, y, z of the gravity centre, l, w, h (m), yaw (rad, counter-clockwise from x).
+        names: Class of each box.
+        scores: (N,) scores; None for ground truth.
 
     Raises:
         ValueError: The lengths differ or boxes are not (N, 7).
     """
 
     boxes: np.ndarray
-    names: list = field(default_factory=list)
-    scores: Optional[np.ndarray] = None
+    names: Sequence[str] = field(default_factory=list)
+    scores: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 7:
             raise ValueError(f'boxes must be (N, 7), got {self.boxes.shape}')
         lengths = {len(self.boxes), len(self.names), len(self.boxes if self.scores is None else self.scores)}
         if len(lengths) != 1:
             raise ValueError(f'{len(self.boxes)} boxes, {len(self.names)} names and scores must be equally many')
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
-    def select(self, keep):
-        """Boxes: Those where the boolean mask ``keep`` (N,) is true."""
+    def select(self, keep: np.ndarray) -> Boxes:
+        """Those where the boolean mask ``keep`` (N,) is true."""
         keep = np.asarray(keep, dtype=bool)
         names = [name for name, kept in zip(self.names, keep) if kept]
         return Boxes(self.boxes[keep], names, None if self.scores is None else self.scores[keep])
 
 
-def box_corners(boxes):
+def box_corners(boxes: np.ndarray) -> np.ndarray:
     """Corners of boxes.
 
     Args:
-        boxes (np.ndarray): (N, 7), see :class:`Boxes`.
+        boxes: (N, 7), see :class:`Boxes`.
 
     Returns:
-        np.ndarray: (N, 8, 3) metres; corners 0 to 3 are the rear face, 4 to 7 the front face, even ones at the bottom.
+        (N, 8, 3) metres; corners 0 to 3 are the rear face, 4 to 7 the front face, even ones at the bottom.
     """
     local = _SIGNS * boxes[:, None, 3:6] / 2
     return _turn_and_move(local, boxes)
 
 
-def footprint(boxes):
+def footprint(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ground rectangles and headings.
 
     Args:
-        boxes (np.ndarray): (N, 7), see :class:`Boxes`.
+        boxes: (N, 7), see :class:`Boxes`.
 
     Returns:
-        tuple[np.ndarray, np.ndarray]: Rectangles (N, 4, 2), in order around the box starting rear right, and heading
+        Rectangles (N, 4, 2), in order around the box starting rear right, and heading
         segments (N, 2, 2) from the centre to the middle of the front side; metres.
     """
     outline = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]], dtype=np.float64)

@@ -1,23 +1,26 @@
 """From the LiDAR to a camera and into its image."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 
-def project(points, intrinsic):
+def project(points: np.ndarray, intrinsic: np.ndarray) -> np.ndarray:
     """Pinhole projection.
 
     Args:
-        points (np.ndarray): (..., 3) in the camera frame with z > 0, metres.
-        intrinsic (np.ndarray): (3, 3), px.
+        points: (..., 3) in the camera frame with z > 0, metres.
+        intrinsic: (3, 3), px.
 
     Returns:
-        np.ndarray: (..., 2) column and row, px.
+        (..., 2) column and row, px.
     """
     homogeneous = points @ np.asarray(intrinsic, dtype=np.float64).T
     return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
-def lidar_to_camera(camera):
+def lidar_to_camera(camera: Mapping[str, Any]) -> np.ndarray:
     """(4, 4) transform from an info's ``sensor2lidar_rotation`` (3, 3) and ``sensor2lidar_translation`` (3,)."""
     rotation = np.asarray(camera['sensor2lidar_rotation'], dtype=np.float64)
     matrix = np.eye(4)

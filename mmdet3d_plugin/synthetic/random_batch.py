@@ -110,12 +110,13 @@ def _sample(index, num_frames, num_cams, image_size, stride, extent, num_boxes, 
     sample['intrins'] = intrins.expand(num_frames, num_cams, 3, 3).clone()
     sample['post_rots'] = torch.stack([torch.stack([pair[0] for pair in frame]) for frame in affine])
     sample['post_trans'] = torch.stack([torch.stack([pair[1] for pair in frame]) for frame in affine])
-    sample['cam2bev'] = (bev_aug @ camera_to_lidar(num_cams)).expand(num_frames, num_cams, 4, 4).clone()
+    sample['cam2lidar'] = camera_to_lidar(num_cams).expand(num_frames, num_cams, 4, 4).clone()
     sample['frame2cur'] = torch.stack([bev_aug @ motion @ torch.linalg.inv(bev_aug) for motion in motions])
     sample['bev_aug'] = bev_aug
     boxes, labels = random_boxes(num_boxes, extent)
     points = _points(boxes, extent, num_points, point_dims)
-    cameras = zip(*(sample[key][0] for key in ('intrins', 'post_rots', 'post_trans', 'cam2bev')))
+    cam2bev = bev_aug @ sample['cam2lidar'][0]
+    cameras = zip(*(sample[key][0] for key in ('intrins', 'post_rots', 'post_trans')), cam2bev)
     sample['gt_depth'] = torch.stack([depth_map(points[:, :3], *camera, image_size, stride) for camera in cameras])
     meta = dict(
         sample_idx=f'sample{index}',

@@ -113,7 +113,7 @@ def test_what_a_run_reads_passes(words):
 
 def test_data_root_options_that_a_tool_prints_pass(repo_root):
     sys.path.insert(0, str(repo_root / 'tools'))
-    from workflow.relocate import data_options
+    from experiments.config_file import data_options
 
     for config in (TOY, FULL, 'configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py'):
         words = data_options(Config.fromfile(config), '/new')

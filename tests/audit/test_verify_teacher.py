@@ -8,7 +8,7 @@ from helpers.toy_models import toy_bevdepth_cfg
 from mmcv import Config
 from mmdet3d.models import CenterPoint
 
-from mmdet3d_plugin.checkpoints.evidence import file_findings
+from mmdet3d_plugin.checkpoints.checkpoint_findings import file_findings
 from mmdet3d_plugin.checkpoints.files import file_sha256
 
 HEADS = 'pts_bbox_head.task_heads'

@@ -6,7 +6,7 @@ from nuscenes import NuScenes
 from nuscenes_tables import SPEED, Tables
 
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import CAMERAS, build_infos
-from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import adjacent_frames, build_infos_4d, ego_velocity
+from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d, earlier_frames
 from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
 
 
@@ -16,44 +16,41 @@ def build(root, **options):
     return build_infos_4d(nusc, infos, **options)
 
 
-def front_gaps(info, direction):
-    """Seconds from the keyframe's front image to those of its neighbouring frames."""
+def front_gaps(info):
+    """Seconds from the front images of the previous frames to the keyframe's."""
     now = info['cams']['CAM_FRONT']['timestamp']
-    return [abs(frame['timestamp'] - now) / 1e6 for frame in info[direction]]
+    return [(now - frame['timestamp']) / 1e6 for frame in info['prev']]
 
 
 def test_frames_are_every_third_camera_sweep(infos_4d):
-    info = infos_4d['train'][5 + 6]  # 3 s into the second scene, 36 camera frames before and after it
-    for direction, sign in (('prev', -1), ('next', 1)):
-        assert len(info[direction]) == 12
-        np.testing.assert_allclose(front_gaps(info, direction), 0.25 * np.arange(1, 13), atol=2e-6)
-        assert all(sign * (frame['timestamp'] - info['timestamp']) > 0 for frame in info[direction])
+    info = infos_4d['train'][5 + 6]  # 3 s into the second scene, 36 camera frames before it
+    assert len(info['prev']) == 12
+    np.testing.assert_allclose(front_gaps(info), 0.25 * np.arange(1, 13), atol=2e-6)
+    assert all(frame['timestamp'] < info['timestamp'] for frame in info['prev'])
 
 
 def test_frames_end_after_sixty_sweeps(infos_4d):
     info = infos_4d['train'][-1]  # 6 s into the second scene: 72 camera frames before it
     assert len(info['prev']) == 20
-    assert front_gaps(info, 'prev')[-1] == pytest.approx(5.0, abs=1e-5)
-    assert info['next'] == []
+    assert front_gaps(info)[-1] == pytest.approx(5.0, abs=1e-5)
 
 
 def test_no_frame_crosses_the_border_of_a_scene(infos_4d):
     first, second = infos_4d['train'][:5], infos_4d['train'][5:]
     assert [len(info['prev']) for info in first] == [0, 2, 4, 6, 8]
-    assert [len(info['next']) for info in first] == [8, 6, 4, 2, 0]
     assert second[0]['prev'] == []  # although the tables chain the scenes' frames
     for number, infos in enumerate((first, second)):
-        for frame in (frame for info in infos for frame in info['prev'] + info['next']):
+        for frame in (frame for info in infos for frame in info['prev']):
             assert all(f'-{number}-' in cam['sample_data_token'] for cam in frame['cams'].values())
 
 
 def test_interval_and_reach_are_settable(tables_root):
     info = build(tables_root, interval=2, max_prev=9).infos[5 + 4]
-    np.testing.assert_allclose(front_gaps(info, 'prev'), np.arange(1, 5) / 6, atol=2e-6)
+    np.testing.assert_allclose(front_gaps(info), np.arange(1, 5) / 6, atol=2e-6)
 
 
 def test_each_camera_gives_its_image_nearest_in_time_with_its_own_pose(infos_4d):
-    for frame in infos_4d['train'][8]['prev'] + infos_4d['train'][8]['next']:
+    for frame in infos_4d['train'][8]['prev']:
         assert tuple(frame['cams']) == CAMERAS
         assert frame['timestamp'] == frame['cams']['CAM_FRONT']['timestamp']
         front = np.array(frame['cams']['CAM_FRONT']['ego2global_translation'])
@@ -73,10 +70,9 @@ def test_frame_with_a_missing_image_is_left_out_and_counted(tmp_path):
     image = sorted((root / 'sweeps' / 'CAM_BACK_LEFT').iterdir())[2]  # 0.25 s after the start
     image.unlink()
     result = build(root)
-    # The last keyframe's first previous frame and the first keyframe's first next frame are that moment.
-    assert result.missing_frames == 2
+    assert result.missing_frames == 1  # the last keyframe's first previous frame is that moment
     assert [len(info['prev']) for info in result.infos] == [0, 1]
-    assert front_gaps(result.infos[1], 'prev') == [pytest.approx(0.5, abs=2e-6)]
+    assert front_gaps(result.infos[1]) == [pytest.approx(0.5, abs=2e-6)]
 
 
 def test_image_of_another_moment_does_not_stand_in(tmp_path):
@@ -86,34 +82,21 @@ def test_image_of_another_moment_does_not_stand_in(tmp_path):
             record['timestamp'] -= 500_000
     root = tables.write(tmp_path)
     nusc = NuScenes('v1.0-mini', str(root), verbose=False)
-    frames, skipped = adjacent_frames(nusc, nusc.sample[-1], 'next', 3, 60, dict, lambda name: True)
-    assert (frames, skipped) == ([], 0)
-    frames, skipped = adjacent_frames(nusc, nusc.sample[-1], 'prev', 3, 60, dict, lambda name: True)
+    frames, skipped = earlier_frames(nusc, nusc.sample[-1], 3, 60, dict, lambda name: True)
     assert skipped == 1 and len(frames) == 3
 
 
-def test_ego_velocity_is_forward_in_the_lidar_frame(infos_4d, nusc):
-    for info in infos_4d['train']:
-        # LiDAR's y axis looks ahead; the tilt of 0.02 rad takes cos(0.02) off.
-        np.testing.assert_allclose(info['velo'], [0, SPEED], atol=SPEED * 3e-4)
-    assert ego_velocity(nusc, nusc.get('sample', 'scene-0061-sample0')).shape == (2,)
-
-
-def test_ego_velocity_of_a_lone_keyframe_is_zero(tmp_path):
+def test_a_lone_keyframe_has_no_previous_frames(tmp_path):
     (info,) = build(Tables({'scene-0061': 1}).write(tmp_path)).infos
-    np.testing.assert_array_equal(info['velo'], [0, 0])
-    assert info['prev'] == [] and info['next'] == []
+    assert info['prev'] == []
 
 
-def test_velocities_become_ego_relative_and_base_infos_stay(base_infos, infos_4d):
+def test_a_4d_info_is_its_base_info_with_previous_frames(base_infos, infos_4d):
     for base, sequential in zip(base_infos['train'], infos_4d['train']):
-        np.testing.assert_array_equal(sequential['gt_velocity'], base['gt_velocity'] - sequential['velo'])
-        assert set(sequential) - set(base) == {'prev', 'next', 'velo'}
-        assert base['token'] == sequential['token']
-        still = (base['gt_velocity'] == 0).all(axis=1)
-        assert still.any()
-        np.testing.assert_allclose(sequential['gt_velocity'][still, 1], -SPEED, atol=1e-2)
-    assert np.isnan(infos_4d['train'][0]['gt_velocity'][-1]).all()
+        assert set(sequential) - set(base) == {'prev'}
+        assert all(sequential[key] is base[key] for key in base)
+    still = (base['gt_velocity'] == 0).all(axis=1)
+    assert still.any() and not still.all()  # absolute: what is parked stands, whatever the car's own speed
 
 
 def test_workers_give_the_same_infos(tables_root, infos_4d):
@@ -126,6 +109,6 @@ def test_workers_give_the_same_infos(tables_root, infos_4d):
 
 
 def test_images_shared_by_keyframes_are_stored_once(infos_4d):
-    frames = [frame for info in infos_4d['train'] for frame in info['prev'] + info['next']]
+    frames = [frame for info in infos_4d['train'] for frame in info['prev']]
     records = {id(cam): cam['sample_data_token'] for frame in frames for cam in frame['cams'].values()}
     assert len(records) == len(set(records.values())) < 6 * len(frames) / 3

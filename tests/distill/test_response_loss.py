@@ -10,7 +10,7 @@ from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models.builder import build_head
 
 from mmdet3d_plugin.distill import DISTILL
-from mmdet3d_plugin.distill.losses.response_dense import heatmap_peaks
+from mmdet3d_plugin.distill.losses.cross_head_dense import heatmap_peaks
 
 METAS = [dict(box_type_3d=LiDARInstance3DBoxes, frame_dt=0.5) for _ in range(2)]
 CHANNELS = dict(reg=2, height=1, dim=3, rot=2, vel=2)

@@ -44,7 +44,7 @@ def test_the_logged_numbers_are_those_of_two_backward_passes(model):
     norms = {}
     for group in ('detection', 'distillation'):
         model.zero_grad()
-        outputs['loss_groups'][group].backward(retain_graph=True)
+        outputs['loss_by_purpose'][group].backward(retain_graph=True)
         norms[group] = torch.cat([p.grad.flatten() for p in model.student.stem.parameters()]).norm().item()
         assert runner.log_buffer.output[f'grad.{group}'] == pytest.approx(norms[group], rel=1e-5)
     share = norms['distillation'] / sum(norms.values())

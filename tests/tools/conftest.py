@@ -26,5 +26,9 @@ def shrunk_config(tmp_path_factory, repo_root):
     folder = tmp_path_factory.mktemp('config')
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repo_root)
-        tiny_config(DISTILL, folder).dump(str(folder / 'distill.py'))
+        cfg = tiny_config(DISTILL, folder)
+        image_size = cfg.model.student.img_view_transformer.image_size
+        for step in cfg.data.train.dataset.pipeline:
+            step.update(dict(final_dim=image_size) if 'final_dim' in step else {})
+        cfg.dump(str(folder / 'distill.py'))
     return folder / 'distill.py'

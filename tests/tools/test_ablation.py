@@ -14,12 +14,13 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import ablation  # noqa: E402
 from data_converter.make_synthetic_nuscenes import settings_of  # noqa: E402
-from workflow.ablation_call import Ablation  # noqa: E402
-from workflow.ablation_configs import add_config, choose_configs, with_teacher  # noqa: E402
-from workflow.ablation_report import build_report, runs_table, summary_table  # noqa: E402
-from workflow.ablation_runs import read_rows, time_left  # noqa: E402
-from workflow.ablation_summary import sign, spread, summarise  # noqa: E402
-from workflow.commands import as_flags, command_step  # noqa: E402
+from experiments.ablation.configs import add_config, choose_configs, with_teacher  # noqa: E402
+from experiments.ablation.report import build_report, runs_table, summary_table  # noqa: E402
+from experiments.ablation.rows import read_rows, time_left  # noqa: E402
+from experiments.ablation.runs import Ablation  # noqa: E402
+from experiments.ablation.summary import sign, spread, summarise  # noqa: E402
+from experiments.command_line import as_flags  # noqa: E402
+from workflow.step import Step  # noqa: E402
 
 DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
 SETTING = {'machine': 'a machine', 'training': DATA, 'evaluation': {**DATA, 'data_root': 'data/y'}}
@@ -197,10 +198,9 @@ def workplace(configs, tmp_path, monkeypatch):
 
     def stubbed(name, title, command, home, outputs=(), **kwargs):
         words = [tmp_path / 'stub.py', tmp_path, json.dumps([str(path) for path in outputs]), *command]
-        return command_step(name, title, words, home, outputs=outputs, **kwargs)
+        return Step(name, title, ('python', *map(str, words)), home, outputs=outputs, **kwargs)
 
-    monkeypatch.setattr('workflow.plan.command_step', stubbed)
-    monkeypatch.setattr('workflow.data_steps.command_step', stubbed)
+    monkeypatch.setattr(Step, 'of_tool', stubbed)
 
     def call(*words):
         (tmp_path / 'calls.txt').write_text('')
@@ -335,7 +335,7 @@ def test_foreign_results_are_not_taken_for_ours(tmp_path):
 
 def test_time_left(tmp_path):
     def step(name, seconds=None):
-        made = command_step(name, name, [name], tmp_path)
+        made = Step.of_tool(name, name, [name], tmp_path)
         if seconds is not None:
             made.write_marker(finished=True, seconds=seconds)
         return made

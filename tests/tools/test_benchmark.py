@@ -76,10 +76,11 @@ def test_a_random_teacher_is_made_as_sure_as_asked(tool, shrunk_config, repo_roo
     monkeypatch.chdir(repo_root)
     models = tool('benchmarks.models')
     args = tool('benchmark').parse_args(['step', str(shrunk_config), *SMALL])
-    cfg, model, random_teacher = models.load_distiller(args)
-    batch = models.made_up_batch(cfg, args, 2)
+    cfg = models.read_config(args)
+    model, random_teacher = models.build_distiller(cfg, args)
+    batch = models.made_up_batch(cfg, model.student, args, 2)
     assert random_teacher and batch['img'].shape == (2, 2, 6, 3, 64, 176) and len(batch['points'][0]) == 400
-    models.make_teacher_sure(model.teacher, batch, 30)
+    models.make_center_head_sure(model.teacher, batch, 30)
     with torch.no_grad():
         predictions = model.teacher.respond(model.teacher.extract_bev(batch).head_map, batch['img_metas'])
     assert [int((preds['heatmap'] > models.SURE).sum()) for (preds,) in predictions] == [10] * 6

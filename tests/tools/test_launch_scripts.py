@@ -1,10 +1,13 @@
-"""The shell scripts of the distillation paths print and start the right commands."""
+"""The launch scripts name the right config, and the launcher trains, evaluates, skips and resumes."""
 
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+from helpers.signals import hear_signals
 
 FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
 R50, R101 = f'{FOLDER}/centerpoint_to_bevdepth4d_r50_256x704.py', f'{FOLDER}/centerpoint_to_bevdepth4d_r101_512x1408.py'
@@ -17,20 +20,30 @@ SCRIPTS = {
     'scripts/teacher/mvp.sh': MVP,
     'scripts/teacher/centerpoint.sh': 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py',
 }
-SCRIPT = next(iter(SCRIPTS))
+VARIABLES = ('GPUS', 'DATA_ROOT', 'TEACHER_CKPT', 'WORK_DIR', 'PYTHON')
+# In place of python: notes its words, says something, and leaves what a training leaves in $WORK.
+STUB = """#!/bin/sh
+echo "$*" >>"$RECORD"
+echo "I am $5"
+case "$*" in
+  *train.py*) [ -e "$WORK/broken" ] && exit 3; [ -e "$WORK/latest.pth" ] || touch "$WORK/latest.pth" ;;
+esac
+"""
+
+
+def stub(path, text):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
 
 
 @pytest.fixture
-def launch(repo_root, tmp_path):
-    """Run a script with a python that only echoes, but for the small helper tools; returns exit status and lines."""
-    python = tmp_path / 'bin' / 'python'
-    python.parent.mkdir()
-    python.write_text(
-        f'#!/bin/sh\ncase "$*" in *move_data_root*) exec "{sys.executable}" "$@" ;; esac\necho "python: $*"\n'
-    )
-    python.chmod(0o755)
+def call(repo_root, tmp_path):
+    """Run a script with a python that only says how it was called; returns exit status and lines."""
+    python = stub(tmp_path / 'bin' / 'python', '#!/bin/sh\necho "teacher: ${TEACHER_CKPT:-}"\necho "python: $*"\n')
 
-    def run(*words, script=SCRIPT, **env):
+    def run(script, *words, **env):
         env = dict(os.environ, PATH=f'{python.parent}{os.pathsep}{os.environ["PATH"]}', VIRTUAL_ENV='active', **env)
         done = subprocess.run(['bash', script, *words], cwd=repo_root, env=env, capture_output=True, text=True)
         return done.returncode, (done.stdout + done.stderr).splitlines()
@@ -38,56 +51,90 @@ def launch(repo_root, tmp_path):
     return run
 
 
-def started(lines):
-    return [line for line in lines if line.startswith('python: ')]
-
-
 @pytest.mark.parametrize('script, config', SCRIPTS.items())
-def test_defaults_train_then_test(launch, repo_root, script, config):
-    status, lines = launch(script=script, GPUS='3')
-    assert status == 0
-    commands = started(lines)
-    work_dir = f'outputs/{os.path.basename(config)[:-3]}'
-    assert (repo_root / config).is_file()
-    assert '--nproc_per_node=3' in commands[0]
-    assert commands[0].endswith(f'train.py {config} --launcher pytorch --work-dir {work_dir} --auto-resume')
-    assert commands[1].endswith(
-        f'test.py {config} {work_dir}/latest.pth --launcher pytorch --work-dir {work_dir}/eval --eval bbox'
-    )
+def test_each_script_names_its_config(call, repo_root, script, config):
+    status, lines = call(script, '--seed', '1', TEACHER_CKPT='t.pth')
+    assert status == 0 and (repo_root / config).is_file()
+    assert lines[1] == f'python: -W ignore tools/launch.py {config} --seed 1'
+    assert lines[0] == ('teacher: ' if script.startswith('scripts/teacher/') else 'teacher: t.pth')
+    assert len((repo_root / script).read_text().splitlines()) == 7
+
+
+@pytest.mark.parametrize('dash', ['–', '—', '−'])
+@pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
+def test_typographic_dashes_are_read_as_plain_ones(call, dash, locale):
+    status, lines = call(next(iter(SCRIPTS)), f'{dash}work-dir', 'here', f'{dash}cfg-options', 'a.b=1', LC_ALL=locale)
+    assert status == 0 and lines[1].endswith(f'{R50} --work-dir here --cfg-options a.b=1')
+
+
+def test_launcher_says_how_to_call_it(call):
+    status, lines = call('scripts/launch.sh')
+    assert status == 2 and 'scripts/launch.sh <config>' in lines[1]
+
+
+@pytest.fixture
+def launch(repo_root, tmp_path, monkeypatch):
+    """``launch(config, *words, **variables)`` -> exit status, words of the commands that it started."""
+    monkeypatch.chdir(repo_root)  # main changes folder; this brings the old one back
+    monkeypatch.syspath_prepend(str(repo_root / 'tools'))
+    import launch as tool
+
+    record = tmp_path / 'record'
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    python = stub(tmp_path / 'bin' / 'stub', STUB)
+    for name, value in dict(PYTHON=python, RECORD=record, WORK=tmp_path / 'work', WORK_DIR=tmp_path / 'work').items():
+        monkeypatch.setenv(name, str(value))
+
+    def run(config, *words, **variables):
+        record.write_text('')
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {'GPUS': '1', **variables}.items():
+                patch.setenv(name, str(value))
+            status = tool.main([config, *words])
+        return status, record.read_text().splitlines()
+
+    run.work, run.tool = tmp_path / 'work', tool
+    return run
+
+
+def test_training_then_evaluation_with_their_output_on_the_terminal(launch, capfd):
+    status, (train, test) = launch(R50, GPUS='3')
+    assert status == 0 and '--nproc_per_node=3' in train and '--nproc_per_node=3' in test
+    assert train.endswith(f'train.py {R50} --launcher pytorch --work-dir {launch.work} --auto-resume')
+    work = launch.work
+    assert test.endswith(f'test.py {R50} {work}/latest.pth --launcher pytorch --work-dir {work}/eval --eval bbox')
+    output = capfd.readouterr().out
+    assert output.count('I am ') == 2 and f'$ bash tools/dist_train.sh {R50} 3' in output
+    assert '[1/2] train work  finished in' in output and not (work / 'logs').exists()
+
+
+def test_the_work_folder_is_the_flag_s_or_the_variable_s_or_the_config_s(launch, monkeypatch, tmp_path):
+    monkeypatch.delenv('WORK_DIR')
+    assert launch.tool.parse_args(['a/b.py']).work_dir == Path('outputs/b')
+    monkeypatch.setenv('WORK_DIR', 'w')
+    assert launch.tool.parse_args(['a/b.py']).work_dir == Path('w')
+    assert launch.tool.parse_args(['a/b.py', '--work-dir=here']).work_dir == Path('here')
+    train, test = launch(R50, '--work-dir', str(launch.work), WORK_DIR=tmp_path / 'other')[1]
+    assert train.endswith(f'--work-dir {launch.work} --auto-resume') and f'{launch.work}/latest.pth' in test
 
 
 def test_teacher_and_overrides_share_one_list_that_reaches_both_steps(launch, tmp_path):
     teacher = tmp_path / 'teacher.pth'
     teacher.touch()
-    env = dict(GPUS='1', TEACHER_CKPT=str(teacher), WORK_DIR='w')
-    train, test = started(launch('--seed', '1', **env)[1])
-    assert train.endswith(f'--work-dir w --auto-resume --seed 1 --cfg-options model.teacher.checkpoint={teacher}')
+    train, test = launch(R50, '--seed', '1', TEACHER_CKPT=teacher)[1]
+    assert train.endswith(f'--auto-resume --seed 1 --cfg-options model.teacher.checkpoint={teacher}')
     assert test.endswith(f'--eval bbox --cfg-options model.teacher.checkpoint={teacher}')
 
-    words = ('--cfg-options', 'optimizer.lr=1', 'a.b=[1,2]', '--no-validate', '--cfg-options=c=d', '--seed', '-1')
-    train, test = started(launch(*words, **env)[1])
-    options = f'--cfg-options model.teacher.checkpoint={teacher} optimizer.lr=1 a.b=[1,2] c=d'
+    words = '--cfg-options optimizer.lr=1 a.b=[1,2] --no-validate --cfg-options=c=d e=f --seed -1'
+    train, test = launch(R50, *words.split(), TEACHER_CKPT=teacher)[1]
+    options = f'--cfg-options model.teacher.checkpoint={teacher} optimizer.lr=1 a.b=[1,2] c=d e=f'
     assert train.endswith(f'--auto-resume --no-validate --seed -1 {options}')
     assert test.endswith(f'--eval bbox {options}') and '--seed' not in test
 
 
-@pytest.mark.parametrize('dash', ['–', '—', '−'])
-@pytest.mark.parametrize('locale', ['C', 'C.UTF-8'])
-def test_typographic_dashes_are_read_as_plain_ones(launch, dash, locale):
-    words = (f'{dash}work-dir', 'here', f'{dash}cfg-options', 'a.b=1', '--seed', '−1')
-    train, test = started(launch(*words, GPUS='1', LC_ALL=locale)[1])
-    assert train.endswith('--work-dir here --auto-resume --seed −1 --cfg-options a.b=1')
-    assert 'here/latest.pth' in test and test.endswith('--work-dir here/eval --eval bbox --cfg-options a.b=1')
-
-
-def test_work_dir_flag_counts_for_both_steps(launch):
-    train, test = started(launch('--work-dir', 'here', GPUS='1')[1])
-    assert train.endswith('--work-dir here --auto-resume')
-    assert 'here/latest.pth' in test and '--work-dir here/eval' in test
-
-
 def test_data_root_moves_every_data_set(launch):
-    for command in started(launch(GPUS='1', DATA_ROOT='/my/set')[1]):
+    for command in launch(R50, DATA_ROOT='/my/set')[1]:
         words = command.split()
         for inner, file in (('train.dataset', 'train'), ('val', 'val'), ('test', 'val')):
             found = [word for word in words if word.startswith(f'data.{inner}.data_root=')]
@@ -96,30 +143,52 @@ def test_data_root_moves_every_data_set(launch):
 
 
 def test_data_root_moves_the_object_database(launch):
-    for command in started(launch(script='scripts/teacher/mvp.sh', GPUS='1', DATA_ROOT='/my/set')[1]):
+    for command in launch(MVP, DATA_ROOT='/my/set')[1]:
         (word,) = [word for word in command.split() if word.startswith('data.train') and 'dbinfos' in word]
         assert word.endswith('.db_sampler.info_path=/my/set/nuscenes_dbinfos_train_virtual.pkl')
 
 
 def test_a_missing_teacher_is_said_at_once(launch):
-    status, lines = launch(GPUS='1', TEACHER_CKPT='nowhere.pth')
-    assert status == 1
-    assert 'TEACHER_CKPT=nowhere.pth does not exist' in lines[0]
-    assert not started(lines)
+    with pytest.raises(FileNotFoundError, match='TEACHER_CKPT=nowhere.pth does not exist: give'):
+        launch(R50, TEACHER_CKPT='nowhere.pth')
+    assert not launch.work.exists()
 
 
-@pytest.mark.parametrize('name', ['centerpoint', 'mvp'])
-def test_the_teacher_s_own_training_takes_no_teacher(launch, name):
-    status, lines = launch(script=f'scripts/teacher/{name}.sh', GPUS='1', TEACHER_CKPT='nowhere.pth')
-    assert status == 0 and all('teacher.checkpoint' not in line for line in started(lines))
+def test_what_is_finished_is_skipped_until_something_changes(launch, capfd):
+    assert len(launch(R50)[1]) == 2
+    status, commands = launch(R50)
+    assert (status, commands) == (0, []) and capfd.readouterr().out.count('skipped') == 2
+    (launch.work / 'note').touch()
+    assert len(launch(R50, '--cfg-options', 'runner.max_epochs=30')[1]) == 2
+    assert (launch.work / 'note').exists()  # nothing of the user's is removed
+    os.utime(launch.work / 'latest.pth', (0, 0))  # trained on without the launcher
+    assert ['test.py' in command for command in launch(R50, '--cfg-options', 'runner.max_epochs=30')[1]] == [True]
 
 
-def test_launcher_says_how_to_call_it(launch):
-    status, lines = launch(script='scripts/launch.sh')
-    assert status == 2 and 'scripts/launch.sh <config>' in lines[1]
+def test_a_broken_training_is_not_evaluated_and_goes_on_next_time(launch, capfd):
+    launch.work.mkdir()
+    (launch.work / 'broken').touch()
+    status, commands = launch(R50)
+    assert status == 1 and len(commands) == 1
+    assert 'step "train" failed (exit code 3). See above.' in capfd.readouterr().err
+    (launch.work / 'broken').unlink()
+    status, (train, _) = launch(R50)
+    assert status == 0 and train.endswith('--auto-resume')
 
 
-def test_overrides_joined_by_an_equals_sign_may_be_followed_by_more(launch):
-    train, test = started(launch('--cfg-options=a=1', 'b=2', '--seed', '3', GPUS='1')[1])
-    assert train.endswith('--auto-resume --seed 3 --cfg-options a=1 b=2')
-    assert test.endswith('--eval bbox --cfg-options a=1 b=2')
+def test_a_kill_ends_the_training_too(repo_root, tmp_path):
+    hangs = f'case "$*" in *launch.py*) exec "{sys.executable}" "$@" ;; esac\necho $$ >"$WORK_DIR.pid"\nexec sleep 60\n'
+    python = stub(tmp_path / 'bin' / 'python', f'#!/bin/sh\n{hangs}')
+    env = dict(os.environ, PYTHON=str(python), VIRTUAL_ENV='active', WORK_DIR=str(tmp_path / 'w'), GPUS='1')
+    process = subprocess.Popen(
+        ['bash', 'scripts/launch.sh', MVP], cwd=repo_root, env=env, preexec_fn=hear_signals, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    pid = tmp_path / 'w.pid'
+    while not pid.exists() or not pid.read_text().strip():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert 'start the same command again to resume' in process.communicate(timeout=20)[1] and process.returncode == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)

@@ -56,10 +56,10 @@ def run_on_data(args, setup, teacher, state, sha256, findings):
 def main(argv=None):
     """Print findings; returns the exit code."""
     args = parse_args(argv)
-    from mmdet3d_plugin.audit.student_fit import student_finding
+    from mmdet3d_plugin.audit.student_fits_teacher import student_finding
     from mmdet3d_plugin.audit.teacher_manifest import entries_of
     from mmdet3d_plugin.audit.teacher_setup import build_sides, verification_setup
-    from mmdet3d_plugin.checkpoints.evidence import checkpoint_findings, file_findings
+    from mmdet3d_plugin.checkpoints.checkpoint_findings import checkpoint_findings, file_findings
     from mmdet3d_plugin.checkpoints.files import file_sha256, read_checkpoint
     from mmdet3d_plugin.checkpoints.told_by_weights import key_coverage
 

@@ -1,4 +1,4 @@
-"""Add camera frames before and after each keyframe, and ego-relative velocities, to the info files.
+"""Add the camera frames before each keyframe to the info files.
 
 Reads <tag>_infos_{train,val,test}.pkl, writes <tag>_infos_{train,val,test}_4d_interval3_max60.pkl. Cameras, splits and
 classes are those that tools/create_data.py wrote down.
@@ -69,7 +69,7 @@ def convert(folder, args):
                 kind='4d', interval=args.interval, max_prev=args.max_prev, origin=data['metadata'].get('origin')
             )
             save_infos(path, result.infos, version=version, split=split, **stamp)
-            print(f'{split}: {len(infos)} samples with {result.frames} neighbouring frames -> {path}')
+            print(f'{split}: {len(infos)} samples with {result.frames} previous frames -> {path}')
             if result.missing_frames:
                 print(f'{split}: {result.missing_frames} frame(s) left out, images are missing or too far off in time')
 

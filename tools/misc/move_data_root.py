@@ -9,7 +9,7 @@ from pathlib import Path
 from dualdistill_cli import ToolParser, run_tool
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from workflow.relocate import data_options  # noqa: E402
+from experiments.config_file import data_options, read_config  # noqa: E402
 
 
 def main(argv=None):
@@ -18,11 +18,7 @@ def main(argv=None):
     parser.add_argument('config', help='config file')
     parser.add_argument('data_root', help='folder to read from instead')
     args = parser.parse_args(argv)
-    from mmcv import Config
-
-    cfg = Config.fromfile(args.config, import_custom_modules=False)
-    root = args.data_root.rstrip('/') or '/'
-    for option in data_options(cfg, root):
+    for option in data_options(read_config(args.config), args.data_root.rstrip('/') or '/'):
         print(option)
 
 

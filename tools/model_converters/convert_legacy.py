@@ -43,7 +43,7 @@ def check_origin(meta, model, path):
     """Refuse a file that needs no conversion, or whose classes, tasks or range are not the config's."""
     from mmdet3d.utils import get_root_logger
 
-    from mmdet3d_plugin.checkpoints.evidence import meaning_findings
+    from mmdet3d_plugin.checkpoints.checkpoint_findings import meaning_findings
     from mmdet3d_plugin.checkpoints.findings import MEANING, judge
 
     if 'dualdistill_version' in meta:
@@ -64,9 +64,9 @@ def main(argv=None):
         trust_checkpoints,
         write_checkpoint,
     )
-    from mmdet3d_plugin.checkpoints.identity import ENTRY, stored_facts
-    from mmdet3d_plugin.checkpoints.legacy import plan_conversion
+    from mmdet3d_plugin.checkpoints.legacy_conversion import plan_conversion
     from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
+    from mmdet3d_plugin.checkpoints.output_meaning import ENTRY, stored_facts
 
     cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_target(cfg)

@@ -66,9 +66,9 @@ def build_distiller(cfg, args):
     from mmdet3d_plugin.checkpoints.files import trust_checkpoints
     from mmdet3d_plugin.checkpoints.starting_weights import load_to_test
     from mmdet3d_plugin.engine import pick_device
+    from mmdet3d_plugin.engine.config import require_distiller
 
-    if cfg.model.type != 'DualDistill':
-        raise ValueError(f'{args.config} trains a {cfg.model.type}: give a distillation config')
+    require_distiller(cfg, args.config)
     with trust_checkpoints(args.trust_checkpoint):
         model = build_model(cfg.model)
         load_to_test(model, args.checkpoint, args.config, get_root_logger())

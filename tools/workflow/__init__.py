@@ -1,1 +1,1 @@
-"""A resumable sequence of subprocess steps with markers, progress and a report. Used by ``tools/quickstart.py``."""
+"""Steps that can be resumed: a list of commands of which each runs once, and goes on where it was interrupted."""

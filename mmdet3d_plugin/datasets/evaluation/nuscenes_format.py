@@ -54,19 +54,8 @@ def nuscenes_boxes(detection, info, class_names, class_range):
     Raises:
         ValueError: A box or score is not finite, a size not positive, or a label not of ``class_names``.
     """
-    boxes = detection['boxes_3d']
-    centre = boxes.gravity_center.detach().cpu().double().numpy()
-    size = boxes.dims.detach().cpu().double().numpy()[:, [1, 0, 2]]
-    yaw = boxes.yaw.detach().cpu().double().numpy()
-    velocity = np.zeros_like(centre)
-    if boxes.tensor.shape[1] >= 9:
-        velocity[:, :2] = boxes.tensor[:, 7:9].detach().cpu().double().numpy()
-    scores = detection['scores_3d'].detach().cpu().double().numpy()
+    centre, size, yaw, velocity, scores = _checked_numbers(detection, info)
     names = _names(detection['labels_3d'].detach().cpu().numpy().astype(np.int64), class_names, info)
-    if not np.isfinite(np.concatenate([centre, size, velocity, yaw[:, None], scores[:, None]], axis=1)).all():
-        raise ValueError(f'sample {info["token"]}: a predicted box or score is not finite')
-    if (size <= 0).any():
-        raise ValueError(f'sample {info["token"]}: a predicted box has a size of {size.min():g} m')
 
     ego_to_global = pose_matrix(info['ego2global_translation'], info['ego2global_rotation'])
     lidar_to_global = ego_to_global @ pose_matrix(info['lidar2ego_translation'], info['lidar2ego_rotation'])
@@ -79,7 +68,6 @@ def nuscenes_boxes(detection, info, class_names, class_range):
     distance = np.linalg.norm(centre[:, :2] - ego_to_global[:2, 3], axis=1)
     limit = np.array([class_range[name] for name in names])
     best_first = np.argsort(-scores, kind='stable')
-    keep = [i for i in best_first if distance[i] < limit[i]][:MAX_BOXES_PER_SAMPLE]
     return [
         dict(
             sample_token=info['token'],
@@ -91,8 +79,22 @@ def nuscenes_boxes(detection, info, class_names, class_range):
             detection_score=float(scores[i]),
             attribute_name=attribute_name(names[i], speed[i]),
         )
-        for i in keep
+        for i in [i for i in best_first if distance[i] < limit[i]][:MAX_BOXES_PER_SAMPLE]
     ]
+
+
+def _checked_numbers(detection, info):
+    """Gravity centres (N, 3), sizes (N, 3) as w, l, h, yaws (N,), velocities (N, 3) and scores (N,), all float64."""
+    boxes = detection['boxes_3d']
+    tensors = (boxes.gravity_center, boxes.dims[:, [1, 0, 2]], boxes.yaw, boxes.tensor[:, 7:9], detection['scores_3d'])
+    centre, size, yaw, planar, scores = (tensor.detach().cpu().double().numpy() for tensor in tensors)
+    velocity = np.zeros_like(centre)
+    velocity[:, : planar.shape[1]] = planar  # boxes of seven numbers have none
+    if not np.isfinite(np.concatenate([centre, size, velocity, yaw[:, None], scores[:, None]], axis=1)).all():
+        raise ValueError(f'sample {info["token"]}: a predicted box or score is not finite')
+    if (size <= 0).any():
+        raise ValueError(f'sample {info["token"]}: a predicted box has a size of {size.min():g} m')
+    return centre, size, yaw, velocity, scores
 
 
 def _names(labels, class_names, info):

@@ -5,12 +5,12 @@ import pickle
 from pathlib import Path
 
 from ...structures.atomic_file import replace_when_done
+from .old_schema import OLD_SCHEMA, problem_with_old, upgrade
 
-SCHEMA = 'dualdistill-nuscenes/1'
+SCHEMA = 'dualdistill-nuscenes/2'
+KINDS = ('base', '4d')  # a 4-D info is a base info with `prev`, the camera frames before the keyframe
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
 BOX_CONVENTION = 'lidar-xyzlwh-yaw-ccw'
-# What `gt_velocity` of each kind of file is measured against.
-VELOCITY_OF_KIND = {'base': 'absolute', '4d': 'ego_relative'}
 
 
 class InfoFileError(ValueError):
@@ -64,7 +64,6 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         schema=SCHEMA,
         box_convention=BOX_CONVENTION,
         kind=kind,
-        velocity=VELOCITY_OF_KIND[kind],
         interval=interval,
         max_prev=max_prev,
         cameras=list(infos[0].get('cams', ())) if infos else [],
@@ -76,6 +75,8 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
 
 def load_infos(path, kind=None):
     """Read an info file, refusing any that is not stamped as this code expects.
+
+    A file of the schema before is read too, and comes out in the present form (``old_schema.py``).
 
     Args:
         path (str | Path): File to read.
@@ -101,7 +102,7 @@ def load_infos(path, kind=None):
     if problem:
         version = data['metadata'].get('version') if _has_metadata(data) else None
         raise InfoFileError(f'{path}: {problem}. {_make_it_with(path, kind, version)}')
-    return data
+    return upgrade(data, SCHEMA) if data['metadata']['schema'] == OLD_SCHEMA else data
 
 
 def _has_metadata(data):
@@ -120,14 +121,11 @@ def _problem_with(data, kind):
         content = f'keys {sorted(map(str, data))}' if isinstance(data, dict) else f'a {type(data).__name__}'
         return f'expected a dict with `infos` and `metadata`, found {content} (written by another tool?)'
     metadata = data['metadata']
-    for key, wanted in (('schema', SCHEMA), ('box_convention', BOX_CONVENTION)):
-        if metadata.get(key) != wanted:
+    for key, wanted in (('schema', (SCHEMA, OLD_SCHEMA)), ('box_convention', (BOX_CONVENTION,))):
+        if metadata.get(key) not in wanted:
             found = repr(metadata[key]) if key in metadata else 'none (written by another tool?)'
-            return f'expected {key} {wanted!r}, found {found}'
+            return f'expected {key} {wanted[0]!r}, found {found}'
     found = metadata.get('kind')
-    if found not in VELOCITY_OF_KIND or (kind is not None and found != kind):
-        return f'expected infos of kind {kind or "base or 4d"!r}, found {found!r}'
-    if metadata.get('velocity') != VELOCITY_OF_KIND[found]:
-        wanted = VELOCITY_OF_KIND[found]
-        return f'infos of kind {found!r} hold {wanted!r} velocities, found {metadata.get("velocity")!r}'
-    return None
+    if found not in KINDS or (kind is not None and found != kind):
+        return f'expected infos of kind {kind or " or ".join(KINDS)!r}, found {found!r}'
+    return problem_with_old(data) if metadata['schema'] == OLD_SCHEMA else None

@@ -1,4 +1,4 @@
-"""4-D infos: base infos plus camera frames before and after each keyframe, the ego velocity and relative velocities."""
+"""4-D infos: base infos plus the camera frames before each keyframe."""
 
 import functools
 import os
@@ -8,8 +8,7 @@ from itertools import islice
 import numpy as np
 
 from .cameras import CAMERAS, reference_camera
-from .geometry import sensor_to_global
-from .nuscenes_infos import LIDAR, sensor_record, walk
+from .nuscenes_infos import sensor_record, walk
 from .parallel import map_with_tables
 
 # Cameras fire up to half a turn of the LiDAR apart; an image further off than this shows another moment.
@@ -21,12 +20,12 @@ class SequentialInfos:
     """4-D infos of one scene, or of several added up."""
 
     infos: list = field(default_factory=list)
-    frames: int = 0  # entries in all `prev` and `next` lists
+    frames: int = 0  # entries in all `prev` lists
     missing_frames: int = 0  # entries left out because a camera's file is missing or no image is near in time
 
 
-def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exists, cameras=CAMERAS):
-    """Every ``interval``-th camera frame before (or after) a keyframe, inside its scene.
+def earlier_frames(nusc, sample, interval, max_prev, record_of, exists, cameras=CAMERAS):
+    """Every ``interval``-th camera frame before a keyframe, inside its scene.
 
     Frames are counted along the reference camera, CAM_FRONT where there is one; each other camera gives its image
     nearest in time.
@@ -34,7 +33,6 @@ def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exis
     Args:
         nusc (NuScenes): Tables.
         sample (dict): Sample record of the keyframe.
-        direction (str): ``prev`` or ``next``.
         interval (int): Step, in camera sweeps.
         max_prev (int): Furthest frame, in camera sweeps.
         record_of (Callable): sample_data record -> sensor record.
@@ -49,7 +47,7 @@ def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exis
         start = nusc.get('sample_data', sample['data'][name])
         # One step more than the reference: another camera's nearest image may lie just behind.
         length = max_prev + (name != reference_name)
-        chains[name] = list(islice(walk(nusc, start, direction, sample['scene_token']), length))
+        chains[name] = list(islice(walk(nusc, start, 'prev', sample['scene_token']), length))
     times = {name: np.array([data['timestamp'] for data in chain], dtype=np.int64) for name, chain in chains.items()}
     frames, skipped = [], 0
     for reference in chains[reference_name][interval - 1 :: interval]:
@@ -65,30 +63,6 @@ def adjacent_frames(nusc, sample, direction, interval, max_prev, record_of, exis
         else:
             skipped += 1
     return frames, skipped
-
-
-def ego_velocity(nusc, sample):
-    """Velocity of the ego vehicle at a keyframe, in the keyframe's LiDAR frame.
-
-    Central difference of the ego positions at the keyframes before and after, as the devkit estimates the velocities
-    of boxes; one-sided at either end of a scene; zero for a scene of one keyframe.
-
-    Returns:
-        np.ndarray: (2,) float64, m/s.
-    """
-
-    def lidar_data(sample_token):
-        return nusc.get('sample_data', nusc.get('sample', sample_token)['data'][LIDAR])
-
-    before = lidar_data(sample['prev'] or sample['token'])
-    after = lidar_data(sample['next'] or sample['token'])
-    seconds = (after['timestamp'] - before['timestamp']) / 1e6
-    if seconds <= 0:
-        return np.zeros(2)
-    start, end = (nusc.get('ego_pose', data['ego_pose_token'])['translation'] for data in (before, after))
-    velocity = (np.array(end) - np.array(start)) / seconds
-    lidar_to_global = sensor_to_global(sensor_record(nusc, lidar_data(sample['token'])))
-    return (velocity @ lidar_to_global[:3, :3])[:2]
 
 
 def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
@@ -116,17 +90,10 @@ def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
     result = SequentialInfos()
     for info in infos:
         sample = nusc.get('sample', info['token'])
-        velocity = ego_velocity(nusc, sample)
-        lists = {}
-        for direction in ('prev', 'next'):
-            frames, skipped = adjacent_frames(
-                nusc, sample, direction, interval, max_prev, record_of, exists, tuple(info['cams'])
-            )
-            lists[direction] = frames
-            result.frames += len(frames)
-            result.missing_frames += skipped
-        relative = info['gt_velocity'] - velocity
-        result.infos.append(dict(info, **lists, velo=velocity, gt_velocity=relative))
+        frames, skipped = earlier_frames(nusc, sample, interval, max_prev, record_of, exists, tuple(info['cams']))
+        result.frames += len(frames)
+        result.missing_frames += skipped
+        result.infos.append(dict(info, prev=frames))
     return result
 
 

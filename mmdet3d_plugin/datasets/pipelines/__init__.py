@@ -1,4 +1,5 @@
-"""Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step."""
+"""Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step
+(``select_frames.py`` what the two that choose frames share)."""
 
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
@@ -9,7 +10,9 @@ from .load_multi_view_images import LoadMultiViewImages
 from .load_virtual_points_from_file import LoadVirtualPointsFromFile
 from .load_virtual_points_from_multi_sweeps import LoadVirtualPointsFromMultiSweeps
 from .points_to_depth_map import PointsToDepthMap
-from .select_adjacent_frames import NUSCENES_CAMERAS, SelectAdjacentFrames
+from .select_adjacent_frames import SelectAdjacentFrames
+from .select_frames import NUSCENES_CAMERAS, SelectFrames
+from .select_keyframe_queue import SelectKeyframeQueue
 
 __all__ = [
     'NUSCENES_CAMERAS',
@@ -23,4 +26,6 @@ __all__ = [
     'LoadVirtualPointsFromMultiSweeps',
     'PointsToDepthMap',
     'SelectAdjacentFrames',
+    'SelectFrames',
+    'SelectKeyframeQueue',
 ]

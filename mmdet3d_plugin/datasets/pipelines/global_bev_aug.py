@@ -10,17 +10,19 @@ from mmdet3d.datasets.builder import PIPELINES
 
 @PIPELINES.register_module()
 class GlobalBEVAug:
-    """Flips, rotates and scales points, boxes, velocities and cameras by one and the same (4, 4) matrix.
+    """Flips, rotates and scales points, boxes, velocities and motion by one and the same (4, 4) matrix.
 
     The matrix is scale * rotation(z) * flip about the LiDAR origin, p' = A p; it is drawn once per sample. Everything
     is derived from the matrix itself rather than from separate flip and rotate rules, so that a LiDAR teacher and a
     camera student see an object in the same cell whatever the draw, mirrored ones (det A < 0) included.
 
+    What is measured stays: ``cam2lidar`` and ``lidar_points`` are as mounted and as measured. A model places the
+    cameras of frame f in the augmented map by cam2bev = bev_aug @ cam2lidar[f]; every frame of a sample has the same A.
+
     Reads and rewrites, each when present:
         points (LiDARPoints): columns 0..2.
         gt_bboxes_3d (LiDARInstance3DBoxes): centre, size, yaw and, with nine columns, velocity.
-        frame2cur (ndarray): (F, 4, 4), becomes A frame2cur A^-1.
-    Reads ``cam2lidar`` (F, N, 4, 4) when present and writes ``cam2bev`` = A cam2lidar, float64.
+        frame2cur (ndarray): (F, 4, 4), becomes A frame2cur A^-1, augmented frame f -> augmented current frame.
 
     Writes:
         bev_aug (ndarray): (4, 4) float64, A; identity when ``test_mode``.
@@ -57,8 +59,6 @@ class GlobalBEVAug:
         if 'gt_bboxes_3d' in results:
             boxes = results['gt_bboxes_3d']
             results['gt_bboxes_3d'] = boxes.new_box(transform_boxes(boxes.tensor, matrix))
-        if 'cam2lidar' in results:
-            results['cam2bev'] = matrix @ results['cam2lidar']
         if 'frame2cur' in results:
             results['frame2cur'] = matrix @ results['frame2cur'] @ np.linalg.inv(matrix)
         return results

@@ -12,7 +12,12 @@ class LoadLidarPointsFromFile(LoadPointsFromFile):
 
     mmdet3d's takes any numbers for points of five: a file of four numbers a point gives other points.
 
-    Reads ``pts_filename``. Writes ``points`` (LiDARPoints), (N, 5) float32: x, y, z (m), intensity, ring.
+    Reads: ``pts_filename``.
+
+    Writes, each (LiDARPoints): (N, 5) float32, x, y, z (m, keyframe's LiDAR frame), intensity, ring:
+        lidar_points: the keyframe as the LiDAR measured it. No later step changes it; PointsToDepthMap reads it.
+        points: a copy, the start of what a LiDAR model or a teacher sees. Sweeps, pasted objects and the BEV
+            augmentation change it.
 
     Raises:
         FileNotFoundError, LidarFileError: see ``lidar_file.py``.
@@ -22,6 +27,11 @@ class LoadLidarPointsFromFile(LoadPointsFromFile):
 
     def __init__(self):
         super().__init__(coord_type='LIDAR', load_dim=NUMBERS_PER_POINT, use_dim=NUMBERS_PER_POINT)
+
+    def __call__(self, results):
+        results = super().__call__(results)
+        results['lidar_points'] = results['points'].clone()  # mmdet3d's sweep loader writes into `points`
+        return results
 
     def _load_points(self, pts_filename):
         return read_lidar(pts_filename)

@@ -11,11 +11,11 @@ class PointsToDepthMap:
     Cell (r, c) holds the pixels whose centres lie in rows r*d .. r*d + d-1 and columns c*d .. c*d + d-1, with
     d = ``downsample``. Depth is along the optical axis, in metres, as in BEVDepth's supervision.
 
-    It must stand directly after LoadLidarPointsFromFile: sweeps of other moments would smear moving objects, and the
-    BEV augmentation would move the points away from the cameras.
+    It reads the keyframe as the LiDAR measured it, not ``points``: sweeps of other moments would smear moving objects,
+    and the BEV augmentation moves points away from the cameras. So it may stand anywhere after its inputs.
 
-    Reads: ``points`` (LiDARPoints, current LiDAR frame), ``img`` (for its size), ``intrins``, ``cam2lidar``,
-    ``post_rots``, ``post_trans`` (frame 0 of each).
+    Reads: ``lidar_points`` (LiDARPoints, current LiDAR frame; written by LoadLidarPointsFromFile), ``img`` (for its
+    size), ``intrins``, ``cam2lidar``, ``post_rots``, ``post_trans`` (frame 0 of each).
 
     Writes:
         gt_depth (ndarray): (N, H/d, W/d) float32, m; 0 where no point falls.
@@ -25,8 +25,8 @@ class PointsToDepthMap:
         depth_bounds (tuple[float]): (min, max, step) of the depth bins; points outside [min, max) are dropped.
 
     Raises:
-        ValueError: the image size is not a multiple of ``downsample``, or the points were already merged with sweeps
-            or augmented.
+        KeyError: no step has written ``lidar_points``.
+        ValueError: the image size is not a multiple of ``downsample``.
     """
 
     def __init__(self, downsample=16, depth_bounds=(1.0, 60.0, 1.0)):
@@ -39,9 +39,9 @@ class PointsToDepthMap:
         height, width = results['img'].shape[-2:]
         if height % self.downsample or width % self.downsample:
             raise ValueError(f'image size {height}x{width} is not a multiple of downsample={self.downsample}')
-        points = results['points'].tensor.numpy()
-        self._check_keyframe_points(results, points)
-
+        if 'lidar_points' not in results:
+            raise KeyError('PointsToDepthMap needs `lidar_points`: put LoadLidarPointsFromFile before it')
+        points = results['lidar_points'].tensor.numpy()
         rows, cols = height // self.downsample, width // self.downsample
         gt_depth = np.full((results['img'].shape[1], rows, cols), np.inf, dtype=np.float32)
         homogeneous = np.concatenate([points[:, :3], np.ones((len(points), 1))], axis=1).T
@@ -66,15 +66,6 @@ class PointsToDepthMap:
         affine = results['post_rots'][0].copy()
         affine[:, :2, 2] = results['post_trans'][0, :, :2]
         return affine @ results['intrins'][0] @ np.linalg.inv(results['cam2lidar'][0])[:, :3]
-
-    @staticmethod
-    def _check_keyframe_points(results, points):
-        order = 'PointsToDepthMap must stand after LoadLidarPointsFromFile and before'
-        if 'bev_aug' in results:
-            raise ValueError(f'{order} GlobalBEVAug')
-        # The fifth number of a nuScenes file is the ring, a whole number; merging sweeps overwrites it with seconds.
-        if points.shape[1] > 4 and np.any(points[:, 4] % 1):
-            raise ValueError(f'{order} LoadLidarPointsFromMultiSweeps')
 
     def __repr__(self):
         return (

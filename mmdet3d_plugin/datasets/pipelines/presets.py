@@ -1,4 +1,4 @@
-"""The three pipelines of the project as functions of the few numbers that differ between configs.
+"""The pipelines of the project as functions of the few numbers that differ between configs.
 
 An mmcv config cannot override one step of an inherited list, and a variable overridden in a child config does not reach
 the lists its base built from it. A config therefore calls one of these with its own image size, range and depth bins;
@@ -7,7 +7,7 @@ the result is plain lists of dicts, which is also what ``Config.dump`` writes do
 
 KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
-CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug']
+CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug']
 
 
 def lidar_pipelines(
@@ -30,16 +30,14 @@ def lidar_pipelines(
         sampler = dict(type='GTDatabaseSampler', **layout, **gt_sampling)
         train.append(dict(type='ObjectSample', db_sampler=sampler))
     train += [
-        dict(type='GlobalBEVAug', **(bev_aug or {})),
-        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
-        *_target_filters(class_names, point_cloud_range),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=True),
         dict(type='PointShuffle'),
         dict(type='FormatBEVInputs', keys=['points', *TARGETS, 'bev_aug']),
     ]
     test = [
         *lidar_loading(num_sweeps, virtual_points, test_mode=True),
         dict(type='GlobalBEVAug', test_mode=True),
-        dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range),
+        _points_filter(point_cloud_range),
         dict(type='FormatBEVInputs', keys=['points', 'bev_aug']),
     ]
     return train, test
@@ -78,36 +76,19 @@ def camera_4d_pipelines(
         teacher_virtual_points (bool): the teacher's points with painted and virtual ones, 17 numbers each; the depth
             supervision stays with what the LiDAR measured.
     """
-
-    def images(test_mode):
-        return [
-            dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
-            dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
-            dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
-        ]
-
+    images = (cameras, frames, decode_reduction, final_dim, image_aug)
+    points = ['points'] if teacher_sweeps else []
     train = [
-        *images(test_mode=False),
+        *_image_steps(*images, test_mode=False),
         KEYFRAME_POINTS,
         dict(type='PointsToDepthMap', downsample=depth_downsample, depth_bounds=depth_bounds),
         *_teacher_points(teacher_sweeps, teacher_virtual_points),
         dict(type='LoadAnnotations3D'),
-        dict(type='GlobalBEVAug', **(bev_aug or {})),
+        *_augmented_targets(class_names, point_cloud_range, bev_aug, with_points=bool(points)),
+        dict(type='FormatBEVInputs', keys=[*CAMERA_KEYS, 'gt_depth', *points, *TARGETS]),
     ]
-    if teacher_sweeps:
-        train.append(dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range))
-    train += [
-        *_target_filters(class_names, point_cloud_range),
-        dict(
-            type='FormatBEVInputs', keys=[*CAMERA_KEYS, 'gt_depth', *(['points'] if teacher_sweeps else []), *TARGETS]
-        ),
-    ]
-    test = [
-        *images(test_mode=True),
-        dict(type='GlobalBEVAug', test_mode=True),
-        dict(type='FormatBEVInputs', keys=CAMERA_KEYS),
-    ]
-    return train, test
+    test = [*_image_steps(*images, test_mode=True), dict(type='GlobalBEVAug', test_mode=True)]
+    return train, [*test, dict(type='FormatBEVInputs', keys=CAMERA_KEYS)]
 
 
 def lidar_loading(num_sweeps, virtual_points=False, test_mode=False):
@@ -142,8 +123,23 @@ def _sweeps(num_sweeps, virtual_points, test_mode):
     return dict(type='LoadLidarPointsFromMultiSweeps', **options)
 
 
-def _target_filters(class_names, point_cloud_range):
+def _image_steps(cameras, frames, decode_reduction, final_dim, image_aug, test_mode):
     return [
+        dict(type='SelectAdjacentFrames', cameras=cameras, test_mode=test_mode, **(frames or {})),
+        dict(type='LoadMultiViewImages', decode_reduction=decode_reduction),
+        dict(type='AugmentMultiViewImages', final_dim=final_dim, test_mode=test_mode, **(image_aug or {})),
+    ]
+
+
+def _augmented_targets(class_names, point_cloud_range, bev_aug, with_points):
+    """BEV augmentation at training, then what stays of points and boxes."""
+    return [
+        dict(type='GlobalBEVAug', **(bev_aug or {})),
+        *([_points_filter(point_cloud_range)] if with_points else []),
         dict(type='ObjectRangeFilter', point_cloud_range=point_cloud_range),
         dict(type='ObjectNameFilter', classes=class_names),
     ]
+
+
+def _points_filter(point_cloud_range):
+    return dict(type='PointsRangeFilter', point_cloud_range=point_cloud_range)

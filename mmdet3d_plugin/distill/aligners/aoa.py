@@ -1,7 +1,13 @@
 """AOA: attention-guided orthogonal alignment of a student level with a teacher level."""
 
-from torch import nn
+from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ...structures import BEVLevel
 from ..registry import DISTILL
 from .base import Aligner
 from .orthogonal import OrthogonalProjection
@@ -16,30 +22,30 @@ class AOAAligner(Aligner):
     (bias included), and projecting first costs H W instead of H_T W_T matrix products.
 
     Args:
-        student, teacher (BEVLevel): given by the builder.
-        attention (bool): False leaves the attention out (ablation: orthogonal only).
-        orthogonal (bool): False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads (int), softmax_scale (float), ffn_ratio (int), ffn_act (str), norm_cfg (dict), residual (bool):
-            see :class:`PositionAttention`.
+        student, teacher: given by the builder.
+        attention: False leaves the attention out (ablation: orthogonal only).
+        orthogonal: False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
+        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual: see :class:`PositionAttention`.
     """
 
     def __init__(
         self,
         *,
-        student,
-        teacher,
-        attention=True,
-        orthogonal=True,
-        num_heads=8,
-        softmax_scale=1.0,
-        ffn_ratio=4,
-        ffn_act='ReLU',
-        norm_cfg=dict(type='BN'),  # noqa: B006 (read only)
-        residual=False,
-    ):
+        student: BEVLevel,
+        teacher: BEVLevel,
+        attention: bool = True,
+        orthogonal: bool = True,
+        num_heads: int = 8,
+        softmax_scale: float = 1.0,
+        ffn_ratio: int = 4,
+        ffn_act: str = 'ReLU',
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006 (read only)
+        residual: bool = False,
+    ) -> None:
         super().__init__(student=student, teacher=teacher)
         if not (attention or orthogonal):
             raise ValueError('AOAAligner with neither attention nor orthogonal: use type="Conv1x1Aligner" instead')
+        self.attention: nn.Module = nn.Identity()
         if attention:
             self.attention = PositionAttention(
                 student,
@@ -50,13 +56,12 @@ class AOAAligner(Aligner):
                 norm_cfg=norm_cfg,
                 residual=residual,
             )
-        else:
-            self.attention = nn.Identity()
+        self.projection: nn.Module
         if orthogonal:
             self.projection = OrthogonalProjection(student.channels, teacher.channels)
         else:
             self.projection = nn.Conv2d(student.channels, teacher.channels, 1)
 
-    def align(self, feature):
+    def align(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C_T, H_T, W_T)."""
         return self.resize(self.projection(self.attention(feature)))

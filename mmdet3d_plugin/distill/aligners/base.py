@@ -1,6 +1,7 @@
 """What every aligner shares: known sizes, checked at the door."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,10 +25,10 @@ class Aligner(nn.Module):
                 return self.resize(self.conv(feature))
 
     Args:
-        student, teacher (BEVLevel): sizes of the two maps.
+        student, teacher: sizes of the two maps.
     """
 
-    def __init__(self, *, student: BEVLevel, teacher: BEVLevel):
+    def __init__(self, *, student: BEVLevel, teacher: BEVLevel) -> None:
         super().__init__()
         self.student = student
         self.teacher = teacher
@@ -58,11 +59,11 @@ class Aligner(nn.Module):
             return feature
         return F.interpolate(feature, size=size, mode='bilinear', align_corners=True)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f'{self.student} -> {self.teacher}'
 
 
-def build_aligner(cfg: Mapping, student: BEVLevel, teacher: BEVLevel, where: str = 'aligner') -> Aligner:
+def build_aligner(cfg: Mapping[str, Any], student: BEVLevel, teacher: BEVLevel, where: str = 'aligner') -> Aligner:
     """Build an aligner for a pair of levels.
 
     Args:

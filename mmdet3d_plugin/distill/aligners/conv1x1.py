@@ -1,7 +1,8 @@
 """The plain aligner: one 1x1 convolution."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from ...structures import BEVLevel
 from ..registry import DISTILL
 from .base import Aligner
 
@@ -11,13 +12,13 @@ class Conv1x1Aligner(Aligner):
     """1x1 convolution to the teacher's channels, then bilinear resizing where the sizes differ.
 
     Args:
-        student, teacher (BEVLevel): given by the builder.
+        student, teacher: given by the builder.
     """
 
-    def __init__(self, *, student, teacher):
+    def __init__(self, *, student: BEVLevel, teacher: BEVLevel) -> None:
         super().__init__(student=student, teacher=teacher)
         self.conv = nn.Conv2d(student.channels, teacher.channels, 1)
 
-    def align(self, feature):
+    def align(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C_T, H_T, W_T)."""
         return self.resize(self.conv(feature))

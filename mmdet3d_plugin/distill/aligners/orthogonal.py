@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
 
@@ -17,23 +17,24 @@ class OrthogonalProjection(nn.Module):
     with it. The Cayley map has no such state; decay only pulls W towards its initial value.
 
     Args:
-        in_channels (int), out_channels (int): C and C_T.
+        in_channels, out_channels: C and C_T.
     """
 
-    def __init__(self, in_channels, out_channels):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         linear = nn.Linear(in_channels, out_channels, bias=False)
         nn.init.orthogonal_(linear.weight)
-        self.projection = orthogonal(linear, 'weight', orthogonal_map='cayley')
+        orthogonal(linear, 'weight', orthogonal_map='cayley')
+        self.projection = linear
         self.scale = nn.Parameter(torch.ones(out_channels))
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def weight(self):
+    def weight(self) -> Tensor:
         """The semi-orthogonal matrix (C_T, C), float32 also under autocast (half precision would break it)."""
         with torch.autocast(self.scale.device.type, enabled=False):
             return self.projection.weight
 
-    def forward(self, feature):
+    def forward(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C_T, H, W)."""
         projected = F.conv2d(feature, self.weight()[:, :, None, None])
         return projected * self.scale[:, None, None] + self.bias[:, None, None]

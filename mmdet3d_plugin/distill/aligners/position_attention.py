@@ -1,9 +1,16 @@
 """Global attention that lets every BEV cell gather student evidence from the whole map."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer, build_norm_layer
-from torch import nn
+from torch import Tensor, nn
+
+from ...structures import BEVLevel
 
 FFN_ACTIVATIONS = ('ReLU', 'GELU')
 
@@ -20,16 +27,26 @@ class PositionAttention(nn.Module):
     starts as what the student says there.
 
     Args:
-        level (BEVLevel): size of the student map, kept by the output.
-        num_heads (int): attention heads; must divide the channels.
-        softmax_scale (float): extra factor on the logits, beside 1 / sqrt(channels per head).
-        ffn_ratio (int): hidden channels of the feed-forward net over C.
-        ffn_act (str): activation of the feed-forward net, 'ReLU' as released or 'GELU'.
-        norm_cfg (dict): normalisation after the first convolution.
-        residual (bool): add x to what the attention gathers.
+        level: size of the student map, kept by the output.
+        num_heads: attention heads; must divide the channels.
+        softmax_scale: extra factor on the logits, beside 1 / sqrt(channels per head).
+        ffn_ratio: hidden channels of the feed-forward net over C.
+        ffn_act: activation of the feed-forward net, 'ReLU' as released or 'GELU'.
+        norm_cfg: normalisation after the first convolution.
+        residual: add x to what the attention gathers.
     """
 
-    def __init__(self, level, *, num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual):
+    def __init__(
+        self,
+        level: BEVLevel,
+        *,
+        num_heads: int,
+        softmax_scale: float,
+        ffn_ratio: int,
+        ffn_act: str,
+        norm_cfg: Mapping[str, Any],
+        residual: bool,
+    ) -> None:
         super().__init__()
         channels, cells = level.channels, level.height * level.width
         if channels % num_heads:
@@ -59,7 +76,7 @@ class PositionAttention(nn.Module):
         """(B, T, C) -> (B, heads, T, C / heads)."""
         return tokens.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
-    def forward(self, feature):
+    def forward(self, feature: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         tokens = (self.stem(feature) + self.position).flatten(2).transpose(1, 2)  # (B, T, C), row-major cells
         query = self._split_heads(self.to_q(self.query_projection(self.query.weight))[None])

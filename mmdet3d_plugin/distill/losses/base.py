@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class _WeightedTerms(nn.Module):
         loss_weight: factor of all terms.
     """
 
-    def __init__(self, *, weights: Mapping[str, float] | None = None, loss_weight: float = 1.0):
+    def __init__(self, *, weights: Mapping[str, float] | None = None, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.weights = dict(weights or {})
         self.loss_weight = loss_weight
@@ -59,8 +60,10 @@ class FeatureLoss(_WeightedTerms):
     ``distill.<level>.raw_cosine``.
     """
 
-    # Whether the regions need a part of false positives, which costs a pass through the teacher's head.
-    needs_false_positives = False
+    @property
+    def needs_false_positives(self) -> bool:
+        """Whether the regions need a part of false positives, which costs a pass through the teacher's head."""
+        return False
 
     def terms(self, student: Tensor, teacher: Tensor, regions: Regions) -> dict[str, Tensor]:
         """Scalars by name, without weights.
@@ -95,7 +98,7 @@ class ResponseLoss(_WeightedTerms):
         """Raise ValueError for a teacher head that the loss cannot read; called once, when the distiller is built."""
 
     def terms(
-        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping]
+        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping[str, Any]]
     ) -> dict[str, Tensor]:
         """Scalars by name, without weights; a name ``num_...`` is only logged.
 
@@ -108,7 +111,7 @@ class ResponseLoss(_WeightedTerms):
         raise NotImplementedError
 
     def forward(
-        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping]
+        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping[str, Any]]
     ) -> dict[str, Tensor]:
         """``[group.]loss_<term>`` (weighted), ``raw_<term>`` (weight 1) and counts; arguments as :meth:`terms`."""
         with torch.autocast(next(head.parameters()).device.type, enabled=False):

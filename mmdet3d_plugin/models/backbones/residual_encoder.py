@@ -1,9 +1,14 @@
 """Residual convolution stages over BEV (or image) feature maps."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from mmcv.runner import BaseModule
 from mmdet.models.backbones.resnet import BasicBlock
 from mmdet3d.models.builder import BACKBONES
-from torch import nn
+from torch import Tensor, nn
 
 from ...structures import BEVLevel
 
@@ -23,13 +28,13 @@ class ResidualEncoder(BaseModule):
     def __init__(
         self,
         *,
-        in_channels,
-        channels=(128, 256, 512),
-        num_blocks=(2, 2, 2),
-        strides=(2, 2, 2),
-        norm_cfg=dict(type='BN'),  # noqa: B006  (read only)
-        init_cfg=None,
-    ):
+        in_channels: int,
+        channels: Sequence[int] = (128, 256, 512),
+        num_blocks: Sequence[int] = (2, 2, 2),
+        strides: Sequence[int] = (2, 2, 2),
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006  (read only)
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if not len(channels) == len(num_blocks) == len(strides):
             raise ValueError(
@@ -48,7 +53,7 @@ class ResidualEncoder(BaseModule):
             in_channels = out_channels
         self.layers = nn.Sequential(*stages)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, C, H, W) -> tuple of one map per stage, fine to coarse."""
         outs = []
         for stage in self.layers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from mmcv.runner import auto_fp16
 from mmcv.utils import print_log
@@ -12,12 +12,14 @@ from mmdet3d.core import bbox3d2result
 from mmdet3d.models.detectors import Base3DDetector
 from torch import Tensor, nn
 
-from ...checkpoints.layout import DISTILL
+from ...checkpoints.weight_names import DISTILL
 from ...structures import BEVFeatures, BEVLevel
 from ..heads.base import BEVHead
 
+Stage = TypeVar('Stage')  # planned levels or maps
 
-def stages_and_head(stages: Sequence, head) -> dict:
+
+def stages_and_head(stages: Sequence[Stage], head: Stage) -> dict[str, Stage]:
     """Names of a detector with BEV backbone stages and a neck, for planned levels or maps: 'backbone0', ..., 'head'."""
     return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'head': head}
 
@@ -34,8 +36,8 @@ class BEVDetector(Base3DDetector):
         sequential: samples of a scene must come in order, one at a time, because earlier ones are remembered.
     """
 
-    inputs: frozenset = frozenset()
-    targets: frozenset = frozenset({'gt_bboxes_3d', 'gt_labels_3d'})
+    inputs: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset({'gt_bboxes_3d', 'gt_labels_3d'})
     sequential = False
 
     @property
@@ -48,11 +50,11 @@ class BEVDetector(Base3DDetector):
         """Planned size and place of each BEV map by name, fine to coarse, from the config alone."""
 
     @abstractmethod
-    def extract_bev(self, batch: Mapping) -> BEVFeatures:
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of a collated batch, under the names of :meth:`bev_levels`."""
 
     @abstractmethod
-    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch."""
 
     @property
@@ -60,7 +62,7 @@ class BEVDetector(Base3DDetector):
         """The part that detection and distillation both train, and that a gradient of both is cheap to take of."""
         return self
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """What no weight shows of the outputs' meaning, as plain values: classes by task, and the head's own settings.
 
         Checkpoints keep it, and a file whose values differ is refused. A detector adds its ranges and cells (metres).
@@ -74,38 +76,38 @@ class BEVDetector(Base3DDetector):
     def reset(self) -> None:
         """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""
 
-    def head_losses(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+    def head_losses(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The head's losses on the level it reads."""
         predictions = self.head.predict(bev.head_map, batch['img_metas'])
         return self.head.loss(predictions, batch['gt_bboxes_3d'], batch['gt_labels_3d'], batch['img_metas'])
 
     @auto_fp16(apply_to=('img',))
-    def forward(self, return_loss=True, **batch):
+    def forward(self, return_loss: bool = True, **batch: Any) -> dict[str, Tensor] | list[dict[str, Any]]:
         """Losses of a collated batch, or detections with ``return_loss=False``.
 
         Points keep float32 under fp16 training: in half precision a coordinate of 50 m is off by centimetres.
         """
         return self.forward_train(**batch) if return_loss else self.forward_test(**batch)
 
-    def forward_train(self, **batch) -> dict[str, Tensor]:
+    def forward_train(self, **batch: Any) -> dict[str, Tensor]:
         """Losses by name; keys for other sensors are ignored."""
         return self.loss_from_bev(self.extract_bev(batch), batch)
 
-    def forward_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+    def forward_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """Detections, see :meth:`simple_test`; samples are collated as in training."""
         return self.simple_test(img_metas, **batch)
 
-    def simple_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+    def simple_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """One ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))`` on the CPU per sample, bottom-centre boxes."""
         bev = self.extract_bev(dict(batch, img_metas=img_metas))
         detections = self.head.decode(self.head.predict(bev.head_map, img_metas), img_metas)
         return [dict(pts_bbox=bbox3d2result(*sample)) for sample in detections]
 
-    def aug_test(self, *args, **kwargs):
+    def aug_test(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """Test-time augmentation is not offered."""
         raise NotImplementedError(f'{type(self).__name__} has no test-time augmentation')
 
-    def extract_feat(self, *args, **kwargs):
+    def extract_feat(self, *args: Any, **kwargs: Any) -> Any:
         """Unsupported part of mmdet's interface: BEV maps need the whole batch."""
         raise NotImplementedError(f'{type(self).__name__} extracts features from a whole batch: use extract_bev(batch)')
 

@@ -1,15 +1,23 @@
 """Build-time checks of a CenterPoint head: its settings, and that it and the BEV map it reads describe one grid."""
 
+from __future__ import annotations
 
-def head_settings(sections, name):
+from collections.abc import Mapping
+from typing import Any
+
+from ...structures import BEVLevel
+from ..heads.bev_center_head import BEVCenterHead
+
+
+def head_settings(sections: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
     """The head's part of a detector's ``train_cfg`` or ``test_cfg``.
 
     Args:
-        sections (dict | None): dict(pts=...), as mmdet3d nests them.
-        name (str): 'train_cfg' or 'test_cfg', for the message.
+        sections: dict(pts=...), as mmdet3d nests them.
+        name: 'train_cfg' or 'test_cfg', for the message.
 
     Returns:
-        dict | None: None for a head without these settings.
+        None for a head without these settings.
 
     Raises:
         ValueError: a section that nothing reads, or none for the head.
@@ -22,7 +30,7 @@ def head_settings(sections, name):
     return sections['pts']
 
 
-def check_head_fits(head, level):
+def check_head_fits(head: BEVCenterHead, level: BEVLevel) -> None:
     """Raise ValueError unless the head's channels, target grid and box coder fit the BEV map.
 
     The head itself makes sure that its train_cfg and its coder agree.

@@ -1,10 +1,17 @@
 """BEVDepth4D: camera-only BEV detector over two frames, the student (BEVDepth 2206.10092, BEVDet4D 2203.17054)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from mmdet3d.models import builder
+from torch import Tensor, nn
 
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
+from ..heads.bev_center_head import BEVCenterHead
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
@@ -33,19 +40,19 @@ class BEVDepth4D(BEVDetector):
     def __init__(
         self,
         *,
-        img_backbone,
-        img_neck,
-        img_view_transformer,
-        pre_process_net,
-        img_bev_encoder_backbone,
-        img_bev_encoder_neck,
-        pts_bbox_head,
-        point_cloud_range,
-        num_frames=2,
-        train_cfg=None,
-        test_cfg=None,
-        init_cfg=None,
-    ):
+        img_backbone: Mapping[str, Any],
+        img_neck: Mapping[str, Any],
+        img_view_transformer: Mapping[str, Any],
+        pre_process_net: Mapping[str, Any],
+        img_bev_encoder_backbone: Mapping[str, Any],
+        img_bev_encoder_neck: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
+        point_cloud_range: Sequence[float],
+        num_frames: int = 2,
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if num_frames not in (1, 2):
             raise ValueError(f'BEVDepth4D uses 1 or 2 frames, got num_frames={num_frames}')
@@ -65,12 +72,12 @@ class BEVDepth4D(BEVDetector):
         check_head_fits(self.pts_bbox_head, self.bev_levels()['head'])
 
     @property
-    def head(self):
+    def head(self) -> BEVCenterHead:
         """The detection head."""
         return self.pts_bbox_head
 
     @property
-    def shared_module(self):
+    def shared_module(self) -> nn.Module:
         """The BEV encoder's stages: detection and distillation both go through them, and little lies behind."""
         return self.img_bev_encoder_backbone
 
@@ -80,13 +87,13 @@ class BEVDepth4D(BEVDetector):
         stages = self.img_bev_encoder_backbone.output_levels(level.resized(level.channels * self.num_frames))
         return stages_and_head(stages, self.img_bev_encoder_neck.output_level(stages))
 
-    def meaning(self):
+    def meaning(self) -> dict[str, Any]:
         """Adds the range, the depth bins (first, end, step; metres) and where a feature cell's ray starts."""
         view = self.img_view_transformer
         facts = dict(super().meaning(), point_cloud_range=list(self.point_cloud_range))
         return dict(facts, depth_bound=list(view.depth_bound), frustum_anchor=view.frustum_anchor)
 
-    def pipeline_settings(self):
+    def pipeline_settings(self) -> dict[tuple[str, str], Any]:
         """Image size, and stride and bins of the depth map, are the view transform's."""
         view = self.img_view_transformer
         return {
@@ -104,14 +111,14 @@ class BEVDepth4D(BEVDetector):
                 f'point_cloud_range is {self.point_cloud_range}: make xbound and ybound agree with it'
             )
 
-    def extract_bev(self, batch):
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV features of a collated batch (keys ``img``, camera geometry, ``frame2cur``, ``bev_aug``).
 
         The previous frame runs without gradients (its map is a constant of the current step, as released), in the same
         mode: in training its statistics update BatchNorm too, since at test the networks see such frames as well.
 
         Returns:
-            BEVFeatures: private to it are ``depth_logits`` (B, N, D, h, w) of the current frame.
+            Its ``private`` holds ``depth_logits`` (B, N, D, h, w) of the current frame.
 
         Raises:
             ValueError: the batch does not hold ``num_frames`` frames.
@@ -139,7 +146,7 @@ class BEVDepth4D(BEVDetector):
         bev, depth_logits = self.img_view_transformer(feature, CameraGeometry.of_frame(batch, frame))
         return self.pre_process_net(bev)[-1], depth_logits
 
-    def loss_from_bev(self, bev, batch):
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Detection and depth losses by name (``task{i}.loss_heatmap``, ``task{i}.loss_bbox``, ``loss_depth``)."""
         losses = self.head_losses(bev, batch)
         losses['loss_depth'] = self.img_view_transformer.loss_depth(bev.private['depth_logits'], batch['gt_depth'])

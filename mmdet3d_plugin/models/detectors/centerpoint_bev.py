@@ -1,16 +1,21 @@
 """CenterPoint on pillars as a LiDAR teacher and as a detector of its own."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv import ConfigDict
 from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import CenterPoint
+from torch import Tensor
 
 from ...structures import BEVFeatures, BEVLevel
 from ..batch_statistics import running_statistics
 from .base import stages_and_head
 from .bev_head_check import check_head_fits, head_settings
-from .pillar_wiring import check_voxels_fit, plan_levels
+from .pillar_sizes import check_voxels_fit, plan_levels
 from .voxel_detector import VoxelDetector
 
 
@@ -33,16 +38,16 @@ class CenterPointBEV(VoxelDetector, CenterPoint):
 
     def __init__(
         self,
-        pts_voxel_layer,
-        pts_voxel_encoder,
-        pts_middle_encoder,
-        pts_backbone,
-        pts_neck,
-        pts_bbox_head,
-        train_cfg=None,
-        test_cfg=None,
-        init_cfg=None,
-    ):
+        pts_voxel_layer: Mapping[str, Any],
+        pts_voxel_encoder: Mapping[str, Any],
+        pts_middle_encoder: Mapping[str, Any],
+        pts_backbone: Mapping[str, Any],
+        pts_neck: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
             head_settings(sections, name)  # mmdet3d drops what it does not know
         modules = dict(
@@ -76,19 +81,16 @@ class CenterPointBEV(VoxelDetector, CenterPoint):
                 features = self.pts_voxel_encoder(voxels, counts, coors)
         return self.pts_middle_encoder(features, coors, len(points))
 
-    def extract_bev(self, batch):
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of a batch.
 
         Args:
             batch: dict of collated keys; ``points``, a list of B (M_i, C) tensors, x, y, z (m) first and the
                 rest as the voxel encoder takes it, is read.
-
-        Returns:
-            BEVFeatures
         """
         stages = self.pts_backbone(self._canvas(self.points_of(batch)))
         return BEVFeatures(stages_and_head(stages, self.pts_neck(stages)[0]), head_input='head')
 
-    def extract_pts_feat(self, pts, img_feats=None, img_metas=None):
+    def extract_pts_feat(self, pts: Sequence[Tensor], img_feats: Any = None, img_metas: Any = None) -> list[Tensor]:
         """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""
         return [self.extract_bev(dict(points=pts)).head_map]

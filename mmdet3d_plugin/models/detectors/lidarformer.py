@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.ops import Voxelization
 from mmdet3d.models import builder
@@ -10,8 +11,9 @@ from torch import Tensor
 
 from ...structures import BEVFeatures, BEVLevel
 from ..heads.bev_center_head import BEVCenterHead
+from .base import Stage
 from .bev_head_check import check_head_fits, head_settings
-from .pillar_wiring import plan_stages
+from .pillar_sizes import plan_stages
 from .voxel_detector import VoxelDetector
 from .voxel_wiring import check_parts_fit
 
@@ -43,17 +45,17 @@ class LidarFormer(VoxelDetector):
     def __init__(
         self,
         *,
-        pts_voxel_layer: Mapping,
-        pts_voxel_encoder: Mapping,
-        pts_middle_encoder: Mapping,
-        pts_backbone: Mapping,
-        pts_neck: Mapping,
-        bev_encoder: Mapping,
-        pts_bbox_head: Mapping,
-        train_cfg: Mapping | None = None,
-        test_cfg: Mapping | None = None,
-        init_cfg: Mapping | None = None,
-    ):
+        pts_voxel_layer: Mapping[str, Any],
+        pts_voxel_encoder: Mapping[str, Any],
+        pts_middle_encoder: Mapping[str, Any],
+        pts_backbone: Mapping[str, Any],
+        pts_neck: Mapping[str, Any],
+        bev_encoder: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.pts_voxel_layer = Voxelization(**pts_voxel_layer)
         self.pts_voxel_encoder = builder.build_voxel_encoder(pts_voxel_encoder)
@@ -82,12 +84,12 @@ class LidarFormer(VoxelDetector):
         bev = BEVLevel.from_range(self.point_cloud_range, encoder.embed_dims, *encoder.bev_size)
         return _named(self._stages(), bev)
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """Adds what stands for the time of virtual points, where the voxel encoder knows such points."""
         virtual_time = getattr(self.pts_voxel_encoder, 'virtual_time', None)
         return dict(super().meaning(), **({'virtual_time': virtual_time} if virtual_time else {}))
 
-    def extract_bev(self, batch: Mapping) -> BEVFeatures:
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of a batch; the head does not run.
 
         Args:
@@ -97,7 +99,7 @@ class LidarFormer(VoxelDetector):
         stages = self.pts_backbone(self._canvas(self.points_of(batch)))
         return BEVFeatures(_named(stages, self.bev_encoder(self.pts_neck(stages))), head_input='bev')
 
-    def _canvas(self, points) -> Tensor:
+    def _canvas(self, points: Sequence[Tensor]) -> Tensor:
         """(B, C, H, W) map of the sparse encoder."""
         voxels, counts, coors = self.voxelize(points)
         if self.dynamic_voxels:
@@ -107,5 +109,5 @@ class LidarFormer(VoxelDetector):
         return self.pts_middle_encoder(features, coors, len(points))
 
 
-def _named(stages, bev):
+def _named(stages: Sequence[Stage], bev: Stage) -> dict[str, Stage]:
     return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'bev': bev}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.runner import force_fp32
@@ -42,7 +43,7 @@ class VoxelDetector(BEVDetector):
         """The BEV backbone."""
         return self.pts_backbone
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """Adds range (x, y, z minima, then maxima) and voxel size (x, y, z), metres."""
         voxel_size = [float(size) for size in self.pts_voxel_layer.voxel_size]
         return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range), voxel_size=voxel_size)
@@ -56,7 +57,7 @@ class VoxelDetector(BEVDetector):
             points: list of B (M_i, C) float32 tensors; points outside the range, its upper edges included, are dropped.
 
         Returns:
-            tuple: hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
+            hard voxels: ((V, max_num_points, C) points, (V,) counts, (V, 4) int (sample, z, y, x)); dynamic:
             ((M, C) points inside the range, None, (M, 4) their voxels).
         """
         voxels, counts, coors = [], [], []
@@ -76,7 +77,7 @@ class VoxelDetector(BEVDetector):
             coors.append(F.pad(cells, (1, 0), value=sample))
         return torch.cat(voxels), torch.cat(counts) if counts else None, torch.cat(coors)
 
-    def points_of(self, batch: Mapping) -> list[Tensor]:
+    def points_of(self, batch: Mapping[str, Any]) -> list[Tensor]:
         """The batch's points, one (M_i, C) tensor a sample.
 
         Raises:
@@ -86,7 +87,7 @@ class VoxelDetector(BEVDetector):
             raise ValueError(f"{type(self).__name__} needs 'points' in the batch; it has {sorted(batch)}")
         return batch['points']
 
-    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The head's losses by name.
 
         Args:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable
 
-from torch import Tensor
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
+from torch import Tensor, nn
 
 from ...structures import BEVGrid, Detections
 
@@ -21,8 +22,12 @@ class BEVHead(ABC):
     distillation, and say what to do when they are missing.
     """
 
-    # Cells on which :meth:`confidence` can be told; None for a head that can tell it on any grid.
-    confidence_grid: BEVGrid | None = None
+    parameters: Callable[..., Iterator[nn.Parameter]]  # of the module beside it
+
+    @property
+    def confidence_grid(self) -> BEVGrid | None:
+        """Cells on which :meth:`confidence` can be told; None for a head that can tell it on any grid."""
+        return None
 
     @property
     @abstractmethod
@@ -37,7 +42,7 @@ class BEVHead(ABC):
     # Parts (attribute names) whose weights belong to the classes: of no use to a head with other classes.
     class_parts: tuple[str, ...] = ()
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """Settings that no weight shows and that change what the outputs mean, as plain values, for checkpoints."""
         return {}
 
@@ -47,10 +52,10 @@ class BEVHead(ABC):
         return True
 
     @abstractmethod
-    def predict(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+    def predict(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """Predictions on a (B, C, H, W) map; differentiable."""
 
-    def predict_lazily(self, bev_map: Tensor, metas: Sequence[Mapping]) -> Predictions:
+    def predict_lazily(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """:meth:`predict` for a caller who passes the result to :meth:`loss` and reads little of it."""
         return self.predict(bev_map, metas)
 
@@ -58,11 +63,11 @@ class BEVHead(ABC):
     def decode(
         self,
         predictions: Predictions,
-        metas: Sequence[Mapping],
+        metas: Sequence[Mapping[str, Any]],
         *,
         score_threshold: float | None = None,
         temperature: float = 1.0,
-        **options,
+        **options: Any,
     ) -> list[Detections]:
         """Boxes of each sample, without gradients.
 
@@ -76,7 +81,11 @@ class BEVHead(ABC):
 
     @abstractmethod
     def loss(
-        self, predictions: Predictions, boxes: Sequence, labels: Sequence[Tensor], metas: Sequence[Mapping]
+        self,
+        predictions: Predictions,
+        boxes: Sequence[LiDARInstance3DBoxes],
+        labels: Sequence[Tensor],
+        metas: Sequence[Mapping[str, Any]],
     ) -> dict[str, Tensor]:
         """Named scalar losses; each name has ``loss`` in its last part, as in ``task0.loss_heatmap``.
 
@@ -98,7 +107,9 @@ class BEVHead(ABC):
             f'use a loss without that region (fp_weight=0)'
         )
 
-    def target_confidence(self, boxes: Sequence, labels: Sequence[Tensor], grid: BEVGrid) -> Tensor:
+    def target_confidence(
+        self, boxes: Sequence[LiDARInstance3DBoxes], labels: Sequence[Tensor], grid: BEVGrid
+    ) -> Tensor:
         """What :meth:`confidence` should be, from ground truth: (B, H, W) float32 in [0, 1].
 
         Raises:

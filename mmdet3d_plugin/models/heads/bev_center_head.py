@@ -1,17 +1,22 @@
 """CenterPoint head for LiDAR and camera BEV maps: displacement targets, per-task scale-NMS, no side effects."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models.builder import HEADS
 from mmdet3d.models.dense_heads import CenterHead
-from torch import nn
+from torch import Tensor, nn
 
 from ...structures import BEVGrid, Detections
 from .base import BEVHead
 from .center_decode import build_task_nms, decode_peaks, inside, logit_threshold
-from .center_targets import CenterTargetEncoder, check_coder
-from .lazy_predictions import LazyPredictions, can_be_lazy, read_cells
+from .center_targets import CenterTargetEncoder, CenterTargets, check_coder
+from .lazy_predictions import LazyPredictions, TaskPredictions, can_be_lazy, read_cells
 from .task_branches import can_be_joined, run_task_heads
 
 _REGRESSION = ('reg', 'height', 'dim', 'rot', 'vel')
@@ -44,15 +49,15 @@ class BEVCenterHead(BEVHead, CenterHead):
 
     def __init__(
         self,
-        in_channels,
-        tasks,
-        bbox_coder,
-        common_heads,
-        train_cfg=None,
-        test_cfg=None,
-        velocity_mode='velocity',
-        **kwargs,
-    ):
+        in_channels: int,
+        tasks: Sequence[Mapping[str, Any]],
+        bbox_coder: Mapping[str, Any],
+        common_heads: Mapping[str, tuple[int, int]],
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        velocity_mode: str = 'velocity',
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault('separate_head', dict(type='SeparateHead', init_bias=-2.19, final_kernel=3))
         kwargs.update(tasks=tasks, bbox_coder=bbox_coder, common_heads=common_heads)
         kwargs.update(train_cfg=train_cfg, test_cfg=test_cfg)
@@ -69,7 +74,7 @@ class BEVCenterHead(BEVHead, CenterHead):
         if test_cfg is not None:
             build_task_nms(self.test_cfg, self.class_names)
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Start every heatmap at a low probability (``init_bias``).
 
         mmdet3d means to, but its recursion stops at the plain ModuleList of task heads, and an untrained heatmap at 0.5
@@ -79,35 +84,35 @@ class BEVCenterHead(BEVHead, CenterHead):
         for task_head in self.task_heads:
             nn.init.constant_(task_head.heatmap[-1].bias, task_head.init_bias)
 
-    def forward_single(self, x):
+    def forward_single(self, x: Tensor) -> list[dict[str, Tensor]]:
         """(B, in_channels, H, W) -> list of one dict per task, branch name -> (B, c, H, W)."""
         return run_task_heads(self.task_heads, self.shared_conv(x))
 
     @property
-    def classes(self):
+    def classes(self) -> list[str]:
         """Class names over all tasks, in label order."""
         return [name for names in self.class_names for name in names]
 
     @property
-    def tasks(self):
+    def tasks(self) -> list[list[str]]:
         """Class names by task."""
         return [list(names) for names in self.class_names]
 
     class_parts = ('task_heads',)
 
-    def meaning(self):
+    def meaning(self) -> dict[str, Any]:
         """Edges of a cell of the maps (x, y; metres), and what the velocity channels hold."""
         coder = self.bbox_coder
         cell = [float(size) * coder.out_size_factor for size in coder.voxel_size[:2]]
         return dict(bev_cell=cell, velocity_mode=self.velocity_mode)
 
     @property
-    def can_train(self):
+    def can_train(self) -> bool:
         """Whether the head was given a train_cfg."""
         return self._encoder is not None
 
     @property
-    def confidence_grid(self):
+    def confidence_grid(self) -> BEVGrid | None:
         """The heatmaps' own cells, told by train_cfg; None without one."""
         if not self.can_train:
             return None
@@ -115,15 +120,15 @@ class BEVCenterHead(BEVHead, CenterHead):
         width, height = (int(size) // factor for size in self.train_cfg['grid_size'][:2])
         return BEVGrid.from_range(self.train_cfg['point_cloud_range'], height, width)
 
-    def predict(self, bev_map, metas=None):
+    def predict(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]] | None = None) -> TaskPredictions:
         """(B, in_channels, H, W) -> tuple: per task a list with one dict, branch name -> (B, c, H, W)."""
         return self([bev_map])
 
-    def predict_lazily(self, bev_map, metas=None):
+    def predict_lazily(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]] | None = None) -> TaskPredictions:
         """:meth:`predict` for a caller who reads the regression at a few cells, as :meth:`loss` does.
 
         Returns:
-            tuple: per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
+            per task a list with one mapping; :class:`LazyPredictions` unless the head's layers forbid it or all
             its branches are one convolution, which costs less than anything lazy.
         """
         if can_be_joined(self.task_heads) or not can_be_lazy(self.task_heads):
@@ -146,16 +151,18 @@ class BEVCenterHead(BEVHead, CenterHead):
             raise ValueError('this BEVCenterHead was built without train_cfg: it cannot make targets')
         return self._encoder(gt_bboxes_3d, gt_labels_3d)
 
-    def encode_targets(self, gt_bboxes_3d, gt_labels_3d, img_metas=None):
+    def encode_targets(
+        self,
+        gt_bboxes_3d: Sequence[LiDARInstance3DBoxes],
+        gt_labels_3d: Sequence[Tensor],
+        img_metas: Sequence[Mapping[str, Any]] | None = None,
+    ) -> CenterTargets:
         """Targets of a batch, velocity channels in this head's ``velocity_mode``.
 
         Args:
             gt_bboxes_3d: list of B LiDARInstance3DBoxes (x, y, z, l, w, h, yaw, vx, vy), metres, radians, m/s.
             gt_labels_3d: list of B int64 label tensors, class indices over all tasks.
             img_metas: list of B dicts with ``frame_dt``; used in displacement mode only.
-
-        Returns:
-            CenterTargets
         """
         targets = self._targets(gt_bboxes_3d, gt_labels_3d)
         if self.velocity_mode == 'displacement':
@@ -164,12 +171,17 @@ class BEVCenterHead(BEVHead, CenterHead):
                 boxes[..., 8:10] *= seconds.to(boxes)
         return targets
 
-    def get_targets(self, gt_bboxes_3d, gt_labels_3d, img_metas=None):
+    def get_targets(
+        self,
+        gt_bboxes_3d: Sequence[LiDARInstance3DBoxes],
+        gt_labels_3d: Sequence[Tensor],
+        img_metas: Sequence[Mapping[str, Any]] | None = None,
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
         """(heatmaps, boxes, indices, masks), lists over tasks, as mmdet3d's CenterHead; masks are bool."""
         targets = self.encode_targets(gt_bboxes_3d, gt_labels_3d, img_metas)
         return targets.heatmaps, targets.boxes, targets.indices, targets.masks
 
-    def heatmap_targets(self, gt_boxes, gt_labels):
+    def heatmap_targets(self, gt_boxes: Sequence[LiDARInstance3DBoxes], gt_labels: Sequence[Tensor]) -> list[Tensor]:
         """Ground-truth heatmaps, one (B, classes of the task, H, W) float32 tensor per task, peaks exactly 1.
 
         Args:
@@ -178,7 +190,7 @@ class BEVCenterHead(BEVHead, CenterHead):
         """
         return self._targets(gt_boxes, gt_labels).heatmaps
 
-    def confidence(self, predictions, grid):
+    def confidence(self, predictions: TaskPredictions, grid: BEVGrid) -> Tensor:
         """Best class of the heatmaps after the sigmoid, (B, H, W) float32.
 
         Raises:
@@ -188,7 +200,9 @@ class BEVCenterHead(BEVHead, CenterHead):
         self._check_confidence_grid(tuple(heatmap.shape[2:]), grid)
         return heatmap.float().sigmoid().amax(dim=1)
 
-    def target_confidence(self, boxes, labels, grid):
+    def target_confidence(
+        self, boxes: Sequence[LiDARInstance3DBoxes], labels: Sequence[Tensor], grid: BEVGrid
+    ) -> Tensor:
         """Best class of the target heatmaps, (B, H, W) float32, on the labels' device."""
         heatmap = torch.cat(self.heatmap_targets(boxes, labels), dim=1)
         self._check_confidence_grid(tuple(heatmap.shape[2:]), grid)
@@ -199,7 +213,7 @@ class BEVCenterHead(BEVHead, CenterHead):
         if size != grid.size:
             raise ValueError(f'heatmaps are {size[0]}x{size[1]} cells, the level has {grid}')
 
-    def inherit(self, other, parts=None):
+    def inherit(self, other: BEVHead, parts: Sequence[str] | None = None) -> None:
         """Start from another head's task heads (or other ``parts``), so that the student starts where CRD leads.
 
         Raises:
@@ -212,7 +226,13 @@ class BEVCenterHead(BEVHead, CenterHead):
                 raise ValueError(f'inherit_head: the {side} head {type(ours or theirs).__name__} has no part {part!r}')
             _copy_weights(part, ours, theirs)
 
-    def loss(self, predictions, boxes, labels, metas=None):
+    def loss(
+        self,
+        predictions: TaskPredictions,
+        boxes: Sequence[LiDARInstance3DBoxes],
+        labels: Sequence[Tensor],
+        metas: Sequence[Mapping[str, Any]] | None = None,
+    ) -> dict[str, Tensor]:
         """Gaussian focal loss on heatmaps and L1 on the regression at object cells, per task, in float32.
 
         Mind the order: mmdet3d's own ``loss`` takes the predictions last.
@@ -222,7 +242,7 @@ class BEVCenterHead(BEVHead, CenterHead):
             boxes, labels, metas: see :meth:`encode_targets`.
 
         Returns:
-            dict: ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
+            ``task{i}.loss_heatmap`` and ``task{i}.loss_bbox`` scalars.
         """
         device = predictions[0][0]['heatmap'].device
         targets = self.encode_targets(boxes, [item.to(device) for item in labels], metas)
@@ -245,12 +265,26 @@ class BEVCenterHead(BEVHead, CenterHead):
         count = targets.masks[task].sum() + 1e-4
         return self.loss_bbox(pred, torch.where(mask, target, torch.zeros_like(target)), weight, avg_factor=count)
 
-    def get_bboxes(self, preds_dicts, img_metas, img=None, rescale=False):
+    def get_bboxes(
+        self,
+        preds_dicts: TaskPredictions,
+        img_metas: Sequence[Mapping[str, Any]],
+        img: Any = None,
+        rescale: bool = False,
+    ) -> list[list[Any]]:
         """mmdet3d's name for :meth:`decode`; ``img`` and ``rescale`` are unused, as there."""
         return [list(result) for result in self.decode(preds_dicts, img_metas)]
 
     @torch.no_grad()
-    def decode(self, predictions, metas, *, score_threshold=None, temperature=1.0, nms=None):
+    def decode(  # type: ignore[override]  # of all options there may be, this head has one
+        self,
+        predictions: TaskPredictions,
+        metas: Sequence[Mapping[str, Any]],
+        *,
+        score_threshold: float | None = None,
+        temperature: float = 1.0,
+        nms: Mapping[str, Any] | None = None,
+    ) -> list[Detections]:
         """Boxes of a batch in float32, without gradients.
 
         Args:
@@ -264,7 +298,7 @@ class BEVCenterHead(BEVHead, CenterHead):
                 nms_rescale_factor=1.0).
 
         Returns:
-            list[Detections]: one a sample, labels over all tasks, ordered by task, then by falling score.
+            one a sample, labels over all tasks, ordered by task, then by falling score.
         """
         if self.test_cfg is None:
             raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')
@@ -272,7 +306,7 @@ class BEVCenterHead(BEVHead, CenterHead):
         if score_threshold is None:
             score_threshold = max(self.bbox_coder.score_threshold or 0.0, settings.get('score_threshold', 0.0))
         task_nms = build_task_nms(settings, self.class_names)
-        samples = [[] for _ in metas]
+        samples: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in metas]
         first_label = 0
         for task, (preds,) in enumerate(predictions):
             peaks = self._peaks(preds, metas, logit_threshold(score_threshold, temperature))

@@ -1,12 +1,17 @@
 """From CenterPoint's dense maps to boxes: peaks, then non-maximum suppression per task."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from mmcv.ops import nms_rotated
+from mmdet3d.core.bbox.coders import CenterPointBBoxCoder
+from torch import Tensor
 
 TEST_KEYS = frozenset(
     [
@@ -22,7 +27,9 @@ TEST_KEYS = frozenset(
 )
 
 
-def decode_peaks(logits, maps, coder, norm_bbox, min_logit):
+def decode_peaks(
+    logits: Tensor, maps: Mapping[str, Tensor], coder: CenterPointBBoxCoder, norm_bbox: bool, min_logit: float
+) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Boxes at the highest cells of one task's heatmap.
 
     Cells are ranked by their logits: sharpened scores, sigmoid(logit / 0.1), round to exactly 1 from a logit of 1.7 on
@@ -37,7 +44,7 @@ def decode_peaks(logits, maps, coder, norm_bbox, min_logit):
         min_logit: keep logits above it, see :func:`logit_threshold`.
 
     Returns:
-        list: per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
+        per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
     """
     batch, _, height, width = logits.shape
     flat = logits.flatten(1)
@@ -62,19 +69,19 @@ def decode_peaks(logits, maps, coder, norm_bbox, min_logit):
     return [(boxes[i][keep[i]], logits[i][keep[i]], labels[i][keep[i]]) for i in range(batch)]
 
 
-def logit_threshold(score, temperature=1.0):
+def logit_threshold(score: float, temperature: float = 1.0) -> float:
     """The logit x at which sigmoid(x / temperature) is ``score``; infinite for scores that no logit reaches."""
     if not 0 < score < 1:
         return -math.inf if score <= 0 else math.inf
     return temperature * math.log(score / (1 - score))
 
 
-def inside(boxes, limits):
+def inside(boxes: Tensor, limits: Sequence[float] | None) -> Tensor:
     """Mask of boxes (..., >=3) whose centre lies in (x_min, y_min, z_min, x_max, y_max, z_max); all without limits."""
     if limits is None or len(limits) == 0:
         return torch.ones_like(boxes[..., 0], dtype=torch.bool)
-    limits = boxes.new_tensor([float(value) for value in limits])
-    return ((boxes[..., :3] >= limits[:3]) & (boxes[..., :3] <= limits[3:])).all(dim=-1)
+    edges = boxes.new_tensor([float(value) for value in limits])
+    return ((boxes[..., :3] >= edges[:3]) & (boxes[..., :3] <= edges[3:])).all(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -90,11 +97,11 @@ class TaskNMS:
 
     kind: str
     threshold: float
-    factors: Sequence
-    pre_max_size: int = None
-    post_max_size: int = None
+    factors: Sequence[float]
+    pre_max_size: int | None = None
+    post_max_size: int | None = None
 
-    def __call__(self, boxes, scores, labels):
+    def __call__(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         """Indices of the boxes to keep, by falling score.
 
         Args:
@@ -129,7 +136,7 @@ def _circle_nms(centres, threshold):
     return torch.tensor(keep, dtype=torch.long, device=centres.device)
 
 
-def build_task_nms(settings, class_names):
+def build_task_nms(settings: Mapping[str, Any], class_names: Sequence[Sequence[str]]) -> list[TaskNMS]:
     """One :class:`TaskNMS` per task from mmdet3d's ``test_cfg``.
 
     ``nms_type``, ``nms_thr``, ``min_radius`` (squared metres, needed by 'circle') and ``nms_rescale_factor`` are one

@@ -4,9 +4,16 @@ Equal to ``CenterHead.get_targets`` of mmdet3d 1.0 (which draws box by box), qui
 were trained with it; the tests hold the two against each other.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
+from mmdet3d.core.bbox.coders import CenterPointBBoxCoder
+from torch import Tensor
 
 from .heatmap_gaussian import draw_gaussians, gaussian_radius
 
@@ -37,10 +44,10 @@ class CenterTargets:
         masks: (B, K) bool, slots that hold an object.
     """
 
-    heatmaps: list
-    boxes: list
-    indices: list
-    masks: list
+    heatmaps: list[Tensor]
+    boxes: list[Tensor]
+    indices: list[Tensor]
+    masks: list[Tensor]
 
 
 class CenterTargetEncoder:
@@ -56,7 +63,9 @@ class CenterTargetEncoder:
         ValueError: missing or unknown settings, or a grid that is not range / voxel size.
     """
 
-    def __init__(self, class_counts, settings, norm_bbox, with_velocity):
+    def __init__(
+        self, class_counts: Sequence[int], settings: Mapping[str, Any], norm_bbox: bool, with_velocity: bool
+    ) -> None:
         check_settings(settings, with_velocity)
         self.class_counts = list(class_counts)
         self.norm_bbox = norm_bbox
@@ -70,7 +79,7 @@ class CenterTargetEncoder:
         self.gaussian_overlap = settings['gaussian_overlap']
         self.min_radius = settings['min_radius']
 
-    def __call__(self, gt_boxes, gt_labels):
+    def __call__(self, gt_boxes: Sequence[LiDARInstance3DBoxes], gt_labels: Sequence[Tensor]) -> CenterTargets:
         """Encode.
 
         Args:
@@ -101,7 +110,13 @@ class CenterTargetEncoder:
         radius = radius.clamp(max=2 * max(self.width, self.height)).long().clamp(min=self.min_radius)
         num_classes = sum(self.class_counts)
         heatmaps = draw_gaussians(
-            batch * num_classes, self.height, self.width, sample * num_classes + labels, *corner.unbind(dim=1), radius
+            batch * num_classes,
+            self.height,
+            self.width,
+            sample * num_classes + labels,
+            corner[:, 0],
+            corner[:, 1],
+            radius,
         ).view(batch, num_classes, self.height, self.width)
         return self._by_task(batch, heatmaps, self._codes(boxes, cells - corner), corner, (task, sample, slot))
 
@@ -148,7 +163,7 @@ class CenterTargetEncoder:
         return CenterTargets(list(heatmaps.split(self.class_counts, dim=1)), list(boxes), list(indices), list(masks))
 
 
-def check_settings(settings, with_velocity):
+def check_settings(settings: Mapping[str, Any], with_velocity: bool) -> None:
     """Fail on a ``train_cfg`` with missing or unknown keys, or whose parts contradict each other."""
     missing = SETTING_KEYS - {'dense_reg'} - set(settings)
     unknown = set(settings) - SETTING_KEYS
@@ -168,7 +183,7 @@ def check_settings(settings, with_velocity):
         raise ValueError(f'train_cfg: code_weights needs {codes} numbers, got {settings["code_weights"]}')
 
 
-def check_coder(settings, coder):
+def check_coder(settings: Mapping[str, Any], coder: CenterPointBBoxCoder) -> None:
     """Fail when targets (``train_cfg``) and decoding (``bbox_coder``) use different grids."""
     ours = [*settings['point_cloud_range'][:2], *settings['voxel_size'][:2], settings['out_size_factor']]
     theirs = [*coder.pc_range[:2], *coder.voxel_size[:2], coder.out_size_factor]

@@ -1,9 +1,10 @@
 """Gaussian peaks of centre heatmaps, for all objects of a batch at once."""
 
 import torch
+from torch import Tensor
 
 
-def gaussian_radius(length, width, min_overlap):
+def gaussian_radius(length: Tensor, width: Tensor, min_overlap: float) -> Tensor:
     """Radius (cells) of the heatmap peak of boxes of a given size, CornerNet's three corner cases.
 
     Uses the released ``(b + sqrt(b^2 - 4ac)) / 2``, without the division by ``a``, that CenterPoint inherited.
@@ -13,7 +14,7 @@ def gaussian_radius(length, width, min_overlap):
         min_overlap: IoU that a box displaced by the radius still keeps.
 
     Returns:
-        Tensor: (N,) float radii.
+        (N,) float radii.
     """
     perimeter, area = length + width, length * width
     cases = (
@@ -25,7 +26,9 @@ def gaussian_radius(length, width, min_overlap):
     return torch.stack(roots).amin(dim=0)
 
 
-def draw_gaussians(num_maps, height, width, map_index, cols, rows, radii):
+def draw_gaussians(
+    num_maps: int, height: int, width: int, map_index: Tensor, cols: Tensor, rows: Tensor, radii: Tensor
+) -> Tensor:
     """Draw one Gaussian peak per object; where peaks overlap the higher value stays.
 
     A peak is 1 at its cell, has sigma (2r+1)/6 and is cut to the (2r+1)-cell square around it.
@@ -36,7 +39,7 @@ def draw_gaussians(num_maps, height, width, map_index, cols, rows, radii):
         map_index, cols, rows, radii: (N,) int64, one entry per object; ``rows`` and ``cols`` lie inside the map.
 
     Returns:
-        Tensor: (M, H, W) float32.
+        (M, H, W) float32.
     """
     left, top = torch.minimum(cols, radii), torch.minimum(rows, radii)
     spans_x = left + torch.minimum(width - cols, radii + 1)

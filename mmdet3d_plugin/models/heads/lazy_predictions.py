@@ -1,14 +1,17 @@
 """Predictions of a CenterPoint head whose regression is computed where it is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from mmcv.cnn import ConvModule
 from mmdet3d.models.dense_heads.centerpoint_head import SeparateHead
-from torch import nn
+from torch import Tensor, nn
+
+# One list with one mapping a task: branch name -> (B, c, H, W), as mmdet3d's CenterHead answers.
+TaskPredictions = Sequence[Sequence[Mapping[str, Tensor]]]
 
 
-class LazyPredictions(Mapping):
+class LazyPredictions(Mapping[str, Tensor]):
     """One task's predictions: the heatmap as a map, the other branches when somebody wants them.
 
     A loss on a few objects reads a handful of cells of the regression maps, which are five of a task's six branches.
@@ -22,21 +25,21 @@ class LazyPredictions(Mapping):
         heatmap: (B, classes of the task, H, W) of that feature.
     """
 
-    def __init__(self, task_head, feature, heatmap):
+    def __init__(self, task_head: SeparateHead, feature: Tensor, heatmap: Tensor) -> None:
         self._task_head = task_head
         self._feature = feature
         self._maps = dict(heatmap=heatmap)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._task_head.heads)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._task_head.heads)
 
-    def __contains__(self, name):  # Mapping's own would compute the map
+    def __contains__(self, name: object) -> bool:  # Mapping's own would compute the map
         return name in self._task_head.heads
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Tensor:
         if name not in self:
             raise KeyError(name)
         if name in self._maps:
@@ -50,7 +53,7 @@ class LazyPredictions(Mapping):
     def _own_precision(self):
         return torch.autocast(self._feature.device.type, enabled=False)
 
-    def at(self, names, indices, mask):
+    def at(self, names: Sequence[str], indices: Tensor, mask: Tensor) -> Tensor:
         """Values of branches at cells.
 
         Args:
@@ -71,11 +74,11 @@ class LazyPredictions(Mapping):
             for branch, seen in zip(branches, reach):
                 cut = slice(radius - seen, radius + seen + 1)
                 values.append(_run_on_patches(branch, patches[..., cut, cut], inside[..., cut, cut]))
-        values = torch.cat(values, dim=1)
-        return values.new_zeros(*mask.shape, values.shape[1]).index_put((sample, slot), values)
+        joined = torch.cat(values, dim=1)
+        return joined.new_zeros(*mask.shape, joined.shape[1]).index_put((sample, slot), joined)
 
 
-def read_cells(preds, names, indices, mask):
+def read_cells(preds: Mapping[str, Tensor], names: Sequence[str], indices: Tensor, mask: Tensor) -> Tensor:
     """Values of branches at cells, (B, K, c); see :meth:`LazyPredictions.at`.
 
     Args:
@@ -88,7 +91,7 @@ def read_cells(preds, names, indices, mask):
     return maps.flatten(2).transpose(1, 2).gather(1, cells)
 
 
-def can_be_lazy(task_heads):
+def can_be_lazy(task_heads: Sequence[SeparateHead]) -> bool:
     """Whether every branch is a chain of ordinary convolutions that :class:`LazyPredictions` can follow.
 
     Wanted: stride 1, odd kernels, zeros as padding that keep the size, no hooks, and no layer that looks beyond its

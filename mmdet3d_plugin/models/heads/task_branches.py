@@ -1,11 +1,17 @@
 """All task heads of a CenterPoint head on one map, with their one-convolution branches computed together."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 from mmdet3d.models.dense_heads.centerpoint_head import SeparateHead
-from torch import nn
+from torch import Tensor, nn
 
 
-def run_task_heads(task_heads, feature, only=None):
+def run_task_heads(
+    task_heads: Sequence[SeparateHead], feature: Tensor, only: str | None = None
+) -> list[dict[str, Tensor]]:
     """Same values as ``[head(feature) for head in task_heads]``.
 
     A branch that is a single convolution to one or a few channels is nearly all overhead: forward reads the whole map
@@ -13,12 +19,12 @@ def run_task_heads(task_heads, feature, only=None):
     ten-class head), their weights are joined to one convolution and its output is split again.
 
     Args:
-        task_heads: iterable of mmdet3d task heads.
+        task_heads: one a task.
         feature: (B, C, H, W).
         only: name of the branch to run; None for all of them. Heads other than SeparateHead always run all.
 
     Returns:
-        list[dict]: per task, branch name -> (B, c, H, W).
+        per task, branch name -> (B, c, H, W).
     """
     if not all(type(head) is SeparateHead for head in task_heads):
         return [head(feature) for head in task_heads]
@@ -26,13 +32,13 @@ def run_task_heads(task_heads, feature, only=None):
     branches = [getattr(task_heads[task], name) for task, name in names]
     convs = _joinable(branches)
     values = _run_joined(convs, feature) if convs else [branch(feature) for branch in branches]
-    outputs = [{} for _ in task_heads]
+    outputs: list[dict[str, Tensor]] = [{} for _ in task_heads]
     for (task, name), value in zip(names, values):
         outputs[task][name] = value
     return outputs
 
 
-def can_be_joined(task_heads):
+def can_be_joined(task_heads: Sequence[SeparateHead]) -> bool:
     """Whether :func:`run_task_heads` runs all branches as one convolution."""
     return all(type(head) is SeparateHead for head in task_heads) and bool(
         _joinable([getattr(head, name) for head in task_heads for name in head.heads])

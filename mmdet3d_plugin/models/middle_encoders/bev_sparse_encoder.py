@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.runner import force_fp32
 from mmdet3d.models.builder import MIDDLE_ENCODERS
@@ -46,13 +47,13 @@ class BEVSparseEncoder(nn.Module):
         in_channels: int,
         sparse_shape: Sequence[int],
         order: Sequence[str] = ORDER,
-        norm_cfg: Mapping | None = None,
+        norm_cfg: Mapping[str, Any] | None = None,
         base_channels: int = 16,
         output_channels: int = 128,
         encoder_channels: Sequence[Sequence[int]] = ((16,), (32, 32, 32), (64, 64, 64), (64, 64, 64)),
-        encoder_paddings: Sequence[Sequence] = ((1,), (1, 1, 1), (1, 1, 1), ((0, 1, 1), 1, 1)),
+        encoder_paddings: Sequence[Sequence[int | Sequence[int]]] = ((1,), (1, 1, 1), (1, 1, 1), ((0, 1, 1), 1, 1)),
         block_type: str = 'conv_module',
-    ):
+    ) -> None:
         super().__init__()
         if tuple(order) != ORDER:
             raise ValueError(f'BEVSparseEncoder: order is {ORDER}, got {tuple(order)}')
@@ -98,7 +99,7 @@ class BEVSparseEncoder(nn.Module):
             batch_size: number of samples; the last ones may have no voxel.
 
         Returns:
-            Tensor: (batch_size, bev_channels, rows, columns); channel = channel of the last convolution * cells along z
+            (batch_size, bev_channels, rows, columns); channel = channel of the last convolution * cells along z
             + z, as in published weights.
         """
         x = SparseTensor.of(voxel_features, coors, self.sparse_shape, batch_size)

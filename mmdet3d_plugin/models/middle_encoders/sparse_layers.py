@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from torch import nn
@@ -19,7 +20,7 @@ class SparseBasicBlock(nn.Module):
         norm_cfg: normalisation.
     """
 
-    def __init__(self, channels: int, norm_cfg: Mapping):
+    def __init__(self, channels: int, norm_cfg: Mapping[str, Any]) -> None:
         super().__init__()
         self.conv1 = SubMConv3d(channels, channels, 3, bias=False)
         self.bn1 = build_norm_layer(dict(norm_cfg), channels)[1]
@@ -51,8 +52,8 @@ def conv_norm_relu(
     in_channels: int,
     out_channels: int,
     kernel_size: int | Sequence[int],
-    norm_cfg: Mapping,
-    **kwargs,
+    norm_cfg: Mapping[str, Any],
+    **kwargs: Any,
 ) -> SparseSequential:
     """A sparse convolution without bias, normalisation, ReLU; ``kwargs`` go to the convolution."""
     return SparseSequential(

@@ -17,9 +17,11 @@ published                                        here
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn.bricks.transformer import BaseTransformerLayer
+from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.runner import BaseModule
 from mmdet.models.utils import SinePositionalEncoding
 from mmdet3d.models.builder import NECKS
@@ -56,8 +58,8 @@ class DeformableBEVEncoder(BaseModule):
         num_points: int = 4,
         feedforward_channels: int = 512,
         dropout: float = 0.1,
-        init_cfg: Mapping | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if embed_dims % 4 or embed_dims % num_heads:
             raise ValueError(f'embed_dims must be a multiple of 4 and of num_heads={num_heads}, got {embed_dims}')
@@ -86,8 +88,9 @@ class DeformableBEVEncoder(BaseModule):
         for parameter in self.layers.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
-        for layer in self.layers:
-            layer.attentions[0].init_weights()
+        for module in self.layers.modules():
+            if isinstance(module, MultiScaleDeformableAttention):
+                module.init_weights()
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Gather.
@@ -96,7 +99,7 @@ class DeformableBEVEncoder(BaseModule):
             maps: ``num_levels`` (B, embed_dims, h, w) maps over the same metres.
 
         Returns:
-            Tensor: (B, embed_dims, rows, columns).
+            (B, embed_dims, rows, columns).
 
         Raises:
             ValueError: another number of maps.

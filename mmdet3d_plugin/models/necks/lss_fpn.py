@@ -1,13 +1,16 @@
 """BEV neck of the lift-splat detectors: coarse map up to the fine one, joined, refined and upsampled once more."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.runner import BaseModule
 from mmdet3d.models.builder import NECKS
-from torch import nn
+from torch import Tensor, nn
 
 from ...structures import BEVLevel
 
@@ -31,14 +34,14 @@ class LSSFPN(BaseModule):
     def __init__(
         self,
         *,
-        in_channels,
-        out_channels,
-        input_indices=(0, 2),
-        extra_upsample=2,
-        extra_norm_act=True,
-        norm_cfg=dict(type='BN'),  # noqa: B006  (read only)
-        init_cfg=None,
-    ):
+        in_channels: Sequence[int],
+        out_channels: int,
+        input_indices: Sequence[int] = (0, 2),
+        extra_upsample: int = 2,
+        extra_norm_act: bool = True,
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006  (read only)
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if len(in_channels) != 2 or len(input_indices) != 2:
             raise ValueError(
@@ -53,14 +56,14 @@ class LSSFPN(BaseModule):
         self.conv = nn.Sequential(
             *_conv_norm_relu(sum(in_channels), wide, norm_cfg), *_conv_norm_relu(wide, wide, norm_cfg)
         )
-        tail = [nn.Upsample(scale_factor=extra_upsample, mode='bilinear', align_corners=True)]
+        tail: list[nn.Module] = [nn.Upsample(scale_factor=extra_upsample, mode='bilinear', align_corners=True)]
         tail += _conv_norm_relu(wide, out_channels, norm_cfg)
         tail.append(nn.Conv2d(out_channels, out_channels, 1))
         if extra_norm_act:
             tail += [build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)]
         self.up2 = nn.Sequential(*tail)
 
-    def forward(self, feats):
+    def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Backbone maps, each (B, C_i, H_i, W_i) -> (B, out_channels, H_fine * extra, W_fine * extra)."""
         fine, coarse = (feats[index] for index in self.input_indices)
         coarse = F.interpolate(coarse, size=fine.shape[-2:], mode='bilinear', align_corners=True)

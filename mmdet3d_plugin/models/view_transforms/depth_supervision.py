@@ -1,12 +1,15 @@
 """Depth supervision from LiDAR: bins as targets and the binary cross-entropy on them (BEVDepth, arXiv 2206.10092)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .geometry import num_depth_bins
 
 
-def depth_bin_targets(gt_depth, depth_bound):
+def depth_bin_targets(gt_depth: Tensor, depth_bound: Sequence[float]) -> tuple[Tensor, Tensor]:
     """Bin of every labelled cell, ``floor((depth - first) / step)``.
 
     Args:
@@ -14,7 +17,7 @@ def depth_bin_targets(gt_depth, depth_bound):
         depth_bound: (first, end, step), metres.
 
     Returns:
-        tuple: bins (...) int64 in [0, D) and labelled (...) bool. Cells without depth, with a depth outside
+        bins (...) int64 in [0, D) and labelled (...) bool. Cells without depth, with a depth outside
         [first, end) or not finite are not labelled; their bin is 0 and must not be used.
     """
     first, _, step = depth_bound
@@ -23,7 +26,7 @@ def depth_bin_targets(gt_depth, depth_bound):
     return torch.where(labelled, bins, torch.zeros_like(bins)).long(), labelled
 
 
-def depth_loss(depth_logits, gt_depth, depth_bound):
+def depth_loss(depth_logits: Tensor, gt_depth: Tensor, depth_bound: Sequence[float]) -> Tensor:
     """Binary cross-entropy between sigmoid(depth_logits) and the one-hot LiDAR bin, in fp32.
 
     The mean runs over every bin of every cell; cells without a label count as zero, so the loss grows with the share of
@@ -35,7 +38,7 @@ def depth_loss(depth_logits, gt_depth, depth_bound):
         depth_bound: (first, end, step), metres.
 
     Returns:
-        Tensor: scalar; 0, with zero gradients, when no cell is labelled.
+        scalar; 0, with zero gradients, when no cell is labelled.
 
     Raises:
         ValueError: the depth map's size is not the logits'.

@@ -1,6 +1,9 @@
 """Camera geometry of a lift-splat view transform: frustum points and where they lie in the augmented BEV frame."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,35 +16,41 @@ class CameraGeometry(NamedTuple):
         intrins: (B, N, 3, 3) intrinsics of the original image, pixels.
         post_rots: (B, N, 3, 3) and post_trans: (B, N, 3) image augmentation,
             ``uv1_aug = post_rots @ uv1 + post_trans``.
-        cam2bev: (B, N, 4, 4) camera -> BEV frame of this frame, BEV augmentation included.
-        bev_aug: (B, 4, 4) the BEV augmentation alone.
+        cam2lidar: (B, N, 4, 4) camera -> LiDAR frame of this frame, as mounted.
+        bev_aug: (B, 4, 4) BEV augmentation: LiDAR frame -> augmented BEV frame, the same for every frame of a sample.
     """
 
     intrins: Tensor
     post_rots: Tensor
     post_trans: Tensor
-    cam2bev: Tensor
+    cam2lidar: Tensor
     bev_aug: Tensor
 
     @classmethod
-    def of_frame(cls, batch, frame):
+    def of_frame(cls, batch: Mapping[str, Any], frame: int) -> CameraGeometry:
         """Geometry of frame ``frame`` of a collated batch (0 = current)."""
-        return cls(
-            *(batch[key][:, frame] for key in ('intrins', 'post_rots', 'post_trans', 'cam2bev')), batch['bev_aug']
-        )
+        of_frames = ('intrins', 'post_rots', 'post_trans', 'cam2lidar')
+        return cls(**{key: batch[key][:, frame] for key in of_frames}, bev_aug=batch['bev_aug'])
 
-    def flat_numbers(self):
+    @property
+    def cam2bev(self) -> Tensor:
+        """(B, N, 4, 4) float64 camera -> augmented BEV frame of this frame, ``bev_aug @ cam2lidar``."""
+        return self.bev_aug.double().unsqueeze(1) @ self.cam2lidar.double()
+
+    def flat_numbers(self) -> Tensor:
         """(B, N, 33) numbers the depth net reads: intrinsics 9, post-rot 9, post-trans 3, rotation 9, translation 3.
 
-        The BEV augmentation is taken out of the extrinsics: how far away a pixel is does not depend on how the map is
-        turned afterwards.
+        The extrinsics are those of the mount, without the BEV augmentation: how far away a pixel is does not depend on
+        how the map is turned afterwards.
         """
-        cam2lidar = torch.linalg.solve(self.bev_aug.double().unsqueeze(1), self.cam2bev.double())
-        parts = [self.intrins, self.post_rots, self.post_trans, cam2lidar[..., :3, :3], cam2lidar[..., :3, 3]]
+        mount = (self.cam2lidar[..., :3, :3], self.cam2lidar[..., :3, 3])
+        parts = [self.intrins, self.post_rots, self.post_trans, *mount]
         return torch.cat([part.reshape(*self.intrins.shape[:2], -1).float() for part in parts], dim=-1)
 
 
-def build_frustum(image_size, stride, depth_bound, anchor):
+def build_frustum(
+    image_size: tuple[int, int], stride: int, depth_bound: Sequence[float], anchor: str
+) -> tuple[Tensor, Tensor]:
     """Pixel and depth of every frustum point.
 
     Args:
@@ -52,7 +61,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
             cells spread evenly from the first to the last pixel and depths at the near end of their bin.
 
     Returns:
-        tuple: uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
+        uv1 (h, w, 3) homogeneous pixels (integer = pixel centre) and depths (D,), both float64.
 
     Raises:
         ValueError: size and stride do not fit, or unknown anchor.
@@ -75,7 +84,7 @@ def build_frustum(image_size, stride, depth_bound, anchor):
     return torch.stack([us, vs, torch.ones_like(us)], dim=-1), depths
 
 
-def num_depth_bins(depth_bound):
+def num_depth_bins(depth_bound: Sequence[float]) -> int:
     """Number of whole bins in (first, end, step), metres: (1, 60, 1) has 59.
 
     Raises:
@@ -88,7 +97,7 @@ def num_depth_bins(depth_bound):
     return count
 
 
-def locate_frustum(uv1, depths, cameras):
+def locate_frustum(uv1: Tensor, depths: Tensor, cameras: CameraGeometry) -> Tensor:
     """Location of every frustum point in the augmented BEV frame.
 
     A point is ``depth * ray + origin``, so only the rays (h * w per camera) need matrix work. They are computed in
@@ -100,10 +109,10 @@ def locate_frustum(uv1, depths, cameras):
         cameras: CameraGeometry of B samples with N cameras.
 
     Returns:
-        Tensor: (B, N, D, h, w, 3) float32 x, y, z, metres.
+        (B, N, D, h, w, 3) float32 x, y, z, metres.
     """
     pixels = uv1.double().flatten(0, 1) - cameras.post_trans.double().unsqueeze(2)
-    cam2bev = cameras.cam2bev.double()
+    cam2bev = cameras.cam2bev
     to_rays = cam2bev[..., :3, :3] @ torch.linalg.inv(cameras.post_rots.double() @ cameras.intrins.double())
     rays = (pixels @ to_rays.transpose(-1, -2)).float()
     rays = rays.view(*rays.shape[:2], 1, *uv1.shape)

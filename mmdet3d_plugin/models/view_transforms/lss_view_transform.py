@@ -1,19 +1,23 @@
 """Lift-splat view transform with a camera-aware, LiDAR-supervised depth net (LSS, BEVDepth)."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmcv.runner import BaseModule
 from mmdet3d.models.builder import NECKS
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.bev_pool import BEVPoolPlan, bev_pool
 from ...structures import BEVGrid, BEVLevel
 from ..backbones.residual_encoder import ResidualEncoder
 from .camera_gate import CameraGate
 from .depth_supervision import depth_loss
-from .geometry import build_frustum, locate_frustum, num_depth_bins
+from .geometry import CameraGeometry, build_frustum, locate_frustum, num_depth_bins
 
 _NUM_CAMERA_NUMBERS = 33  # see CameraGeometry.flat_numbers
 
@@ -50,22 +54,22 @@ class LSSViewTransform(BaseModule):
     def __init__(
         self,
         *,
-        in_channels,
-        out_channels,
-        image_size,
-        stride,
-        xbound,
-        ybound,
-        zbound,
-        depth_bound,
-        depth_channels=256,
-        depth_blocks=3,
-        depth_conv_cfg=dict(type='DCNv2', deform_groups=1),  # noqa: B006  (read only)
-        frustum_anchor='center',
-        loss_depth_weight=100.0,
-        norm_cfg=dict(type='BN'),  # noqa: B006  (read only)
-        init_cfg=None,
-    ):
+        in_channels: int,
+        out_channels: int,
+        image_size: tuple[int, int],
+        stride: int,
+        xbound: Sequence[float],
+        ybound: Sequence[float],
+        zbound: Sequence[float],
+        depth_bound: Sequence[float],
+        depth_channels: int = 256,
+        depth_blocks: int = 3,
+        depth_conv_cfg: Mapping[str, Any] | None = dict(type='DCNv2', deform_groups=1),  # noqa: B006  (read only)
+        frustum_anchor: str = 'center',
+        loss_depth_weight: float = 100.0,
+        norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006  (read only)
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.in_channels = in_channels
         self.image_size = tuple(image_size)
@@ -94,10 +98,10 @@ class LSSViewTransform(BaseModule):
         self.depthnet = nn.Conv2d(width, num_depth_bins(self.depth_bound), 1)
         # The depth loss is a binary cross-entropy per bin while one bin in D is right: starting at probability 1/D, as
         # focal-loss heads do, spares the many iterations that would only lower every logit. The softmax is unchanged.
-        nn.init.constant_(self.depthnet.bias, -math.log(max(num_depth_bins(self.depth_bound) - 1, 1)))
+        nn.init.constant_(self.depthnet.get_parameter('bias'), -math.log(max(num_depth_bins(self.depth_bound) - 1, 1)))
         self.featnet = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, feature, cameras):
+    def forward(self, feature: Tensor, cameras: CameraGeometry) -> tuple[Tensor, Tensor]:
         """Lift, splat.
 
         Args:
@@ -105,7 +109,7 @@ class LSSViewTransform(BaseModule):
             cameras: CameraGeometry of the same B samples and N cameras.
 
         Returns:
-            tuple: BEV map (B, out_channels, H, W), and depth logits (B, N, D, h, w).
+            BEV map (B, out_channels, H, W), and depth logits (B, N, D, h, w).
 
         Raises:
             ValueError: the features are not the size the configured images give.
@@ -130,7 +134,7 @@ class LSSViewTransform(BaseModule):
         with torch.autocast(hidden.device.type, enabled=False):
             return self.dcn(hidden.float())
 
-    def splat(self, depth_prob, context, cameras):
+    def splat(self, depth_prob: Tensor, context: Tensor, cameras: CameraGeometry) -> Tensor:
         """depth_prob (B, N, D, h, w), context (B, N, C, h, w) -> BEV map (B, C, H, W), float32."""
         # The plan is made anew each time, at test as well: every camera is placed by the ego pose of its own exposure,
         # so its place in the BEV frame is never quite that of the sample before.
@@ -139,7 +143,7 @@ class LSSViewTransform(BaseModule):
             plan = BEVPoolPlan.from_geometry(locations, self.grid, self.zbound)
         return bev_pool(depth_prob, context, plan)
 
-    def loss_depth(self, depth_logits, gt_depth):
+    def loss_depth(self, depth_logits: Tensor, gt_depth: Tensor) -> Tensor:
         """Weighted depth loss: logits (B, N, D, h, w), LiDAR depth (B, N, h, w) in metres, 0 = none."""
         return self.loss_depth_weight * depth_loss(depth_logits, gt_depth, self.depth_bound)
 

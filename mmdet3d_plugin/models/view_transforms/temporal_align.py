@@ -2,9 +2,12 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from ...structures import BEVGrid
 
 
-def align_bev(previous, frame2cur, grid):
+def align_bev(previous: Tensor, frame2cur: Tensor, grid: BEVGrid) -> Tensor:
     """Resample the previous BEV map on the current frame's cells, exact at cell centres.
 
     Every current cell centre (at z = 0) is moved back with the inverse of ``frame2cur`` and the previous map is read
@@ -16,7 +19,7 @@ def align_bev(previous, frame2cur, grid):
         grid: BEVGrid of both maps.
 
     Returns:
-        Tensor: (B, C, H, W) map in the current augmented BEV frame.
+        (B, C, H, W) map in the current augmented BEV frame.
 
     Raises:
         ValueError: the map's size is not the grid's.

@@ -1,10 +1,15 @@
 """Pillar features from every point of a pillar, on CPU and CUDA."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from mmcv.cnn import build_norm_layer
 from mmcv.runner import force_fp32
 from mmdet3d.models.builder import VOXEL_ENCODERS
-from torch import nn
+from torch import Tensor, nn
 
 from ...ops.scatter import group_points, scatter_points
 
@@ -34,14 +39,14 @@ class DynamicPillarEncoder(nn.Module):
 
     def __init__(
         self,
-        in_channels,
-        feat_channels,
-        voxel_size,
-        point_cloud_range,
-        center_dims=2,
-        norm_cfg=None,
-        mode='max',
-    ):
+        in_channels: int,
+        feat_channels: Sequence[int],
+        voxel_size: Sequence[float],
+        point_cloud_range: Sequence[float],
+        center_dims: int = 2,
+        norm_cfg: Mapping[str, Any] | None = None,
+        mode: str = 'max',
+    ) -> None:
         super().__init__()
         if center_dims not in (2, 3):
             raise ValueError(f'center_dims is 2 (x, y) or 3 (x, y, z), got {center_dims!r}')
@@ -63,7 +68,7 @@ class DynamicPillarEncoder(nn.Module):
         self.pfn_layers = nn.ModuleList(layers)
 
     @force_fp32(apply_to=('features',), out_fp16=True)
-    def forward(self, features, coors):
+    def forward(self, features: Tensor, coors: Tensor) -> tuple[Tensor, Tensor]:
         """Encode.
 
         Args:
@@ -71,7 +76,7 @@ class DynamicPillarEncoder(nn.Module):
             coors: (M, 4) integer (sample, z, y, x) voxel of each point, none negative.
 
         Returns:
-            tuple: ((V, feat_channels[-1]) pillar features, (V, 4) their (sample, z, y, x), in lexicographic order).
+            ((V, feat_channels[-1]) pillar features, (V, 4) their (sample, z, y, x), in lexicographic order).
 
         Raises:
             ValueError: ``features`` with another number of channels.

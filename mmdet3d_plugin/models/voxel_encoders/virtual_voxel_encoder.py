@@ -39,7 +39,7 @@ class VirtualVoxelEncoder(nn.Module):
     dynamic_voxels = True
     out_channels = len(RAW_COLUMNS) + len(OTHER_COLUMNS) + 2
 
-    def __init__(self, in_channels: int = POINT_COLUMNS, virtual_time: str = 'flag'):
+    def __init__(self, in_channels: int = POINT_COLUMNS, virtual_time: str = 'flag') -> None:
         super().__init__()
         if in_channels != POINT_COLUMNS:
             raise ValueError(f'VirtualVoxelEncoder takes points of {POINT_COLUMNS} numbers, got {in_channels}')
@@ -57,7 +57,7 @@ class VirtualVoxelEncoder(nn.Module):
             coors: (M, 4) integer (sample, z, y, x) voxel of each point, none negative.
 
         Returns:
-            tuple: ((V, 23) voxel features, (V, 4) their (sample, z, y, x), in lexicographic order).
+            ((V, 23) voxel features, (V, 4) their (sample, z, y, x), in lexicographic order).
 
         Raises:
             ValueError: ``features`` with another number of columns.

@@ -5,12 +5,14 @@ The (B, N, D, h, w, C) volume of all products is what makes it expensive: here p
 """
 
 import torch
+from torch import Tensor
 
 from ..backend import select_backend
+from .plan import BEVPoolPlan
 from .reference import bev_pool_reference
 
 
-def bev_pool(depth_prob, context, plan):
+def bev_pool(depth_prob: Tensor, context: Tensor, plan: BEVPoolPlan) -> Tensor:
     """Sum ``depth_prob * context`` over the frustum points of each BEV cell.
 
     Compiled operators where there are any, else plain torch; ``MMDET3D_PLUGIN_OPS`` forces one (:mod:`..backend`). Sums
@@ -22,7 +24,7 @@ def bev_pool(depth_prob, context, plan):
         plan: BEVPoolPlan of the same frustum.
 
     Returns:
-        Tensor: (B, C, H, W); sums run in fp32 (fp64 for fp64 inputs) and the result keeps that type, whatever the
+        (B, C, H, W); sums run in fp32 (fp64 for fp64 inputs) and the result keeps that type, whatever the
         precision of the inputs. Cells no point falls in are zero.
 
     Raises:

@@ -5,6 +5,7 @@ what is in them.
 """
 
 import torch
+from torch import Tensor
 
 _LIBRARY = torch.library.Library('dualdistill', 'DEF')
 _LIBRARY.define(
@@ -15,7 +16,7 @@ _LIBRARY.define('bev_pool_backward(Tensor grad, Tensor depth, Tensor context, Te
 _LIBRARY.define('bev_pool_sort(Tensor point_cells, int cells_per_sample) -> (Tensor, Tensor, Tensor)')
 
 
-def sort_points(point_cells, cells_per_sample):
+def sort_points(point_cells: Tensor, cells_per_sample: int) -> tuple[Tensor, Tensor, Tensor]:
     """Order points by cell, on any device and without waiting for it.
 
     Args:
@@ -23,7 +24,7 @@ def sort_points(point_cells, cells_per_sample):
         cells_per_sample: H * W.
 
     Returns:
-        tuple: ``points``, ``pixels`` and ``cell_starts`` of a :class:`BEVPoolPlan`.
+        ``points``, ``pixels`` and ``cell_starts`` of a :class:`BEVPoolPlan`.
     """
     batch, _, bins, height, width = point_cells.shape
     count = batch * cells_per_sample

@@ -1,11 +1,15 @@
 """Which frustum point feeds which BEV cell: computed once from geometry, shared by every BEV pooling back end."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ...structures import BEVGrid
 from ..backend import select_backend
 from .operators import sort_points
 
@@ -31,11 +35,11 @@ class BEVPoolPlan:
     points: Tensor
     pixels: Tensor
     cell_starts: Tensor
-    frustum_shape: tuple[int, int, int, int, int]
+    frustum_shape: tuple[int, ...]
     bev_size: tuple[int, int]
 
     @classmethod
-    def from_geometry(cls, locations, grid, z_range):
+    def from_geometry(cls, locations: Tensor, grid: BEVGrid, z_range: Sequence[float]) -> BEVPoolPlan:
         """Plan from point locations; points outside the grid, outside ``z_range`` or not finite are dropped.
 
         Nothing is copied to the host, so that a CUDA stream is never waited for.
@@ -62,15 +66,16 @@ class BEVPoolPlan:
         cells = row.int() * grid.width + col.int() + sample * cells_per_sample
         cells = cells.masked_fill_(~kept, -1)
         sort = sort_points if select_backend(cells.device.type) == 'reference' else torch.ops.dualdistill.bev_pool_sort
-        return cls(cells, *sort(cells, cells_per_sample), frustum_shape, (grid.height, grid.width))
+        points, pixels, cell_starts = sort(cells, cells_per_sample)
+        return cls(cells, points, pixels, cell_starts, frustum_shape, (grid.height, grid.width))
 
     @functools.cached_property
-    def cells(self):
+    def cells(self) -> Tensor:
         """(K,) int64, target cell of the first K of ``points``, the ones that have a cell; waits for the device."""
         cells = torch.arange(len(self.cell_starts) - 1, device=self.cell_starts.device)
         return torch.repeat_interleave(cells, self.cell_starts.diff().long())
 
-    def check_inputs(self, depth_prob, context):
+    def check_inputs(self, depth_prob: Tensor, context: Tensor) -> None:
         """Raise ValueError unless the tensors are the (B, N, D, h, w) and (B, N, C, h, w) this plan was made for."""
         batch, cams, _, height, width = self.frustum_shape
         if tuple(depth_prob.shape) != self.frustum_shape:
@@ -89,7 +94,7 @@ class BEVPoolPlan:
             )
 
 
-def check_countable(frustum_shape, grid):
+def check_countable(frustum_shape: tuple[int, ...], grid: BEVGrid) -> None:
     """Raise ValueError when points or cells of a batch cannot be numbered with int32."""
     points = 1
     for size in frustum_shape:

@@ -1,14 +1,17 @@
 """BEV pooling in plain torch: the back end where no compiled one is, and what compiled ones are tested against."""
 
 import torch
+from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from .plan import BEVPoolPlan
 
 # Points handled at once: bounds the largest temporary at chunk * C values (64 MiB of fp32 for 64 channels).
 _CHUNK = 1 << 18
 
 
-def bev_pool_reference(depth_prob, context, plan, chunk=_CHUNK):
+def bev_pool_reference(depth_prob: Tensor, context: Tensor, plan: BEVPoolPlan, chunk: int = _CHUNK) -> Tensor:
     """As :func:`bev_pool`; ``chunk`` frustum points are handled at once."""
     return _ReferenceBEVPool.apply(depth_prob, context, plan, chunk)
 

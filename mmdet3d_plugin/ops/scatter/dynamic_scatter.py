@@ -25,18 +25,15 @@ class VoxelGroups:
     coors: Tensor
     index: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.coors.shape[0]
 
 
-def group_points(coors):
+def group_points(coors: Tensor) -> VoxelGroups:
     """Group points by voxel.
 
     Args:
         coors: (M, D) integer voxel coordinates, none negative, e.g. (sample, z, y, x).
-
-    Returns:
-        VoxelGroups
 
     Raises:
         ValueError: wrong shape or dtype, a negative coordinate, or a grid with more cells than int64 can number.
@@ -65,7 +62,7 @@ def group_points(coors):
     return VoxelGroups(torch.stack(columns[::-1], dim=1).to(coors.dtype), index)
 
 
-def scatter_points(features, groups, reduce):
+def scatter_points(features: Tensor, groups: VoxelGroups, reduce: str) -> Tensor:
     """Reduce point features to voxel features.
 
     Sums add in a fixed order: on CUDA ``index_put(accumulate=True)`` does so, in CPU threads ``scatter_add`` with an
@@ -78,7 +75,7 @@ def scatter_points(features, groups, reduce):
         reduce: 'max', 'mean' or 'sum'.
 
     Returns:
-        Tensor: (V, C), dtype of ``features``.
+        (V, C), dtype of ``features``.
 
     Raises:
         ValueError: unknown ``reduce`` or a different number of points in ``features`` and ``groups``.
@@ -104,7 +101,7 @@ def scatter_points(features, groups, reduce):
     return total / count[:, None]
 
 
-def dynamic_scatter(features, coors, reduce):
+def dynamic_scatter(features: Tensor, coors: Tensor, reduce: str) -> tuple[Tensor, Tensor]:
     """Group and reduce in one call.
 
     Args:
@@ -113,7 +110,7 @@ def dynamic_scatter(features, coors, reduce):
         reduce: 'max', 'mean' or 'sum'.
 
     Returns:
-        tuple: ((V, C) voxel features, (V, D) voxel coordinates).
+        ((V, C) voxel features, (V, D) voxel coordinates).
     """
     groups = group_points(coors)
     return scatter_points(features, groups, reduce), groups.coors

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Union
+
 from mmcv import ops as mmcv_ops
 
 from .sparse_tensor import SparseTensor
 from .window import ConvWindow
+
+Size = Union[int, Sequence[int]]  # of all three axes, or of z, y and x
 
 
 class SubMConv3d(mmcv_ops.SubMConv3d):
@@ -15,8 +20,19 @@ class SubMConv3d(mmcv_ops.SubMConv3d):
     stride are ignored, as there; ``indice_key`` too, because :class:`VoxelSites` knows what can be shared.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        indice_key: str | None = None,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, indice_key)
         self.window = ConvWindow.submanifold(self.kernel_size, self.dilation)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
@@ -30,8 +46,19 @@ class SparseConv3d(mmcv_ops.SparseConv3d):
     Constructor, initialisation and parameters are mmcv's, see :class:`SubMConv3d`.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        indice_key: str | None = None,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, indice_key)
         self.window = ConvWindow.of(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, x: SparseTensor) -> SparseTensor:

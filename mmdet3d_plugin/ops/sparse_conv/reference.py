@@ -6,13 +6,22 @@ multiplies them with its part of the weight and adds the products to the outputs
 """
 
 import itertools
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from .window import ConvWindow
 
 
-def sparse_conv_outputs(coords, grid, kernel, stride, padding, dilation):
+def sparse_conv_outputs(
+    coords: Tensor,
+    grid: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
     """(W, 4) int32 output voxels: all cells with an input voxel in their window, in lexicographic order."""
     _check_coords(coords, grid)
     out_shape = _out_grid(grid, kernel, stride, padding, dilation)
@@ -26,7 +35,15 @@ def sparse_conv_outputs(coords, grid, kernel, stride, padding, dilation):
     return _coords(torch.unique(torch.cat(keys)), out_shape)
 
 
-def sparse_conv_pairs(coords, out_coords, grid, kernel, stride, padding, dilation):
+def sparse_conv_pairs(
+    coords: Tensor,
+    out_coords: Tensor,
+    grid: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[Tensor, Tensor, Tensor]:
     """Lists ``sources``, ``targets`` and ``starts`` of a :class:`Rulebook`."""
     _check_coords(coords, grid)
     keys, order = torch.sort(_keys(coords, grid))
@@ -45,7 +62,9 @@ def sparse_conv_pairs(coords, out_coords, grid, kernel, stride, padding, dilatio
     return torch.cat(sources), torch.cat(targets), starts
 
 
-def sparse_conv(features, weight, sources, targets, starts, rows):
+def sparse_conv(
+    features: Tensor, weight: Tensor, sources: Tensor, targets: Tensor, starts: Tensor, rows: int
+) -> Tensor:
     """(rows, C_out) from (V, C_in) features, (K, C_in, C_out) weight and the pairs of a :class:`Rulebook`."""
     dtype = torch.promote_types(features.dtype, weight.dtype)
     sum_type = torch.promote_types(dtype, torch.float32)

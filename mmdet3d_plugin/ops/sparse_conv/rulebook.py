@@ -13,6 +13,7 @@ from .backend import select_sparse_backend
 from .window import ConvWindow
 
 if TYPE_CHECKING:
+    from .mmcv_kernels import MMCVRulebook
     from .sparse_tensor import VoxelSites
 
 
@@ -43,7 +44,7 @@ class Rulebook:
             weight: (kz, ky, kx, C_in, C_out).
 
         Returns:
-            Tensor: (W, C_out), the wider of the two dtypes; sums run in float32, or float64 for float64 inputs.
+            (W, C_out), the wider of the two dtypes; sums run in float32, or float64 for float64 inputs.
         """
         arguments = (features, weight.flatten(0, 2), self.sources, self.targets, self.starts, len(self.outputs))
         if select_sparse_backend(features.device.type) == 'cpp':
@@ -51,7 +52,7 @@ class Rulebook:
         return reference.sparse_conv(*arguments)
 
 
-def make_rulebook(sites: VoxelSites, window: ConvWindow, submanifold: bool) -> Rulebook:
+def make_rulebook(sites: VoxelSites, window: ConvWindow, submanifold: bool) -> Rulebook | MMCVRulebook:
     """Rulebook of a convolution over ``sites``, see :meth:`VoxelSites.rulebook`."""
     shape = window.out_shape(sites.spatial_shape)
     backend = select_sparse_backend(sites.coords.device.type)

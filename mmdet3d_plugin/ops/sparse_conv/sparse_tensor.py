@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .rulebook import Rulebook, make_rulebook
 from .window import ConvWindow
+
+if TYPE_CHECKING:
+    from .mmcv_kernels import MMCVRulebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,25 +31,27 @@ class VoxelSites:
     """
 
     coords: Tensor
-    spatial_shape: tuple[int, int, int]
+    spatial_shape: tuple[int, ...]
     batch_size: int
-    _rulebooks: dict = field(default_factory=dict, init=False, repr=False)
+    _rulebooks: dict[tuple[ConvWindow, bool], Rulebook | MMCVRulebook] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.coords.dim() != 2 or self.coords.shape[1] != 4 or self.coords.dtype != torch.int32:
             raise ValueError(
                 f'voxel coordinates must be int32 (V, 4), got {self.coords.dtype} {tuple(self.coords.shape)}'
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.coords.shape[0]
 
     @property
-    def grid(self) -> tuple[int, int, int, int]:
+    def grid(self) -> tuple[int, ...]:
         """(batch size, z, y, x)."""
         return (self.batch_size, *self.spatial_shape)
 
-    def rulebook(self, window: ConvWindow, submanifold: bool) -> Rulebook:
+    def rulebook(self, window: ConvWindow, submanifold: bool) -> Rulebook | MMCVRulebook:
         """Which voxels a convolution reads and makes; found once a window.
 
         Args:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-def _triple(value) -> tuple[int, int, int]:
+def _triple(value: int | Sequence[int]) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * 3
     if len(values) != 3:
         raise ValueError(f'a 3-D convolution takes one number or three (z, y, x), got {value!r}')
@@ -21,18 +21,24 @@ class ConvWindow:
     as in a weight of shape (kz, ky, kx, in, out) with its first three axes flattened.
     """
 
-    kernel: tuple[int, int, int]
-    stride: tuple[int, int, int] = (1, 1, 1)
-    padding: tuple[int, int, int] = (0, 0, 0)
-    dilation: tuple[int, int, int] = (1, 1, 1)
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = (1, 1, 1)
+    padding: tuple[int, ...] = (0, 0, 0)
+    dilation: tuple[int, ...] = (1, 1, 1)
 
     @classmethod
-    def of(cls, kernel, stride=1, padding=0, dilation=1) -> ConvWindow:
+    def of(
+        cls,
+        kernel: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
+    ) -> ConvWindow:
         """Window from numbers or (z, y, x) triples."""
         return cls(_triple(kernel), _triple(stride), _triple(padding), _triple(dilation))
 
     @classmethod
-    def submanifold(cls, kernel, dilation=1) -> ConvWindow:
+    def submanifold(cls, kernel: int | Sequence[int], dilation: int | Sequence[int] = 1) -> ConvWindow:
         """Window whose centre is the output cell itself.
 
         Raises:
@@ -49,7 +55,7 @@ class ConvWindow:
         """Number of kernel offsets."""
         return self.kernel[0] * self.kernel[1] * self.kernel[2]
 
-    def out_shape(self, shape: Sequence[int]) -> tuple[int, int, int]:
+    def out_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Grid (z, y, x) of the outputs for a grid of inputs.
 
         Raises:

@@ -33,7 +33,7 @@ def scene(request, tmp_path_factory):
 
 
 def _arrays(sample):
-    keys = ('intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug')
+    keys = ('intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug')
     return SimpleNamespace(**{key: sample[key].data.double().numpy() for key in keys})
 
 
@@ -77,7 +77,7 @@ def _reference_pixels(scene, record, points_global, arrays, frame, camera):
 
 def _pixels(points_bev, arrays, frame, camera):
     """Points of the current augmented BEV frame -> augmented pixels and depth, from the batch alone."""
-    to_camera = np.linalg.inv(arrays.frame2cur[frame] @ arrays.cam2bev[frame, camera])
+    to_camera = np.linalg.inv(arrays.frame2cur[frame] @ arrays.bev_aug @ arrays.cam2lidar[frame, camera])
     in_camera = _apply(to_camera, points_bev)
     uv1 = in_camera @ arrays.intrins[frame, camera].T
     uv1 = uv1 / uv1[:, 2:]

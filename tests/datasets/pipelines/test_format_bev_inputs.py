@@ -9,18 +9,19 @@ from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.core.points import LiDARPoints
 
 from mmdet3d_plugin.datasets.pipelines import FormatBEVInputs
-from mmdet3d_plugin.datasets.pipelines.format_bev_inputs import LISTED_KEYS, STACKED_KEYS
 
 SHAPES = dict(
     img=(2, 6, 3, 8, 16),
     intrins=(2, 6, 3, 3),
     post_rots=(2, 6, 3, 3),
     post_trans=(2, 6, 3),
-    cam2bev=(2, 6, 4, 4),
+    cam2lidar=(2, 6, 4, 4),
     frame2cur=(2, 4, 4),
     bev_aug=(4, 4),
     gt_depth=(6, 2, 4),
+    anything=(3,),
 )
+KEYS = (*SHAPES, 'points', 'gt_bboxes_3d', 'gt_labels_3d')
 
 
 def _results(boxes=3, points=7):
@@ -40,10 +41,10 @@ def _results(boxes=3, points=7):
 
 @pytest.mark.parametrize('sizes', [(3, 0), (2,)])
 def test_batch_as_a_detector_gets_it(sizes):
-    step = FormatBEVInputs(keys=STACKED_KEYS + LISTED_KEYS)
+    step = FormatBEVInputs(keys=KEYS)
     originals = [_results(size, 5 + size) for size in sizes]
     batch = batch_of([step(results) for results in originals])
-    assert set(batch) == {*STACKED_KEYS, *LISTED_KEYS, 'img_metas'}
+    assert set(batch) == {*KEYS, 'img_metas'}
     for key, shape in SHAPES.items():
         assert batch[key].shape == (len(sizes), *shape) and batch[key].dtype == torch.float32
         np.testing.assert_allclose(batch[key][0], originals[0][key], rtol=1e-6)
@@ -80,9 +81,55 @@ def test_unequal_shapes_are_an_error():
         batch_of([step(_results()), step(other)])
 
 
-def test_errors_name_the_keys():
-    with pytest.raises(ValueError, match=r"unknown keys \['image'\]"):
-        FormatBEVInputs(keys=['img', 'image'])
+def test_config_texts_of_older_runs_ask_for_the_cameras_by_another_name():
+    step = FormatBEVInputs(keys=['img', 'cam2bev', 'bev_aug'])
+    assert set(step(_results())) == {'img', 'cam2lidar', 'bev_aug', 'img_metas'}
+
+
+@pytest.mark.parametrize(
+    'value, expected',
+    [
+        (np.array([1.5, 2.5]), torch.float32),
+        (np.array([1.5, 2.5], dtype=np.float16), torch.float32),
+        (torch.tensor([1.5, 2.5], dtype=torch.float64), torch.float32),
+        (np.array([3, 4], dtype=np.int32), torch.int64),
+        (np.array([3, 4], dtype=np.uint8), torch.int64),
+        (torch.tensor([3, 4]), torch.int64),
+        (np.array([True, False]), torch.bool),
+        (np.array(2.5), torch.float32),
+    ],
+)
+def test_the_kind_of_numbers_decides_the_type(value, expected):
+    step = FormatBEVInputs(keys=['mine'])
+    batch = batch_of([step(dict(mine=value)) for _ in range(2)])
+    assert batch['mine'].dtype == expected and batch['mine'].shape == (2, *np.shape(value))
+    assert batch['mine'][1].tolist() == np.asarray(value).tolist()
+
+
+def test_other_points_boxes_and_labels_are_listed_too():
+    results = _results()
+    results.update(radar_points=results['points'], pasted_boxes=results['gt_bboxes_3d'], gt_labels_2d=[4, 5])
+    batch = batch_of([FormatBEVInputs(keys=['radar_points', 'pasted_boxes', 'gt_labels_2d'])(results)])
+    assert torch.equal(batch['radar_points'][0], results['points'].tensor)
+    assert batch['pasted_boxes'][0] is results['gt_bboxes_3d'] and batch['gt_labels_2d'][0].tolist() == [4, 5]
+
+
+@pytest.mark.parametrize(
+    'value, found',
+    [
+        ('text', 'a str'),
+        ([np.zeros(3)], 'a list'),
+        (0.5, 'a float'),
+        (np.array(['a', 'b']), 'an array of <U1'),
+        (np.array([None]), 'an array of object'),
+    ],
+)
+def test_what_no_batch_can_hold_is_an_error(value, found):
+    with pytest.raises(TypeError, match=f"cannot make a batch of 'mine', {found}: .*`meta_keys`"):
+        FormatBEVInputs(keys=['mine'])(dict(mine=value))
+
+
+def test_a_missing_key_is_an_error():
     results = _results()
     del results['gt_depth']
     with pytest.raises(KeyError, match='gt_depth'):

@@ -98,8 +98,9 @@ def test_points_cameras_and_motion_follow_the_same_matrix(flip_x, flip_y):
     motion[:3, 3] = [-2, 0.3, 0.05]
     frame2cur = np.stack([np.eye(4), motion])
     results = _fixed(flip_x, flip_y)(
-        dict(points=LiDARPoints(points, points_dim=5), cam2lidar=cam2lidar, frame2cur=frame2cur)
+        dict(points=LiDARPoints(points, points_dim=5), cam2lidar=cam2lidar.copy(), frame2cur=frame2cur)
     )
+    np.testing.assert_array_equal(results['cam2lidar'], cam2lidar)
     matrix = results['bev_aug']
     assert np.sign(np.linalg.det(matrix)) == (-1) ** (flip_x + flip_y)
     np.testing.assert_allclose(results['points'].tensor[:, :3], _apply(matrix, points[:, :3]), atol=1e-4)
@@ -108,8 +109,11 @@ def test_points_cameras_and_motion_follow_the_same_matrix(flip_x, flip_y):
     in_camera[3] = 1
     for frame in range(2):
         for camera in range(3):
-            expected = matrix @ cam2lidar[frame, camera] @ in_camera
-            np.testing.assert_allclose(results['cam2bev'][frame, camera] @ in_camera, expected, atol=1e-12)
+            # a place of frame f seen by its camera, moved to the current frame and then augmented, is where the
+            # camera's augmented place is moved to
+            expected = matrix @ frame2cur[frame] @ cam2lidar[frame, camera] @ in_camera
+            placed = matrix @ results['cam2lidar'][frame, camera] @ in_camera
+            np.testing.assert_allclose(results['frame2cur'][frame] @ placed, expected, atol=1e-12)
     # a point given in the previous augmented frame, moved over, is the augmented current point
     previous = np.array([7.0, -3.0, 0.5, 1.0])
     np.testing.assert_allclose(
@@ -122,7 +126,7 @@ def test_points_only_and_cameras_only():
     points = GlobalBEVAug()(dict(points=LiDARPoints(torch.rand(5, 5), points_dim=5)))
     assert set(points) == {'points', 'bev_aug'}
     cameras = GlobalBEVAug()(dict(cam2lidar=np.eye(4)[None, None], frame2cur=np.eye(4)[None]))
-    assert set(cameras) == {'cam2lidar', 'cam2bev', 'frame2cur', 'bev_aug'}
+    assert set(cameras) == {'cam2lidar', 'frame2cur', 'bev_aug'}
 
 
 def test_boxes_without_velocity_and_no_boxes():
@@ -144,7 +148,7 @@ def test_test_mode_is_identity():
         dict(gt_bboxes_3d=_boxes(), cam2lidar=np.eye(4)[None, None] * 2, frame2cur=np.eye(4)[None])
     )
     np.testing.assert_array_equal(results['bev_aug'], np.eye(4))
-    np.testing.assert_array_equal(results['cam2bev'], results['cam2lidar'])
+    np.testing.assert_array_equal(results['cam2lidar'], np.eye(4)[None, None] * 2)
     np.testing.assert_allclose(results['gt_bboxes_3d'].tensor, _boxes().tensor, atol=1e-6)
 
 

@@ -105,7 +105,7 @@ def test_distillation_adds_points_and_leaves_the_student_s_data(virtual_nuscenes
         samples.append(nuscenes_batch.build(virtual_nuscenes, infos, pipeline)[2])
     plain, with_virtual = samples
     assert set(plain) == set(with_virtual)
-    for key in ('img', 'gt_depth', 'bev_aug', 'cam2bev'):
+    for key in ('img', 'gt_depth', 'bev_aug', 'cam2lidar'):
         assert torch.equal(plain[key].data, with_virtual[key].data), key
     raw = with_virtual['points'].data[with_virtual['points'].data[:, FLAG_COLUMN] == 1]
     torch.testing.assert_close(raw[:, [0, 1, 2, 3, TIME_COLUMN]], plain['points'].data)

@@ -34,7 +34,7 @@ def _sample(num_points=4000, seed=0):
     post_trans[:, 1, 0] += WIDTH - 1
     intrins = np.tile(np.array([[60.0, 0, 40], [0, 60, 30], [0, 0, 1]]), (2, 2, 1, 1))
     return dict(
-        points=LiDARPoints(points, points_dim=5),
+        lidar_points=LiDARPoints(points, points_dim=5),
         img=np.zeros((2, 2, 3, HEIGHT, WIDTH), np.float32),
         intrins=intrins,
         cam2lidar=cam2lidar,
@@ -47,7 +47,7 @@ def _brute_force(sample, bounds):
     depth_map = np.zeros((2, HEIGHT // STRIDE, WIDTH // STRIDE))
     for camera in range(2):
         lidar2cam = np.linalg.inv(sample['cam2lidar'][0, camera])
-        for point in sample['points'].tensor[:, :3].double().numpy():
+        for point in sample['lidar_points'].tensor[:, :3].double().numpy():
             x, y, depth, _ = lidar2cam @ np.append(point, 1)
             if not bounds[0] <= depth < bounds[1]:
                 continue
@@ -77,7 +77,7 @@ def test_equals_brute_force(bounds):
 def _straight(points):
     """One camera at the LiDAR looking along its z, pixel = 10 x / z + 8."""
     return dict(
-        points=LiDARPoints(torch.tensor(points), points_dim=3),
+        lidar_points=LiDARPoints(torch.tensor(points), points_dim=3),
         img=np.zeros((1, 1, 3, 16, 16), np.float32),
         intrins=np.array([[[[10.0, 0, 8], [0, 10, 8], [0, 0, 1]]]]),
         cam2lidar=np.eye(4)[None, None],
@@ -106,18 +106,21 @@ def test_bounds_are_half_open_and_points_behind_or_in_the_plane_are_dropped():
 
 def test_no_points():
     sample = _straight([[0.0, 0.0, 1.0]])
-    sample['points'] = LiDARPoints(torch.zeros(0, 3), points_dim=3)
+    sample['lidar_points'] = LiDARPoints(torch.zeros(0, 3), points_dim=3)
     assert not PointsToDepthMap(downsample=8)(sample)['gt_depth'].any()
 
 
-def test_wrong_place_in_the_pipeline_is_an_error():
+def test_what_other_steps_made_of_the_points_does_not_matter():
+    expected = PointsToDepthMap(downsample=STRIDE)(_sample())['gt_depth']
+    merged = LiDARPoints(torch.rand(7, 5), points_dim=5)  # sweeps, virtual points, another place
+    sample = dict(_sample(), points=merged, bev_aug=np.diag([-1.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_array_equal(PointsToDepthMap(downsample=STRIDE)(sample)['gt_depth'], expected)
+
+
+def test_a_missing_keyframe_is_an_error_that_names_the_step():
     sample = _sample()
-    sample['bev_aug'] = np.eye(4)
-    with pytest.raises(ValueError, match='before GlobalBEVAug'):
-        PointsToDepthMap(downsample=STRIDE)(sample)
-    sample = _sample()
-    sample['points'].tensor[:, 4] = 0.05  # seconds, as LoadLidarPointsFromMultiSweeps leaves them
-    with pytest.raises(ValueError, match='before LoadLidarPointsFromMultiSweeps'):
+    sample['points'] = sample.pop('lidar_points')
+    with pytest.raises(KeyError, match='needs `lidar_points`: put LoadLidarPointsFromFile before it'):
         PointsToDepthMap(downsample=STRIDE)(sample)
 
 

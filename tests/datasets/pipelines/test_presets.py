@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from mmdet3d_plugin.datasets.pipelines.presets import camera_4d_pipelines
 
-CAMERA_KEYS = {'img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug', 'img_metas'}
+CAMERA_KEYS = {'img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug', 'img_metas'}
 TARGETS = {'gt_bboxes_3d', 'gt_labels_3d'}
 KEYS = {
     ('nuscenes_lidar', 'train'): {'points', 'bev_aug', 'img_metas', *TARGETS},
@@ -67,7 +67,7 @@ def test_a_toy_batch(tiny_nuscenes, tmp_path):
         intrins=(2, 2, 6, 3, 3),
         post_rots=(2, 2, 6, 3, 3),
         post_trans=(2, 2, 6, 3),
-        cam2bev=(2, 2, 6, 4, 4),
+        cam2lidar=(2, 2, 6, 4, 4),
         frame2cur=(2, 2, 4, 4),
         bev_aug=(2, 4, 4),
         gt_depth=(2, 6, 6, 16),
@@ -95,7 +95,7 @@ def test_the_seed_decides_everything(tiny_nuscenes, tiny_infos):
         return nuscenes_batch.batch_of([dataset[last]])
 
     first, second, other = sample(1), sample(1), sample(2)
-    for key in ('img', 'post_rots', 'cam2bev', 'frame2cur', 'gt_depth'):
+    for key in ('img', 'post_rots', 'cam2lidar', 'frame2cur', 'gt_depth'):
         assert torch.equal(first[key], second[key])
         assert not torch.equal(first[key], other[key])
     assert torch.equal(first['points'][0], second['points'][0])
@@ -107,7 +107,7 @@ def test_testing_is_deterministic(tiny_nuscenes, tiny_infos, pipelines):
     dataset = nuscenes_batch.build(tiny_nuscenes, tiny_infos, pipelines()[1], test_mode=True)
     first, second = (nuscenes_batch.batch_of([dataset[len(dataset) - 1]]) for _ in range(2))
     assert torch.equal(first['bev_aug'], torch.eye(4)[None])
-    for key in set(first) & {'img', 'cam2bev', 'frame2cur'}:
+    for key in set(first) & {'img', 'cam2lidar', 'frame2cur'}:
         assert torch.equal(first[key], second[key])
     if 'points' in first:
         assert torch.equal(first['points'][0], second['points'][0])

@@ -125,6 +125,50 @@ def test_the_draw_follows_the_seed():
     assert draws() == draws()
 
 
+def _indices(results):
+    now = results['frames'][0][0]['timestamp']
+    return [(now - frame[0]['timestamp']) // INTERVAL_US - 1 for frame in results['frames'][1:]]
+
+
+def test_several_previous_frames_are_different_ones_newest_first():
+    seen = set()
+    for _ in range(60):
+        results = SelectAdjacentFrames(num_previous=3, test_index=(1, 3, 5))(_sample(20))
+        indices = _indices(results)
+        assert len(indices) == 3 and indices == sorted(set(indices))
+        assert results['frame_dt'] == pytest.approx(0.25 * (indices[0] + 1))
+        seen.update(indices)
+    assert seen == set(range(2, 9))
+    for key, shape in dict(intrins=(3, 3), cam2lidar=(4, 4)).items():
+        assert results[key].shape == (4, 6, *shape)
+    assert results['frame2cur'].shape == (4, 4, 4)
+
+
+def test_several_previous_frames_at_test():
+    step = SelectAdjacentFrames(num_previous=2, test_index=[1, 5], test_mode=True)
+    assert _indices(step(_sample(20))) == [1, 5]
+    assert _indices(step(_sample(3))) == [1, 2]  # the oldest there is
+    alone = step(_sample(0))
+    assert alone['frames'][1:] == [alone['frames'][0]] * 2 and alone['frame_dt'] == 1 / 12
+    np.testing.assert_array_equal(alone['frame2cur'], np.stack([np.eye(4)] * 3))
+
+
+def test_each_of_several_frames_is_where_it_is_alone():
+    both = SelectAdjacentFrames(num_previous=2, test_index=(1, 5), test_mode=True)(_sample(20))
+    for position, index in ((1, 1), (2, 5)):
+        alone = SelectAdjacentFrames(test_index=index, test_mode=True)(_sample(20))
+        for key in ('cam2lidar', 'frame2cur', 'intrins'):
+            np.testing.assert_array_equal(both[key][position], alone[key][1])
+
+
+def test_one_draw_is_the_draw_of_earlier_versions():
+    """Runs that go on with a new version see the frames that the old one would have drawn."""
+    random.seed(11)
+    expected = [random.randrange(2, 9) for _ in range(40)]
+    random.seed(11)
+    assert [_indices(SelectAdjacentFrames()(_sample(20)))[0] for _ in range(40)] == expected
+
+
 def test_errors_name_the_sample_and_the_fix():
     sample = _sample(3)
     del sample['cams']['CAM_BACK']
@@ -139,3 +183,9 @@ def test_errors_name_the_sample_and_the_fix():
         SelectAdjacentFrames(min_index=5, max_index=5)
     with pytest.raises(ValueError, match='test_index'):
         SelectAdjacentFrames(test_index=-1)
+    for options in (dict(num_previous=8), dict(num_previous=0)):
+        with pytest.raises(ValueError, match=f'num_previous={options["num_previous"]} .* the 7 indices'):
+            SelectAdjacentFrames(**options)
+    for options in (dict(num_previous=2), dict(num_previous=2, test_index=[3, 1]), dict(test_index=[1, 2])):
+        with pytest.raises(ValueError, match='num_previous=. needs as many values of test_index'):
+            SelectAdjacentFrames(**options)

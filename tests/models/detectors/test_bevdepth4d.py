@@ -103,7 +103,7 @@ def test_both_frames_feed_batch_norm_in_training():
 
 def test_an_unmoved_repeated_frame_gives_equal_halves():
     model, batch = _build().eval(), _batch()
-    for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev'):
+    for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar'):
         batch[key][:, 1] = batch[key][:, 0]
     batch['frame2cur'][:, 1] = torch.eye(4)
     joined = []
@@ -116,7 +116,7 @@ def test_an_unmoved_repeated_frame_gives_equal_halves():
 def test_the_previous_map_is_aligned_with_the_current_one():
     """The car moved two cells forward between the frames: the previous map comes out two columns further back."""
     model, batch = _build().eval(), _batch(augment=False)
-    for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev'):
+    for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar'):
         batch[key][:, 1] = batch[key][:, 0]
     batch['frame2cur'][:, 1] = torch.eye(4)
     batch['frame2cur'][:, 1, 0, 3] = -2 * 1.6
@@ -135,7 +135,9 @@ def test_any_number_of_cameras_in_any_order(num_cams):
     model.eval()
     order = torch.randperm(num_cams)
     shuffled = {
-        key: batch[key][:, :, order] if key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev') else batch[key]
+        key: batch[key][:, :, order]
+        if key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar')
+        else batch[key]
         for key in batch
     }
     with torch.no_grad():
@@ -166,7 +168,7 @@ def test_samples_without_boxes():
 def test_inference_needs_neither_targets_nor_points():
     model, batch = _build().eval(), _batch()
     inputs = {
-        key: batch[key] for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2bev', 'frame2cur', 'bev_aug')
+        key: batch[key] for key in ('img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug')
     }
     with torch.no_grad():
         results = model(return_loss=False, img_metas=batch['img_metas'], **inputs)

@@ -55,8 +55,9 @@ def test_a_located_pixel_projects_back_onto_itself(frame):
     assert points.shape == (2, 3, 4, 4, 11, 3) and points.dtype == torch.float32
     for b in range(2):
         for n in range(3):
-            geometry = (batch[key][b, frame, n] for key in ('intrins', 'post_rots', 'post_trans', 'cam2bev'))
-            pixels, depth = project(points[b, n].reshape(-1, 3), *geometry)
+            affine = (batch[key][b, frame, n] for key in ('intrins', 'post_rots', 'post_trans'))
+            cam2bev = batch['bev_aug'][b] @ batch['cam2lidar'][b, frame, n]
+            pixels, depth = project(points[b, n].reshape(-1, 3), *affine, cam2bev)
             expected_pixels = uv1[..., :2].float().expand(4, 4, 11, 2).reshape(-1, 2)
             torch.testing.assert_close(pixels, expected_pixels, atol=0.01, rtol=0)
             torch.testing.assert_close(depth, depths.float().repeat_interleave(44), atol=1e-4, rtol=0)
@@ -80,6 +81,17 @@ def test_camera_numbers_hold_everything_but_the_bev_augmentation():
         plain['post_rots'][1, 0, 4].flatten(),
         plain['post_trans'][1, 0, 4],
     ]
-    expected += [plain['cam2bev'][1, 0, 4, :3, :3].flatten(), plain['cam2bev'][1, 0, 4, :3, 3]]
-    torch.testing.assert_close(numbers[1, 4], torch.cat(expected))
-    torch.testing.assert_close(CameraGeometry.of_frame(turned, 0).flat_numbers()[..., 21:], numbers[..., 21:])
+    expected += [plain['cam2lidar'][1, 0, 4, :3, :3].flatten(), plain['cam2lidar'][1, 0, 4, :3, 3]]
+    assert torch.equal(numbers[1, 4], torch.cat(expected))
+    assert torch.equal(CameraGeometry.of_frame(turned, 0).flat_numbers()[..., 21:], numbers[..., 21:])
+
+
+def test_one_augmentation_places_the_cameras_of_every_frame():
+    batch = make_batch(augment=True)
+    batch['cam2lidar'][:, 1, :, :3, 3] += 0.4  # mounted elsewhere in the previous frame
+    for frame in (0, 1):
+        cam2bev = CameraGeometry.of_frame(batch, frame).cam2bev
+        assert cam2bev.shape == (2, 6, 4, 4) and cam2bev.dtype == torch.float64
+        for b, n in ((0, 0), (1, 5)):
+            expected = batch['bev_aug'][b].double() @ batch['cam2lidar'][b, frame, n].double()
+            torch.testing.assert_close(cam2bev[b, n], expected)

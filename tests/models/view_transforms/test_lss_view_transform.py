@@ -65,10 +65,11 @@ def test_depth_net_parts_keep_their_released_names():
 
 def _location(batch, sample, camera, uv, depth):
     """fp64, one point, step by step: undo image augmentation, unproject, move to the augmented BEV frame."""
-    get = {key: batch[key][sample, 0, camera].double() for key in ('intrins', 'post_rots', 'post_trans', 'cam2bev')}
+    get = {key: batch[key][sample, 0, camera].double() for key in ('intrins', 'post_rots', 'post_trans', 'cam2lidar')}
     pixel = torch.linalg.solve(get['post_rots'], torch.tensor([*uv, 1.0]).double() - get['post_trans'])
     in_camera = torch.linalg.solve(get['intrins'], pixel) * depth
-    return get['cam2bev'][:3, :3] @ in_camera + get['cam2bev'][:3, 3]
+    in_lidar = get['cam2lidar'][:3, :3] @ in_camera + get['cam2lidar'][:3, 3]
+    return batch['bev_aug'][sample, :3, :3].double() @ in_lidar + batch['bev_aug'][sample, :3, 3]
 
 
 @pytest.mark.parametrize('anchor', ['center', 'corner'])
@@ -106,7 +107,7 @@ def test_the_bev_augmentation_moves_the_whole_map():
     """A flip of the y axis about the map's own centre line mirrors the rows."""
     view, batch = _build().eval(), make_batch(augment=False)
     flip = torch.diag(torch.tensor([1.0, -1.0, 1.0, 1.0]))
-    flipped = {**batch, 'cam2bev': flip @ batch['cam2bev'], 'bev_aug': flip @ batch['bev_aug']}
+    flipped = {**batch, 'bev_aug': flip @ batch['bev_aug']}
     feature = torch.randn(2, 6, 6, 4, 11)
     bev, logits = view(feature, _cameras(batch))
     mirrored, same_logits = view(feature, _cameras(flipped))

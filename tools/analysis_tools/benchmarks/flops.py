@@ -5,9 +5,7 @@ from unittest import mock
 import torch
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
 
-from mmdet3d_plugin.audit.overrides import load_checked
-
-from .models import load_distiller, load_tested_model, made_up_batch
+from .models import build_distiller, build_tested, made_up_batch, read_config
 
 # What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU, and
 # sparse convolution, one product of a row with a matrix for each pair.
@@ -51,11 +49,12 @@ def describe_detector(model, batch):
 
 def describe(args):
     """[(part, parameters, multiply-adds)] of everything in a config."""
-    if load_checked(args.config, args.cfg_options)[0].model.type != 'DualDistill':
-        cfg, model = load_tested_model(args)
-        return describe_detector(model, made_up_batch(cfg, args, 1))
-    cfg, model, _ = load_distiller(args)
-    batch = made_up_batch(cfg, args, 1)
+    cfg = read_config(args)
+    if cfg.model.type != 'DualDistill':
+        model = build_tested(cfg, args.device)
+        return describe_detector(model, made_up_batch(cfg, model, args, 1))
+    model, _ = build_distiller(cfg, args)
+    batch = made_up_batch(cfg, model.student, args, 1)
     rows = []
     for owner, detector in (('student', model.student), ('teacher', model.teacher.module)):
         rows += [(f'{owner}: {part}', *numbers) for part, *numbers in describe_detector(detector, batch)]

@@ -5,9 +5,7 @@ import functools
 import torch
 from mmcv.cnn import fuse_conv_bn
 
-from mmdet3d_plugin.checkpoints.files import load_strictly, read_checkpoint
-
-from .models import load_tested_model, made_up_batch
+from .models import build_tested, made_up_batch, read_config
 from .timing import paired_times, peak_extra_mib, summary
 
 _DTYPES = dict(fp32=torch.float32, fp16=torch.float16, bf16=torch.bfloat16)
@@ -20,17 +18,15 @@ def measure(args):
 
     A frame is a keyframe: all its cameras, and the previous frame where the model uses one.
     """
-    cfg, model = load_tested_model(args)
-    if args.checkpoint:
-        state, _ = read_checkpoint(args.checkpoint)
-        load_strictly(model, state, args.checkpoint, args.config)
+    cfg = read_config(args)
+    model = build_tested(cfg, args.device, args.checkpoint)
     if args.fuse_conv_bn:
         model = fuse_conv_bn(model)
     weights = sum(tensor.nbytes for tensor in model.state_dict().values()) / 2**20
     numbers, rows = {'inference.weights_mib': weights}, [_HEADER]
     for precision in args.precision:
         for batch_size in args.batch:
-            batch = made_up_batch(cfg, args, batch_size)
+            batch = made_up_batch(cfg, model, args, batch_size)
             whole = functools.partial(_answer, model, batch, args.device, _DTYPES[precision], True)
             network = functools.partial(_answer, model, batch, args.device, _DTYPES[precision], False)
             title, name = f'{precision}, batch {batch_size}', f'inference.{precision}.batch{batch_size}'

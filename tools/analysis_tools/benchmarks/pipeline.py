@@ -10,9 +10,9 @@ from mmdet.datasets import RepeatDataset, build_dataloader
 from mmdet.utils import compat_cfg
 from mmdet3d.datasets import build_dataset
 
-from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.engine.preflight import check_data
 
+from .models import read_config
 from .timing import summary
 
 
@@ -25,7 +25,7 @@ def measure(args):
     """
     if args.device != 'cpu':
         raise ValueError('samples are made on the CPU: leave out --device')
-    cfg = compat_cfg(load_checked(args.config, args.cfg_options)[0])
+    cfg = compat_cfg(read_config(args))
     dataset = build_dataset(cfg.data.train)
     check_data(dataset)
     numbers, steps = _time_steps(_innermost(dataset), args.samples)

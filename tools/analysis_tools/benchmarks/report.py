@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from dualdistill_cli.tables import as_markdown
 from mmdet3d_plugin.audit.wiring_table import columns
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
 
@@ -108,8 +109,7 @@ def fill_document(document, paths):
             return match[0]
         if match['table'] not in report['tables']:
             raise ValueError(f'{match["file"]}.json has no table {match["table"]}: {", ".join(report["tables"])}')
-        rows = '\n'.join(_markdown(report['tables'][match['table']]))
-        return f'{match[1]}\n{rows}\n\n{describe(report)}\n\n{match[4]}'
+        return f'{match[1]}\n{as_markdown(report["tables"][match["table"]])}\n\n{describe(report)}\n\n{match[4]}'
 
     with replace_when_done(document) as temporary:
         temporary.write_text(TABLE_PLACE.sub(table, text))
@@ -121,8 +121,3 @@ def _read(path):
         return json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f'{path} is not what --out of a benchmark wrote ({error})') from error
-
-
-def _markdown(rows):
-    lines = ['| ' + ' | '.join(row) + ' |' for row in rows]
-    return [lines[0], '|' + '---|' * len(rows[0]), *lines[1:]]

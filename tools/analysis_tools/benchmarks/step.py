@@ -7,7 +7,7 @@ import statistics
 import torch
 from mmcv.runner import OptimizerHook, build_optimizer
 
-from .models import load_distiller, made_up_batch, make_teacher_sure
+from .models import build_distiller, made_up_batch, make_center_head_sure, read_config
 from .part_timer import PartTimer
 from .timing import paired_times, summary
 
@@ -18,7 +18,8 @@ _DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
 
 def measure(args):
     """(numbers by name, e.g. 'step.fp32.batch1.student_forward.median_ms'; a table with a column per setting)."""
-    cfg, model, random_teacher = load_distiller(args)
+    cfg = read_config(args)
+    model, random_teacher = build_distiller(cfg, args)
     numbers, columns = {'step.random_teacher': random_teacher}, [_first_column()]
     for precision in args.precision:
         for batch_size in args.batch:
@@ -33,9 +34,9 @@ def _measure_setting(cfg, model, random_teacher, args, precision, batch_size):
     """Numbers of one precision and batch size; only ``out_of_memory`` where the device has too little."""
     title = f'step, {precision}, batch {batch_size}'
     try:
-        batch = made_up_batch(cfg, args, batch_size)
+        batch = made_up_batch(cfg, model.student, args, batch_size)
         if random_teacher:
-            make_teacher_sure(model.teacher, batch, args.teacher_cells)
+            make_center_head_sure(model.teacher, batch, args.teacher_cells)
         steps = _Steps(cfg, model, batch, args.device, _DTYPES[precision])
         try:
             runs = dict(distilled=steps.distilled, student=steps.student, teacher=steps.teacher)

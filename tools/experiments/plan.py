@@ -1,0 +1,140 @@
+"""Data, trainings, evaluations, pictures: which commands run, in which order, and where their files lie."""
+
+from pathlib import Path
+from typing import Optional
+
+from workflow.step import Step
+
+from .command_line import as_flags
+from .config_file import data_options, read_config, settings_text
+from .data_steps import data_steps
+
+
+class Plan:
+    """The steps of a workflow over several models and seeds, and where their files lie.
+
+    Args:
+        configs (dict[str, str]): Model name -> config file, in training order; a teacher before those it teaches.
+        synthetic: Flags of the data generator, see :func:`data_steps`.
+        out_dir: Checkpoints, logs, metrics and the report.
+        data_root: Generated data set that the user chose; None takes ``own_data_root``.
+        seeds (list[int]): Seed 0's runs are named after the model, the others get ``_seedN``.
+        pictures: Flags of the prediction drawing, without dashes, for which ``student`` must be among the configs; None
+            leaves out pictures and curves.
+        own_data_root: Folder that the workflow may replace; None takes that of the config ``teacher``.
+        database: Collect objects for ground-truth sampling.
+        options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
+        evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
+            takes the validation split of the training set.
+
+    Attributes:
+        runs (dict[int, dict[str, tuple[Step, Step]]]): seed -> model name -> training and evaluation.
+    """
+
+    def __init__(
+        self, configs: dict, synthetic: dict, out_dir: Path, data_root: Optional[Path], seeds: list, *,
+        pictures: Optional[dict] = None, own_data_root: Optional[Path] = None, database: bool = False, options=(),
+        evaluate_on: Optional[tuple] = None,
+    ):  # fmt: skip
+        self.config_files, self.options, self.out_dir, self.seeds = configs, options, out_dir, seeds
+        self.configs = {name: read_config(file) for name, file in configs.items()}
+        self.data_root = data_root or own_data_root or Path(self.configs['teacher'].data.val.data_root)
+        self.data_steps = data_steps(self.data_root, synthetic, overwrite=data_root is None, database=database)
+        self.eval_root, self.eval_data_steps = self.data_root, []
+        if evaluate_on is not None:
+            self.eval_root, flags = evaluate_on
+            self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
+        self.runs = {seed: {} for seed in seeds}
+        for seed in seeds:
+            for name in configs:
+                self.runs[seed][name] = self._run_steps(name, seed)
+        self.picture_steps = [] if pictures is None else [self._drawing(pictures), self._curves()]
+
+    @property
+    def steps(self) -> list:
+        """Every step in running order."""
+        runs = [step for models in self.runs.values() for pair in models.values() for step in pair]
+        return [*self.data_steps, *self.eval_data_steps, *runs, *self.picture_steps]
+
+    def run_dir(self, name: str, seed: int) -> Path:
+        """Work folder of one training."""
+        return self.out_dir / (name if seed == 0 else f'{name}_seed{seed}')
+
+    def checkpoint(self, name: str, seed: int) -> Path:
+        """The last epoch's checkpoint of one training."""
+        return self.run_dir(name, seed) / f'epoch_{self.configs[name].runner.max_epochs}.pth'
+
+    def predictions(self, name: str, seed: int) -> Path:
+        """Detections of one model in nuScenes format."""
+        return self.run_dir(name, seed) / 'eval' / 'results_nusc.json'
+
+    def _teacher_of(self, name):
+        """str | None: Name of the model that teaches ``name``: the one whose config file its own config names."""
+        wanted = self.configs[name].model.get('teacher')
+        return wanted and next(other for other, file in self.config_files.items() if file == wanted.config)
+
+    def _run_steps(self, name, seed):
+        """Training and evaluation of one model."""
+        config, file, checkpoint = self.configs[name], self.config_files[name], self.checkpoint(name, seed)
+        work_dir, teacher = self.run_dir(name, seed), self._teacher_of(name)
+        after = [self.data_steps[-1], *([self.runs[seed][teacher][0]] if teacher else [])]
+        train = Step.of_tool(
+            f'train_{work_dir.name}',
+            f'train {work_dir.name}',
+            ['tools/train.py', file, '--work-dir', work_dir, '--seed', seed,
+             *self._cfg_options(name, seed, self.data_root)],
+            self.out_dir,
+            outputs=(checkpoint,),
+            settings=settings_text(config),
+            after=tuple(after),
+            work_dir=work_dir,
+            resume_flag='--auto-resume',
+            max_epochs=config.runner.max_epochs,
+        )  # fmt: skip
+        evaluate = Step.of_tool(
+            f'eval_{work_dir.name}',
+            f'evaluate {work_dir.name}',
+            ['tools/test.py', file, checkpoint, '--work-dir', work_dir / 'eval', '--out', work_dir / 'results.pkl',
+             '--eval', 'bbox', '--eval-options', f'jsonfile_prefix={work_dir / "eval"}',
+             *self._cfg_options(name, seed, self.eval_root)],
+            self.out_dir,
+            outputs=(self.predictions(name, seed),),
+            after=(train, *self.eval_data_steps[-1:]),
+        )  # fmt: skip
+        return train, evaluate
+
+    def _cfg_options(self, name, seed, root):
+        """list[str]: The flag and what it changes: data in ``root``, the user's options, the teacher's weights."""
+        options, teacher = [*data_options(self.configs[name], root.as_posix()), *self.options], self._teacher_of(name)
+        if teacher:
+            options.append(f'model.teacher.checkpoint={self.checkpoint(teacher, seed)}')
+        return ['--cfg-options', *options] if options else []
+
+    def _drawing(self, flags):
+        """Step that draws the predictions of the first seed's models."""
+        first, folder = self.seeds[0], self.out_dir / 'pictures'
+        options = data_options(self.configs['student'], self.eval_root.as_posix())
+        return Step.of_tool(
+            'pictures',
+            'draw predictions',
+            ['tools/visualization/draw_predictions.py', self.config_files['student'], '--pred',
+             *(f'{name}={self.predictions(name, first)}' for name in self.configs),
+             '--out-dir', folder, *as_flags(flags), *(['--cfg-options', *options] if options else [])],
+            self.out_dir,
+            outputs=(folder,),
+            after=tuple(evaluate for _, evaluate in self.runs[first].values()),
+            work_dir=folder,
+        )  # fmt: skip
+
+    def _curves(self):
+        """Step that plots all trainings."""
+        folders = [self.run_dir(name, seed) for seed in self.seeds for name in self.configs]
+        picture = self.out_dir / 'curves.png'
+        return Step.of_tool(
+            'curves',
+            'plot training curves',
+            ['tools/analysis_tools/plot_curves.py', *(f'{path.name}={path}' for path in folders), '--out', picture],
+            self.out_dir,
+            outputs=(picture,),
+            after=tuple(train for models in self.runs.values() for train, _ in models.values()),
+        )
