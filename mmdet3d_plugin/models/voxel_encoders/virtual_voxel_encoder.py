@@ -31,7 +31,6 @@ class VirtualVoxelEncoder(nn.Module):
     exactly on its upper edge, to which the published code gives a voxel outside the grid.
 
     Args:
-        in_channels: numbers of a point, 17.
         virtual_time: what stands for the time of painted and virtual points in column 21: 'flag' puts their flag there
             (0 or -1), as weights of DistillBEV's release need; 'dt' puts their dt there, as MVP's own code does.
     """
@@ -39,10 +38,8 @@ class VirtualVoxelEncoder(nn.Module):
     dynamic_voxels = True
     out_channels = len(RAW_COLUMNS) + len(OTHER_COLUMNS) + 2
 
-    def __init__(self, in_channels: int = POINT_COLUMNS, virtual_time: str = 'flag') -> None:
+    def __init__(self, virtual_time: str = 'flag') -> None:
         super().__init__()
-        if in_channels != POINT_COLUMNS:
-            raise ValueError(f'VirtualVoxelEncoder takes points of {POINT_COLUMNS} numbers, got {in_channels}')
         if virtual_time not in TIMES:
             raise ValueError(f"virtual_time is 'flag' or 'dt', got {virtual_time!r}")
         self.virtual_time = virtual_time
