@@ -1,5 +1,8 @@
 """Sparse convolution against dense convolution masked by the active cells; both back ends, values and gradients."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from helpers.sparse_voxels import SHAPE, STRIDED, dense_convolution, random_voxels
@@ -106,6 +109,19 @@ def test_convolutions_of_a_stage_share_their_rulebook():
     assert x.sites.rulebook(window, True) is x.sites.rulebook(second.window, True)
     down = SparseConv3d(4, 4, 3, padding=1, indice_key='a')(x)  # one window, another kind, one mmcv key
     assert down.sites is not x.sites and len(down.sites) > len(x.sites)
+
+
+def test_rulebooks_go_with_their_voxels():
+    """By reference counting alone: their memory does not wait for the garbage collector."""
+    x = SparseTensor.of(torch.randn(30, 4), random_voxels((30,)), SHAPE, 1)
+    gc.disable()
+    try:
+        down = SparseConv3d(4, 4, 3)(SubMConv3d(4, 4, 3)(x))
+        voxels = [weakref.ref(x.sites), weakref.ref(down.sites)]
+        del x, down
+        assert [ref() for ref in voxels] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_equals_the_reference(name, channels):
     torch.manual_seed(0)
     x, (window, submanifold) = _large(channels[0]), WINDOWS[name]
     rulebook = x.sites.rulebook(window, submanifold)
-    pairs = (rulebook.sources, rulebook.targets, rulebook.starts, len(rulebook.outputs))
+    pairs = (rulebook.sources, rulebook.targets, rulebook.starts, rulebook.rows)
     weight = torch.randn(27, *channels)
     ours = _gradients(torch.ops.dualdistill.sparse_conv, x.features, weight, *pairs)
     expected = _gradients(reference.sparse_conv, x.features.double(), weight.double(), *pairs)
@@ -67,7 +67,7 @@ def test_any_number_of_threads_agrees_bit_for_bit(monkeypatch):
             fresh = SparseTensor.of(x.features, x.sites.coords, x.sites.spatial_shape, 3)
             rulebook = fresh.sites.rulebook(ConvWindow.of(3, 2, 1), False)
             pairs = (rulebook.sources, rulebook.targets, rulebook.starts)
-            made = _gradients(torch.ops.dualdistill.sparse_conv, x.features, weight, *pairs, len(rulebook.outputs))
+            made = _gradients(torch.ops.dualdistill.sparse_conv, x.features, weight, *pairs, rulebook.rows)
             results.append((rulebook.outputs.coords, *pairs, *made))
     finally:
         torch.set_num_threads(threads)
@@ -78,7 +78,7 @@ def test_any_number_of_threads_agrees_bit_for_bit(monkeypatch):
 def test_inputs_and_gradients_in_any_memory_layout():
     x = _large(8)
     rulebook = x.sites.rulebook(ConvWindow.submanifold(3), True)
-    pairs = (rulebook.sources, rulebook.targets, rulebook.starts, len(rulebook.outputs))
+    pairs = (rulebook.sources, rulebook.targets, rulebook.starts, rulebook.rows)
     weight = torch.randn(27, 8, 8)
     expected = _gradients(torch.ops.dualdistill.sparse_conv, x.features, weight, *pairs)
     strided = x.features.t().contiguous().t(), weight.transpose(1, 2).contiguous().transpose(1, 2)
@@ -115,8 +115,8 @@ def test_operators_pass_torchs_own_checks():
     weight = torch.randn(27, 4, 6, requires_grad=True)
     features = x.features.detach().requires_grad_()
     ops, geometry = torch.ops.dualdistill, [list(v) for v in _geometry(x.sites, ConvWindow.of(3, 2, 1))]
-    torch.library.opcheck(ops.sparse_conv.default, (features, weight, *pairs, len(rulebook.outputs)))
-    grad = torch.randn(len(rulebook.outputs), 6, requires_grad=True)
+    torch.library.opcheck(ops.sparse_conv.default, (features, weight, *pairs, rulebook.rows))
+    grad = torch.randn(rulebook.rows, 6, requires_grad=True)
     torch.library.opcheck(ops.sparse_conv_weight_grad.default, (features, grad, *pairs))
     torch.library.opcheck(ops.sparse_conv_outputs.default, (x.sites.coords, *geometry))
     torch.library.opcheck(ops.sparse_conv_pairs.default, (x.sites.coords, rulebook.outputs.coords, *geometry))

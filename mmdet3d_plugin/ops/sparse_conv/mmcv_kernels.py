@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class MMCVRulebook:
     """mmcv's lists of pairs: float32 and float16, no order of the output voxels is promised."""
 
-    outputs: VoxelSites
+    outputs: VoxelSites | None  # None: the input voxels, a submanifold convolution
+    rows: int
     pairs: Tensor
     counts: Tensor
-    submanifold: bool
 
     def convolve(self, features: Tensor, weight: Tensor) -> Tensor:
         """(W, C_out) from (V, C_in) features and (kz, ky, kx, C_in, C_out) weight."""
-        function = SubMConvFunction if self.submanifold else SparseConvFunction
-        return function.apply(features, weight, self.pairs, self.counts, len(self.outputs))
+        function = SubMConvFunction if self.outputs is None else SparseConvFunction
+        return function.apply(features, weight, self.pairs, self.counts, self.rows)
 
 
 def find_pairs(sites: VoxelSites, window: ConvWindow, submanifold: bool) -> MMCVRulebook:
@@ -36,7 +36,5 @@ def find_pairs(sites: VoxelSites, window: ConvWindow, submanifold: bool) -> MMCV
     coords, pairs, counts = get_indice_pairs(
         sites.coords, sites.batch_size, list(sites.spatial_shape), *geometry, subm=submanifold
     )
-    outputs = sites
-    if not submanifold:
-        outputs = type(sites)(coords, window.out_shape(sites.spatial_shape), sites.batch_size)
-    return MMCVRulebook(outputs, pairs, counts, submanifold)
+    outputs = None if submanifold else type(sites)(coords, window.out_shape(sites.spatial_shape), sites.batch_size)
+    return MMCVRulebook(outputs, len(coords), pairs, counts)

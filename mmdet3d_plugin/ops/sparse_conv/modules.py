@@ -73,4 +73,4 @@ def _convolve(layer, x, submanifold):
     features = rulebook.convolve(x.features, layer.weight)
     if layer.bias is not None:
         features = features + layer.bias
-    return SparseTensor(features, rulebook.outputs)
+    return SparseTensor(features, x.sites if rulebook.outputs is None else rulebook.outputs)

@@ -25,13 +25,16 @@ class Rulebook:
     pairs, so that one thread makes all sums of a row and nothing is ever added from two.
 
     Attributes:
-        outputs: VoxelSites of the outputs.
+        outputs: the output voxels; None stands for the input voxels. They keep this rulebook: with a reference to them
+            its memory would wait for the garbage collector.
+        rows: number of output voxels.
         sources: (P,) int32, row of the input.
         targets: (P,) int32, row of the output.
         starts: (K + 1,) int64; the pairs of offset k are ``starts[k]`` to ``starts[k + 1]``.
     """
 
-    outputs: VoxelSites
+    outputs: VoxelSites | None
+    rows: int
     sources: Tensor
     targets: Tensor
     starts: Tensor
@@ -46,7 +49,7 @@ class Rulebook:
         Returns:
             (W, C_out), the wider of the two dtypes; sums run in float32, or float64 for float64 inputs.
         """
-        arguments = (features, weight.flatten(0, 2), self.sources, self.targets, self.starts, len(self.outputs))
+        arguments = (features, weight.flatten(0, 2), self.sources, self.targets, self.starts, self.rows)
         if select_sparse_backend(features.device.type) == 'cpp':
             return torch.ops.dualdistill.sparse_conv(*arguments)
         return reference.sparse_conv(*arguments)
@@ -62,8 +65,6 @@ def make_rulebook(sites: VoxelSites, window: ConvWindow, submanifold: bool) -> R
         return find_pairs(sites, window, submanifold)
     geometry = (sites.grid, window.kernel, window.stride, window.padding, window.dilation)
     find = torch.ops.dualdistill if backend == 'cpp' else reference
-    outputs = sites
-    if not submanifold:
-        coords = find.sparse_conv_outputs(sites.coords, *geometry)
-        outputs = type(sites)(coords, shape, sites.batch_size)
-    return Rulebook(outputs, *find.sparse_conv_pairs(sites.coords, outputs.coords, *geometry))
+    coords = sites.coords if submanifold else find.sparse_conv_outputs(sites.coords, *geometry)
+    outputs = None if submanifold else type(sites)(coords, shape, sites.batch_size)
+    return Rulebook(outputs, len(coords), *find.sparse_conv_pairs(sites.coords, coords, *geometry))

@@ -76,7 +76,7 @@ def _one_layer(args, sizes, name, layer, features, coords):
     results = {variant: _in_order(_run(variant, forward, x)) for variant, x in searched.items()}
     numbers = {f'{name}.max_difference': check_equal(results, 1e-4)}
     found = _run('torch', rulebook)
-    numbers.update({f'{name}.pairs': len(found.sources), f'{name}.outputs': len(found.outputs)})
+    numbers.update({f'{name}.pairs': len(found.sources), f'{name}.outputs': found.rows})
     rows = [(f'{name} convolution, {len(coords)} voxels, {len(found.sources)} pairs', *_VARIANTS)]
     runs = dict(rulebook={variant: functools.partial(_run, variant, rulebook) for variant in _VARIANTS})
     for label, function in (('forward', forward), ('forward_backward', both)):
