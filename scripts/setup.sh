@@ -241,7 +241,7 @@ CHECK
 fingerprint() {
   {
     cat requirements/*.txt setup.py scripts/setup{,_mmcv}.sh mmdet3d_plugin/ops/{build_extension,cuda_toolkit}.py
-    cat mmdet3d_plugin/ops/*/csrc/*
+    cat mmdet3d_plugin/ops/{,*/}csrc/*
     "$PY" -c "import sys, importlib.metadata as m; print(sys.version, sys.prefix, m.version('torch'))"
     echo "${DUALDISTILL_TORCH:-} ${TORCH_INDEX_URL:-} ${TORCH_CUDA_ARCH_LIST:-} $DEVICE"
   } 2>/dev/null | sha256sum | cut -d' ' -f1

@@ -1,3 +1,12 @@
 """Networks; importing this package registers them."""
 
-from . import backbones, bev_transformer, detectors, heads, necks, view_transforms, voxel_encoders  # noqa: F401
+from . import (  # noqa: F401
+    backbones,
+    bev_transformer,
+    detectors,
+    heads,
+    middle_encoders,
+    necks,
+    view_transforms,
+    voxel_encoders,
+)

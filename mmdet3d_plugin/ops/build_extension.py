@@ -26,10 +26,24 @@ except ImportError:  # run as a script
     import cuda_toolkit  # type: ignore[no-redef]
 
 _FOLDER = Path(__file__).resolve().parent
-_SOURCE_FOLDER = _FOLDER / 'bev_pool' / 'csrc'
+_BEV_POOL = _FOLDER / 'bev_pool' / 'csrc'
+_SPARSE_CONV = _FOLDER / 'sparse_conv' / 'csrc'
 _SOURCES = {
-    'cpp': ('bev_pool_cpu.cpp', 'bev_pool_cpu_kernels.h', 'bev_pool_common.h'),
-    'cuda': ('bev_pool_cuda.cpp', 'bev_pool_cuda_kernels.cu', 'bev_pool_cuda_kernels.h', 'bev_pool_common.h'),
+    'cpp': (
+        _FOLDER / 'csrc' / 'cpu_dispatch.h',
+        _BEV_POOL / 'bev_pool_cpu.cpp',
+        _BEV_POOL / 'bev_pool_cpu_kernels.h',
+        _BEV_POOL / 'bev_pool_common.h',
+        _SPARSE_CONV / 'sparse_conv_cpu.cpp',
+        _SPARSE_CONV / 'sparse_conv_cpu_kernels.h',
+        _SPARSE_CONV / 'sparse_rulebook_cpu.cpp',
+    ),
+    'cuda': (
+        _BEV_POOL / 'bev_pool_cuda.cpp',
+        _BEV_POOL / 'bev_pool_cuda_kernels.cu',
+        _BEV_POOL / 'bev_pool_cuda_kernels.h',
+        _BEV_POOL / 'bev_pool_common.h',
+    ),
 }
 _FLAGS = ['-O3', '-g0', '-fopenmp']
 _CUDA_FLAGS = ['-O3']
@@ -39,8 +53,8 @@ def library_path(kind: str) -> Path:
     """Where the library of one kind ('cpp' or 'cuda') is, or will be, for this torch and these sources."""
     parts = [torch.__version__, str(torch.version.cuda), platform.machine(), *_FLAGS, *_CUDA_FLAGS]
     digest = hashlib.sha256('\n'.join(parts).encode())
-    for name in _SOURCES[kind]:
-        digest.update((_SOURCE_FOLDER / name).read_bytes())
+    for source in _SOURCES[kind]:
+        digest.update(source.read_bytes())
     return _FOLDER / 'compiled' / f'dualdistill_{kind}_{digest.hexdigest()[:16]}.so'
 
 
@@ -93,7 +107,7 @@ def _compile(kind, folder):
     name = f'dualdistill_{kind}'
     load(
         name,
-        [str(_SOURCE_FOLDER / source) for source in _SOURCES[kind] if not source.endswith('.h')],
+        [str(source) for source in _SOURCES[kind] if source.suffix != '.h'],
         extra_cflags=_FLAGS,
         extra_cuda_cflags=_CUDA_FLAGS,
         build_directory=folder,

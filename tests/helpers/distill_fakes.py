@@ -70,9 +70,9 @@ def level_cfgs():
     ]
 
 
-def write_teacher(folder, seed=0, epoch=20, **options):
-    """Config and checkpoint files of a toy CenterPoint; returns the ``teacher`` entry of a distiller."""
-    cfg = toy_centerpoint_cfg(**options)
+def write_teacher(folder, seed=0, epoch=20, cfg=None, **options):
+    """Config and checkpoint files of a toy CenterPoint or of ``cfg``; returns the ``teacher`` entry of a distiller."""
+    cfg = toy_centerpoint_cfg(**options) if cfg is None else cfg
     config, checkpoint = folder / 'teacher.py', folder / 'teacher.pth'
     Config(dict(model=cfg)).dump(str(config))
     torch.manual_seed(seed)

@@ -168,3 +168,58 @@ def toy_bevdepth_cfg(
         train_cfg=dict(pts=train_cfg),
         test_cfg=dict(pts=test_cfg),
     )
+
+
+def toy_lidarformer_cfg(range=TOY_RANGE, voxel=0.4, virtual=False, dims=16, layers=2, head=None):
+    """LidarFormer config: two sparse stages, a CenterPoint head on a BEV map of 16 x 16 cells by default.
+
+    Args:
+        range: (x_min, y_min, z_min, x_max, y_max, z_max), metres; x and y extents a multiple of 8 voxels, z of 4 m.
+        voxel: voxel edge along x and y, metres; along z it is 0.5 m.
+        virtual: dynamic voxels of virtual points (17 numbers), as MVPFormer, or hard ones of points with 5.
+        dims: channels of the transformer.
+        layers: of the BEV encoder.
+        head: config of another head.
+    """
+    size_x, size_y = (round((range[axis + 3] - range[axis]) / voxel) for axis in (0, 1))
+    size_z = round((range[5] - range[2]) / 0.5)
+    limits = dict(max_num_points=-1, max_voxels=-1) if virtual else dict(max_num_points=10, max_voxels=(4000, 4000))
+    mean = dict(type='VirtualVoxelEncoder') if virtual else dict(type='HardSimpleVFE', num_features=5)
+    head = toy_head_cfg(dims, range=range, voxel=voxel) if head is None else dict(head)
+    sections = {name: dict(pts=head.pop(name)) for name in ('train_cfg', 'test_cfg') if name in head}
+    return dict(
+        type='LidarFormer',
+        pts_voxel_layer=dict(voxel_size=[voxel, voxel, 0.5], point_cloud_range=list(range), **limits),
+        pts_voxel_encoder=mean,
+        pts_middle_encoder=dict(
+            type='BEVSparseEncoder',
+            in_channels=23 if virtual else 5,
+            sparse_shape=[size_z + 1, size_y, size_x],
+            base_channels=8,
+            output_channels=8,
+            encoder_channels=((8, 16), (16, 16), (16,)),
+            encoder_paddings=((0, 1), (0, [0, 1, 1]), (0,)),
+            block_type='basicblock',
+        ),
+        pts_backbone=dict(type='SECOND', in_channels=8, out_channels=[16, 16], layer_nums=[1, 1], layer_strides=[1, 2]),
+        pts_neck=dict(
+            type='FPN',
+            in_channels=[16, 16],
+            out_channels=dims,
+            num_outs=3,
+            norm_cfg=dict(type='BN', eps=1e-3, momentum=0.01),
+            act_cfg=dict(type='ReLU', inplace=False),
+        ),
+        bev_encoder=dict(
+            type='DeformableBEVEncoder',
+            bev_size=[size_y // 4, size_x // 4],
+            embed_dims=dims,
+            num_levels=3,
+            num_layers=layers,
+            num_heads=2,
+            num_points=2,
+            feedforward_channels=2 * dims,
+        ),
+        pts_bbox_head=head,
+        **sections,
+    )

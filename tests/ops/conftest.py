@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmdet3d_plugin.ops.bev_pool.backend import ENVIRONMENT_VARIABLE
+from mmdet3d_plugin.ops.backend import ENVIRONMENT_VARIABLE
 from mmdet3d_plugin.ops.extension import ExtensionUnavailable, load_extension
 
 

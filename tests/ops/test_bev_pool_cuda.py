@@ -4,8 +4,8 @@ import pytest
 import torch
 from helpers.bev_pool import GEOMETRIES, GRID, Z_RANGE, pool_and_gradients, random_inputs, random_locations
 
+from mmdet3d_plugin.ops.backend import ENVIRONMENT_VARIABLE
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan, bev_pool, select_backend
-from mmdet3d_plugin.ops.bev_pool.backend import ENVIRONMENT_VARIABLE
 from mmdet3d_plugin.ops.bev_pool.reference import bev_pool_reference
 
 pytestmark = [

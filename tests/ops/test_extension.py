@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmdet3d_plugin.ops import build_extension
-from mmdet3d_plugin.ops.bev_pool import backend
+from mmdet3d_plugin.ops import backend, build_extension
 from mmdet3d_plugin.ops.extension import ExtensionUnavailable, load_extension
 
 

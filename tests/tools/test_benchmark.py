@@ -56,6 +56,18 @@ def test_ops(run, device):
 
 
 @pytest.mark.parametrize('device', DEVICES)
+def test_sparse(run, device):
+    report = run('sparse', '--tiny', '--rounds', '2', '--device', device)
+    for name in ('submanifold', 'strided'):
+        for label in ('rulebook', 'forward', 'forward_backward'):
+            assert report[f'{name}.{label}_ratio_vs_torch'] > 0
+            assert report[f'{name}.{label}_peak_extra_mib.kernels'] > 0
+        assert report[f'{name}.max_difference'] <= 1e-4
+    assert 0 < report['voxels'] <= 300 < report['strided.pairs']
+    assert list(report['tables']) == ['submanifold', 'strided']
+
+
+@pytest.mark.parametrize('device', DEVICES)
 def test_step(run, tool, shrunk_config, device):
     words = ['--rounds', '2', '--precision', 'fp32', 'bf16', '--teacher-cells', '12', '--device', device]
     report = run('step', shrunk_config, *SMALL, *words)

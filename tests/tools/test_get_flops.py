@@ -7,6 +7,8 @@ import torch
 from mmcv.ops import ModulatedDeformConv2dPack
 from torch import nn
 
+from mmdet3d_plugin.ops.sparse_conv import SparseTensor, SubMConv3d
+
 SMALL = ['--points', '400', '--boxes', '3']
 
 
@@ -29,6 +31,14 @@ def test_multiply_adds_are_those_worked_out_by_hand(tool):
     conv, offsets, deformed = (9 * cells * pair for pair in (3 * 8, 8 * 27, 8 * 4))
     assert found == {'': conv + offsets + deformed + 2 * cells * cells * 4, 'conv': conv,
                      'deformable': offsets + deformed}  # fmt: skip
+
+
+def test_products_of_a_sparse_convolution(tool):
+    """Two neighbours: each sees itself and the other."""
+    layer = SubMConv3d(3, 5, 3, bias=False)
+    coords = torch.tensor([[0, 1, 1, 1], [0, 1, 1, 2], [0, 3, 3, 3]])
+    x = SparseTensor.of(torch.randn(3, 3), coords, (4, 4, 4), 1)
+    assert tool('benchmarks.flops').count(layer, lambda: layer(x)) == {'': 5 * 3 * 5}
 
 
 def test_flops_of_every_part_of_a_distiller(tool, shrunk_config, tmp_path, repo_root, monkeypatch):

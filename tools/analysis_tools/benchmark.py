@@ -2,6 +2,7 @@
 
     python tools/analysis_tools/benchmark.py ops --threads 2 --out outputs/benchmark/ops.json
     python tools/analysis_tools/benchmark.py attention --threads 2 --out outputs/benchmark/attention.json
+    python tools/analysis_tools/benchmark.py sparse --threads 2 --out outputs/benchmark/sparse.json
     python tools/analysis_tools/benchmark.py step <distillation config> --batch 1 2 --out outputs/benchmark/step.json
     python tools/analysis_tools/benchmark.py data <config> --workers 1 2
     python tools/analysis_tools/benchmark.py inference <config> [--checkpoint <file>]
@@ -19,7 +20,7 @@ from benchmarks.arguments import SUBJECTS
 
 from dualdistill_cli import ToolParser, run_tool
 
-ROUNDS = dict(ops=11, attention=3, step=3, inference=11)
+ROUNDS = dict(ops=11, attention=3, sparse=11, step=3, inference=11)
 
 
 def parse_args(argv=None):

@@ -23,14 +23,20 @@ def plan_levels(canvas: BEVLevel, backbone: SECOND, neck: SECONDFPN) -> dict[str
     Raises:
         ValueError: neck branches of different sizes.
     """
-    level, stages = canvas, []
-    for block in backbone.blocks:
-        level = _after(block[0], level)
-        stages.append(level)
+    stages = plan_stages(canvas, backbone)
     outputs = [_after(branch[0], stage) for stage, branch in zip(stages, neck.deblocks)]
     if len({(output.height, output.width) for output in outputs}) != 1:
         raise ValueError(f'pts_neck: upsample_strides give maps of different sizes: {", ".join(map(str, outputs))}')
     return stages_and_head(stages, outputs[0].resized(sum(output.channels for output in outputs)))
+
+
+def plan_stages(canvas: BEVLevel, backbone: SECOND) -> list[BEVLevel]:
+    """BEV maps of a SECOND backbone on ``canvas``, see :func:`plan_levels`."""
+    level, stages = canvas, []
+    for block in backbone.blocks:
+        level = _after(block[0], level)
+        stages.append(level)
+    return stages
 
 
 def _after(layer, level):

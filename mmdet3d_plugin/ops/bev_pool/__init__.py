@@ -1,6 +1,6 @@
 """Sum of depth-weighted image features per BEV cell."""
 
-from .backend import BACKENDS, select_backend
+from ..backend import BACKENDS, select_backend
 from .function import bev_pool
 from .plan import BEVPoolPlan
 

@@ -7,7 +7,7 @@ The (B, N, D, h, w, C) volume of all products is what makes it expensive: here p
 import torch
 from torch import Tensor
 
-from .backend import select_backend
+from ..backend import select_backend
 from .plan import BEVPoolPlan
 from .reference import bev_pool_reference
 
@@ -15,7 +15,7 @@ from .reference import bev_pool_reference
 def bev_pool(depth_prob: Tensor, context: Tensor, plan: BEVPoolPlan) -> Tensor:
     """Sum ``depth_prob * context`` over the frustum points of each BEV cell.
 
-    Compiled operators where there are any, else plain torch; ``MMDET3D_PLUGIN_OPS`` forces one (:mod:`.backend`). Sums
+    Compiled operators where there are any, else plain torch; ``MMDET3D_PLUGIN_OPS`` forces one (:mod:`..backend`). Sums
     and both gradients are the same bit for bit on every run and with any number of threads.
 
     Args:

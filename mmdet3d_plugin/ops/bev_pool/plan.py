@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...structures import BEVGrid
-from .backend import select_backend
+from ..backend import select_backend
 from .operators import sort_points
 
 _MOST_POINTS = 2**31 - 1

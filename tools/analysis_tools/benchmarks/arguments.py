@@ -75,6 +75,7 @@ SUBJECTS = dict(
         "BEVFormer's spatial attention packed and padded, its history without and with gradients",
         _of_attention,
     ),
+    sparse=Subject('sparse_convolution', 'sparse 3-D convolution against plain torch', _of_operators),
     step=Subject('step', "the distilled training step part by part, beside the student's and the teacher", _of_step),
     data=Subject('pipeline', 'where the time of a training sample goes, and what worker processes deliver', _of_data),
     inference=Subject('inference', 'how fast a trained model answers, and what memory it takes', _of_inference),

@@ -7,11 +7,15 @@ from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
 
 from .models import build_distiller, build_tested, made_up_batch, read_config
 
-# What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU.
+# What torch's counter has no formula for: the products inside mmcv's deformable convolution and attention on a CPU, and
+# sparse convolution, one product of a row with a matrix for each pair.
 EXTRA_FORMULAS = {
     torch.ops.aten.addmm_: lambda total, a, b, *args, out_shape=None, **kwargs: addmm_flop(total, a, b),
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *args, out_shape=None, **kwargs: (
         sdpa_flop(q, k, v)
+    ),
+    torch.ops.dualdistill.sparse_conv: lambda features, weight, pairs, *args, out_shape=None, **kwargs: (
+        2 * pairs[0] * weight[1] * weight[2]
     ),
 }
 

@@ -10,34 +10,8 @@
 #include "bev_pool_common.h"
 #include "bev_pool_cpu_kernels.h"
 
-// The same loops, compiled for plain x86-64 (or any other CPU) and for AVX2; chosen when they run.
-#if defined(__x86_64__)
-#define BEV_POOL_AVX2 __attribute__((target("avx2,fma")))
-#endif
-
 namespace dualdistill {
 namespace {
-
-template <typename Job, typename T>
-void run_plain(const Job& job, int64_t begin, int64_t end, T* tile) {
-  job(begin, end, tile);
-}
-
-#ifdef BEV_POOL_AVX2
-template <typename Job, typename T>
-BEV_POOL_AVX2 void run_avx2(const Job& job, int64_t begin, int64_t end, T* tile) {
-  job(begin, end, tile);
-}
-#endif
-
-template <typename T, typename Job>
-void run(const Job& job, int64_t begin, int64_t end, T* tile) {
-#ifdef BEV_POOL_AVX2
-  static const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (has_avx2) return run_avx2(job, begin, end, tile);
-#endif
-  run_plain(job, begin, end, tile);
-}
 
 int64_t padded(int64_t channels) { return (channels + kRowMultiple - 1) / kRowMultiple * kRowMultiple; }
 

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#define BEV_POOL_INLINE inline __attribute__((always_inline))
+#include "../../csrc/cpu_dispatch.h"
 
 namespace dualdistill {
 
@@ -16,22 +16,9 @@ constexpr int64_t kRowMultiple = 8;  // values
 constexpr int64_t kTile = 16;        // cells or pixels transposed at once: a cache line of floats
 constexpr int32_t kBlock = 256;      // points summed before they are added to the total: keeps fp32 sums accurate
 
-template <typename T>
-struct Lanes;
-template <>
-struct Lanes<float> {
-  typedef float vec __attribute__((vector_size(32), may_alias));
-  static constexpr int64_t count = 8;
-};
-template <>
-struct Lanes<double> {
-  typedef double vec __attribute__((vector_size(32), may_alias));
-  static constexpr int64_t count = 4;
-};
-
 // planes (channels, count) -> rows of [begin, begin + num) written from the start of `rows`.
 template <typename T>
-BEV_POOL_INLINE void planes_to_rows(
+DUALDISTILL_INLINE void planes_to_rows(
     const T* planes, int64_t count, int64_t channels, int64_t begin, int64_t num, T* rows, int64_t stride) {
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t j = 0; j < num; ++j) rows[j * stride + c] = planes[c * count + begin + j];
@@ -39,7 +26,7 @@ BEV_POOL_INLINE void planes_to_rows(
 
 // The way back.
 template <typename T>
-BEV_POOL_INLINE void rows_to_planes(
+DUALDISTILL_INLINE void rows_to_planes(
     const T* rows, int64_t stride, int64_t count, int64_t channels, int64_t begin, int64_t num, T* planes) {
   for (int64_t c = 0; c < channels; ++c)
     for (int64_t j = 0; j < num; ++j) planes[c * count + begin + j] = rows[j * stride + c];
@@ -47,7 +34,7 @@ BEV_POOL_INLINE void rows_to_planes(
 
 // Calls f<N>(channel) for consecutive groups of N vectors until the row is covered.
 template <typename T, typename F>
-BEV_POOL_INLINE void for_each_group(int64_t stride, const F& f) {
+DUALDISTILL_INLINE void for_each_group(int64_t stride, const F& f) {
   int64_t c = 0;
   const auto left = [&] { return (stride - c) / Lanes<T>::count; };
   for (; left() >= 8; c += 8 * Lanes<T>::count) f.template run<8>(c);
@@ -67,7 +54,7 @@ struct PoolCell {
   T* out;
 
   template <int N>
-  BEV_POOL_INLINE void run(int64_t c) const {
+  DUALDISTILL_INLINE void run(int64_t c) const {
     using vec = typename Lanes<T>::vec;
     vec total[N] = {};
     for (int32_t block = begin; block < end; block += kBlock) {
@@ -97,7 +84,7 @@ struct PoolPixelGrad {
   T* grad_row;
 
   template <int N>
-  BEV_POOL_INLINE void run(int64_t c) const {
+  DUALDISTILL_INLINE void run(int64_t c) const {
     using vec = typename Lanes<T>::vec;
     const vec* context = reinterpret_cast<const vec*>(row + c);
     vec total[N] = {};
@@ -128,7 +115,7 @@ struct Forward {
   T* out;  // (B, channels, cells_per_sample)
 
   // Cells [begin, end); `tile` holds kTile rows.
-  BEV_POOL_INLINE void operator()(int64_t begin, int64_t end, T* tile) const {
+  DUALDISTILL_INLINE void operator()(int64_t begin, int64_t end, T* tile) const {
     for (int64_t cell = begin; cell < end;) {
       const int64_t sample = cell / cells_per_sample, first = cell % cells_per_sample;
       const int64_t num = std::min({kTile, end - cell, cells_per_sample - first});
@@ -150,7 +137,7 @@ struct Backward {
   T *grad_depth, *grad_context;
 
   // Tiles [begin, end) of kTile pixels, images one after the other; `tile` holds 2 * kTile rows of zeros.
-  BEV_POOL_INLINE void operator()(int64_t begin, int64_t end, T* tile) const {
+  DUALDISTILL_INLINE void operator()(int64_t begin, int64_t end, T* tile) const {
     const int64_t tiles = (pixels + kTile - 1) / kTile;
     for (int64_t t = begin; t < end; ++t) {
       const int64_t image = t / tiles, first = (t % tiles) * kTile, num = std::min(kTile, pixels - first);

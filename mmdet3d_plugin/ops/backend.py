@@ -1,11 +1,11 @@
-"""Which implementation of BEV pooling runs: compiled C++ on CPUs, compiled CUDA on GPUs, plain torch elsewhere."""
+"""Which implementation of the operators runs: compiled C++ on CPUs, compiled CUDA on GPUs, plain torch elsewhere."""
 
 import functools
 import os
 import warnings
 
-from ...compat import constant_when_compiled
-from ..extension import ExtensionUnavailable, load_extension
+from ..compat import constant_when_compiled
+from .extension import ExtensionUnavailable, load_extension
 
 ENVIRONMENT_VARIABLE = 'MMDET3D_PLUGIN_OPS'
 BACKENDS = ('reference', 'cpp', 'cuda')
@@ -46,6 +46,6 @@ def _select(device_type, forced):
     except ExtensionUnavailable as error:
         if forced:
             raise RuntimeError(f'{ENVIRONMENT_VARIABLE}={forced}, but that back end cannot be had: {error}') from error
-        warnings.warn(f'BEV pooling runs in plain torch, several times slower, because {error}', stacklevel=4)
+        warnings.warn(f'operators run in plain torch, several times slower, because {error}', stacklevel=4)
         return 'reference'
     return compiled

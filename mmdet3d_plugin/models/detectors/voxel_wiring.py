@@ -1,0 +1,52 @@
+"""Build-time checks that the parts of a LidarFormer fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...structures import BEVLevel
+
+if TYPE_CHECKING:
+    from .lidarformer import LidarFormer
+
+
+def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
+    """Raise ValueError unless each part takes what the part before gives.
+
+    Args:
+        detector: LidarFormer.
+        stages: BEVLevel of each stage of its backbone.
+    """
+    _check_voxels(detector)
+    middle, backbone, neck = detector.pts_middle_encoder, detector.pts_backbone, detector.pts_neck
+    takes = backbone.blocks[0][0].in_channels
+    if takes != middle.bev_channels:
+        raise ValueError(
+            f'pts_backbone.in_channels is {takes} but pts_middle_encoder makes a map of {middle.bev_channels} channels'
+        )
+    channels = [stage.channels for stage in stages]
+    if list(neck.in_channels) != channels:
+        raise ValueError(f'pts_neck.in_channels is {list(neck.in_channels)} but the stages have {channels} channels')
+    encoder = detector.bev_encoder
+    if (neck.num_outs, neck.out_channels) != (encoder.num_levels, encoder.embed_dims):
+        raise ValueError(
+            f'pts_neck gives {neck.num_outs} maps of {neck.out_channels} channels but bev_encoder takes '
+            f'{encoder.num_levels} of {encoder.embed_dims}: make num_outs equal num_levels, out_channels embed_dims'
+        )
+
+
+def _check_voxels(detector):
+    layer, encoder, middle = detector.pts_voxel_layer, detector.pts_voxel_encoder, detector.pts_middle_encoder
+    grid_x, grid_y, grid_z = (int(size) for size in layer.grid_size)
+    size_z, *size_yx = middle.sparse_shape
+    if size_yx != [grid_y, grid_x] or size_z < grid_z:
+        raise ValueError(
+            f'pts_middle_encoder.sparse_shape is {middle.sparse_shape} (z, y, x) but pts_voxel_layer makes '
+            f'{(grid_z, grid_y, grid_x)} voxels: y and x must be equal, z may be larger'
+        )
+    if detector.dynamic_voxels != getattr(encoder, 'dynamic_voxels', False):
+        raise ValueError(
+            f'pts_voxel_layer has max_num_points={layer.max_num_points} but pts_voxel_encoder is '
+            f'{type(encoder).__name__}: -1 goes with VirtualVoxelEncoder, a limit with HardSimpleVFE'
+        )
