@@ -10,9 +10,8 @@ from mmdet3d.models import builder
 from torch import Tensor
 
 from ...structures import BEVFeatures, BEVLevel
-from ..heads.bev_center_head import BEVCenterHead
 from .base import Stage
-from .bev_head_check import check_head_fits, head_settings
+from .bev_head_check import head_settings
 from .pillar_sizes import plan_stages
 from .voxel_detector import VoxelDetector
 from .voxel_wiring import check_parts_fit
@@ -69,8 +68,7 @@ class LidarFormer(VoxelDetector):
                 head_cfg[name] = head_settings(sections, name)
         self.pts_bbox_head = builder.build_head(head_cfg)
         check_parts_fit(self, self._stages())
-        if isinstance(self.head, BEVCenterHead):
-            check_head_fits(self.head, self.bev_levels()['bev'])
+        self.head.check_input(self.bev_levels()['bev'])
 
     def _stages(self):
         """BEVLevel of each stage of SECOND."""
