@@ -52,9 +52,9 @@ def describe(args):
     cfg = read_config(args)
     if cfg.model.type != 'DualDistill':
         model = build_tested(cfg, args.device)
-        return describe_detector(model, made_up_batch(cfg, model, args, 1))
+        return describe_detector(model, made_up_batch(cfg, model, args, 1, testing=True))
     model, _ = build_distiller(cfg, args)
-    batch = made_up_batch(cfg, model.student, args, 1)
+    batch = made_up_batch(cfg, model.student, args, 1, testing=True)
     rows = []
     for owner, detector in (('student', model.student), ('teacher', model.teacher.module)):
         rows += [(f'{owner}: {part}', *numbers) for part, *numbers in describe_detector(detector, batch)]
