@@ -22,7 +22,8 @@ EXTRA_FORMULAS = {
 
 @torch.no_grad()
 def count(module, call):
-    """Multiply-adds of ``call()``: {'': all of it, '<child>': inside that child of ``module``}."""
+    """Multiply-adds of ``call()``: {'': all of it, '<child>': inside that child of ``module``, which is frozen}."""
+    module.requires_grad_(False)  # torch's counter trips over a module that is called with a view of a parameter
     with FlopCounterMode(display=False, custom_mapping=EXTRA_FORMULAS) as counter:
         call()
     root = type(module).__name__
