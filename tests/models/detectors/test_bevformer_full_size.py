@@ -14,7 +14,7 @@ from mmdet3d_plugin.synthetic.random_batch import make_batch
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore:pretrained')
 def test_one_keyframe_at_full_size(repo_root):
-    """At test, as the first frame of a scene. About 9 GB."""
+    """At test, as the first frame of a scene. About 3 GiB."""
     cfg = Config.fromfile(str(repo_root / 'configs' / 'bevformer' / 'bevformer_r50_928x1600_24e_nus.py'))
     model = build_detector(cfg.model)
     model.init_weights()
