@@ -4,8 +4,9 @@ A location (x, y) in [0, 1] runs from the outer border of the first cell to that
 zero. All sampling is done in float32 at least, whatever autocast says: half precision moves a place by a cell.
 
 On CUDA mmcv's kernel does the work. On the CPU a query's reads are one bag of ``embedding_bag``, whose numbers are the
-bilinear weights times the attention: unlike mmcv's ``grid_sample`` path it never holds the samples themselves, and is
-about four times as fast forward and twice as fast backward (``benchmark.py attention``).
+bilinear weights times the attention. Unlike mmcv's ``grid_sample`` path it never holds the samples themselves: a fifth
+of the memory forward, half with the backward pass, and more than twice as fast forward, where most of training with a
+history is (``benchmark.py attention``).
 """
 
 from __future__ import annotations

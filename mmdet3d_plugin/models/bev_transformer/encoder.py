@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -87,11 +88,12 @@ class BEVFormerEncoder(BaseModule):
         self.level_embeds = nn.Parameter(torch.randn(num_levels, embed_dims))
         self.cams_embeds = nn.Parameter(torch.randn(num_cams, embed_dims))
         self.can_bus_mlp = _can_bus_mlp(embed_dims) if use_can_bus else None
-        layer = dict(
-            embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels, temporal_points=temporal_points,
-            spatial_points=spatial_points, feedforward_channels=feedforward_channels, dropout=dropout,
+        layer = functools.partial(
+            BEVFormerLayer, embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels,
+            temporal_points=temporal_points, spatial_points=spatial_points, feedforward_channels=feedforward_channels,
+            dropout=dropout,
         )  # fmt: skip
-        self.layers = ModuleList([BEVFormerLayer(**layer) for _ in range(num_layers)])
+        self.layers = ModuleList([layer() for _ in range(num_layers)])
 
     @property
     def reads_can_bus(self) -> bool:
@@ -142,7 +144,7 @@ class BEVFormerEncoder(BaseModule):
         batch = len(features[0])
         query = self.bev_embedding.weight.unsqueeze(0).expand(batch, -1, -1)
         if self.can_bus_mlp is not None:
-            query = query + self._motion_embedding(can_bus)
+            query = query + _embed_motion(self.can_bus_mlp, can_bus)
         position = self.positional_encoding(query.new_zeros(1, *self.grid.size)).flatten(2).transpose(1, 2)
         context = self._context(query, previous)
         maps = []
@@ -168,11 +170,6 @@ class BEVFormerEncoder(BaseModule):
             for level, embedding in zip(features, self.level_embeds)
         ]
         return torch.cat(tokens, dim=2).flatten(0, 1), [tuple(level.shape[-2:]) for level in features]
-
-    def _motion_embedding(self, can_bus):
-        """(B, 1, C); metres, radians and degrees keep all their digits."""
-        with torch.autocast(can_bus.device.type, enabled=False):
-            return self.can_bus_mlp(can_bus.to(self.cams_embeds.dtype)).unsqueeze(1)
 
     def _context(self, query, previous):
         grid = self.grid
@@ -201,9 +198,15 @@ def _check(embed_dims, num_heads, num_layers, pillar_points, spatial_points, ali
         raise ValueError(f"shift_both=True goes with alignment='released': nothing is shifted with {alignment!r}")
 
 
+def _embed_motion(mlp, can_bus):
+    """(B, 1, C); metres, radians and degrees keep all their digits."""
+    with torch.autocast(can_bus.device.type, enabled=False):
+        return mlp(can_bus.to(mlp[0].weight.dtype)).unsqueeze(1)
+
+
 def _can_bus_mlp(embed_dims):
     """Parameters are called as in the published model: 0, 2 and norm."""
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers['0'] = nn.Linear(CAN_BUS_NUMBERS, embed_dims // 2)
     layers['1'] = nn.ReLU(inplace=True)
     layers['2'] = nn.Linear(embed_dims // 2, embed_dims)

@@ -33,7 +33,9 @@ class VisiblePairs(NamedTuple):
     share: Tensor
 
 
-def pillar_points(grid: BEVGrid, z_range: Sequence[float], count: int, device=None) -> Tensor:
+def pillar_points(
+    grid: BEVGrid, z_range: Sequence[float], count: int, device: torch.device | str | None = None
+) -> Tensor:
     """Points above each cell's centre, the lowest and highest half a metre inside the range.
 
     Args:

@@ -59,6 +59,8 @@ def turn_and_shift(bev: Tensor, exists: Tensor, motion: Motion, grid: BEVGrid) -
 
     Ego axes stand for LiDAR axes turned by 90 degrees, and the LiDAR's place on the car is left out.
     """
+    if motion.can_bus is None:
+        raise ValueError("alignment='released' moves the previous map by `can_bus`, which is not there")
     plane = motion.bev_aug[:, :2, :2].double()
     moving = exists.double()
     degrees = motion.can_bus[:, YAW_CHANGE].double() * torch.linalg.det(plane).sign() * moving

@@ -1,6 +1,7 @@
 """Start of a deformable attention: every head looks in a direction of its own (arXiv 2010.04159)."""
 
 import math
+from typing import cast
 
 import torch
 from mmcv.cnn import constant_init, xavier_init
@@ -23,7 +24,7 @@ def init_deformable(attention: nn.Module, heads: int, points: int) -> None:
     directions = directions / directions.abs().max(-1, keepdim=True)[0]
     ring = directions.view(heads, 1, 1, 2) * torch.arange(1, points + 1).view(1, 1, points, 1)
     constant_init(attention.sampling_offsets, 0.0)
-    bias = attention.sampling_offsets.bias
+    bias = cast(nn.Linear, attention.sampling_offsets).bias
     with torch.no_grad():
         bias.copy_(ring.expand(-1, bias.numel() // ring.numel(), -1, -1).flatten())
     constant_init(attention.attention_weights, 0.0)

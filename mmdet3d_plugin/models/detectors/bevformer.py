@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
 from ..bev_transformer.pillar_projection import frame_projection
-from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion, PreviousMap
+from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion
 from ..grid_mask import GridMask
 from ..heads.base import BEVHead
 from ..pretrained import drop_missing_pretrained
@@ -190,7 +190,7 @@ class BEVFormer(BEVDetector):
         """The head's losses by name."""
         return self.head_losses(bev, batch)
 
-    def simple_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+    def simple_test(self, img_metas: Sequence[Mapping], **batch: Any) -> list[dict]:
         """Detections as of every detector; a batch of one frame is seen in the light of the frame before it.
 
         Raises:
@@ -218,8 +218,8 @@ class BEVFormer(BEVDetector):
                 bev = self._maps(batch, frame, [level[:, frame - 1] for level in features], previous)[-1]
             return self._previous(batch, 0, bev)
 
-    def _previous(self, batch, frame, bev) -> PreviousMap:
-        """Map of frame ``frame + 1`` brought into frame ``frame``."""
+    def _previous(self, batch, frame, bev):
+        """PreviousMap of frame ``frame + 1``, brought into frame ``frame``."""
         frame2cur = batch['frame2cur'].double()
         prev2cur = torch.linalg.solve(frame2cur[:, frame], frame2cur[:, frame + 1])
         motion = Motion(prev2cur, self._can_bus(batch, frame), batch['bev_aug'])

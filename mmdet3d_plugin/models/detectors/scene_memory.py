@@ -90,13 +90,13 @@ class SceneMemory:
     """
 
     def __init__(self):
-        self.reset()
+        self._frame: RememberedFrame | None = None
+        self._left: set[str] = set()
+        self._warned = False
 
     def reset(self) -> None:
         """Forget everything, warnings included."""
-        self._frame = None
-        self._left = set()
-        self._warned = False
+        self._frame, self._left, self._warned = None, set(), False
 
     def recall(self, pose: FramePose) -> RememberedFrame | None:
         """The frame right before ``pose``; None at the start of a scene and after a break."""
