@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.runner import BaseModule, ModuleList
@@ -68,8 +69,8 @@ class BEVFormerEncoder(BaseModule):
         alignment: str = 'warp',
         shift_both: bool = False,
         with_cp: bool = False,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         _check(embed_dims, num_heads, num_layers, pillar_points, spatial_points, alignment, shift_both)
         self.point_cloud_range = tuple(float(value) for value in point_cloud_range)
@@ -135,7 +136,7 @@ class BEVFormerEncoder(BaseModule):
             previous: from :meth:`align`; None when no sample has a previous map.
 
         Returns:
-            list: the map (B, C, rows, columns) after each layer.
+            The map (B, C, rows, columns) after each layer.
 
         Raises:
             ValueError: numbers of levels, cameras or channels that are not those of the encoder.

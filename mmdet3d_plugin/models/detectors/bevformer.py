@@ -77,20 +77,20 @@ class BEVFormer(BEVDetector):
     def __init__(
         self,
         *,
-        img_backbone: Mapping,
-        img_neck: Mapping,
-        bev_encoder: Mapping,
-        pts_bbox_head: Mapping,
+        img_backbone: Mapping[str, Any],
+        img_neck: Mapping[str, Any],
+        bev_encoder: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
         cameras: Sequence[str] = BEVFORMER_CAMERAS,
         motion_source: str = 'can',
         quaternion: str = 'full',
         wrap_yaw: bool = True,
-        grid_mask: Mapping | None = None,
+        grid_mask: Mapping[str, Any] | None = None,
         encoder_levels: Sequence[int] = (),
-        train_cfg: Mapping | None = None,
-        test_cfg: Mapping | None = None,
-        init_cfg: Mapping | None = None,
-    ):
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.cameras = tuple(cameras)
         self.motion_source = motion_source
@@ -125,7 +125,7 @@ class BEVFormer(BEVDetector):
         names = [*(f'encoder{layer}' for layer in self.encoder_levels), 'bev']
         return dict.fromkeys(names, self.bev_encoder.level)
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """Adds range and cells (metres), the cameras' order, and how history and motion vector come about."""
         encoder = self.bev_encoder
         both = ', both references shifted' if encoder.shift_both else ''
@@ -168,7 +168,7 @@ class BEVFormer(BEVDetector):
             )
         self.head.check_input(encoder.level)
 
-    def extract_bev(self, batch: Mapping) -> BEVFeatures:
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of the current frames of a batch, with whatever history the batch itself holds.
 
         Earlier frames run from the oldest on, in evaluation mode and without gradients: their maps are constants of
@@ -179,18 +179,15 @@ class BEVFormer(BEVDetector):
                 that :func:`frame_projection` reads; with several frames ``frame2cur`` (B, F, 4, 4) and ``has_prev``
                 (B, F), whether frame f + 1 is the predecessor of frame f; ``can_bus`` (B, F, 18) where the encoder
                 reads it.
-
-        Returns:
-            BEVFeatures
         """
         previous = self._history(batch) if batch['img'].shape[1] > 1 else None
         return self._current_bev(batch, previous)
 
-    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The head's losses by name."""
         return self.head_losses(bev, batch)
 
-    def simple_test(self, img_metas: Sequence[Mapping], **batch: Any) -> list[dict]:
+    def simple_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """Detections as of every detector; a batch of one frame is seen in the light of the frame before it.
 
         Raises:
