@@ -140,7 +140,7 @@ def test_meaning_and_config():
         ('train_cfg', dict(rpn=None), "train_cfg: unknown section 'rpn'"),
     ],
 )  # fmt: skip
-def test_parts_that_do_not_fit_are_refused(part, change, message):
+def test_parts_that_do_not_fit_are_one_clear_error(part, change, message):
     cfg = toy_lidarformer_cfg()
     if part == 'pts_voxel_encoder':
         cfg[part] = change
