@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from mmcv.cnn.bricks.registry import TRANSFORMER_LAYER_SEQUENCE
 from mmcv.cnn.bricks.transformer import TransformerLayerSequence
-from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.runner import BaseModule
 from mmdet.models.utils.builder import TRANSFORMER
 from mmdet.models.utils.transformer import inverse_sigmoid
 from torch import Tensor, nn
+
+from .initialisation import init_layers
 
 _CENTRE = [0, 1, 4]  # places of x, y and z in what a regression branch gives
 
@@ -131,12 +132,7 @@ class QueryTransformer(BaseModule):
 
     def init_weights(self) -> None:
         """Xavier for all matrices; then the deformable attentions start as rings of points around the reference."""
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for module in self.modules():
-            if isinstance(module, MultiScaleDeformableAttention):
-                module.init_weights()
+        init_layers(self)
         nn.init.zeros_(self.reference_points.bias)
 
     def forward(

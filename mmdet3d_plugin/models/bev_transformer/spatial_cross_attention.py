@@ -15,8 +15,8 @@ from mmcv.runner import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import in_full_precision, sample_packed
+from .initialisation import init_deformable
 from .pillar_projection import VisiblePairs
-from .ring_initialisation import init_deformable
 
 
 @ATTENTION.register_module()

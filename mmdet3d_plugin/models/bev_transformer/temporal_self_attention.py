@@ -11,7 +11,7 @@ from mmcv.runner import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import in_full_precision, sample_maps
-from .ring_initialisation import init_deformable
+from .initialisation import init_deformable
 
 _MAPS = 2  # previous and current
 

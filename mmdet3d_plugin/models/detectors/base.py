@@ -19,9 +19,9 @@ from ..heads.base import BEVHead
 Stage = TypeVar('Stage')  # planned levels or maps
 
 
-def stages_and_head(stages: Sequence[Stage], head: Stage) -> dict[str, Stage]:
-    """Names of a detector with BEV backbone stages and a neck, for planned levels or maps: 'backbone0', ..., 'head'."""
-    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'head': head}
+def named_stages(stages: Sequence[Stage], **last: Stage) -> dict[str, Stage]:
+    """Names of planned levels or maps: 'backbone0', ... for the stages of a BEV backbone, then those of ``last``."""
+    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, **last}
 
 
 class BEVDetector(Base3DDetector):

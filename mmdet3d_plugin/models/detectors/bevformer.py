@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,11 +13,12 @@ from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
 from ..bev_transformer.pillar_projection import frame_projection
 from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion
+from ..evaluating import evaluating
 from ..grid_mask import GridMask
 from ..heads.base import BEVHead
 from ..pretrained import drop_missing_pretrained
 from .base import BEVDetector
-from .bev_head_check import head_settings
+from .head_settings import build_bev_head
 from .scene_memory import FramePose, SceneMemory
 
 # Of published weights, and not the order of the first family's batches.
@@ -101,11 +101,7 @@ class BEVFormer(BEVDetector):
         self.img_neck = builder.build_neck(img_neck)
         self.bev_encoder = builder.build_neck(bev_encoder)
         self.grid_mask = None if grid_mask is None else GridMask(**grid_mask)
-        head_cfg = dict(pts_bbox_head)
-        for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
-            if sections:
-                head_cfg[name] = head_settings(sections, name)
-        self.pts_bbox_head = builder.build_head(head_cfg)
+        self.pts_bbox_head = build_bev_head(pts_bbox_head, train_cfg, test_cfg)
         self.memory = SceneMemory()
         self._check()
 
@@ -208,7 +204,7 @@ class BEVFormer(BEVDetector):
     def _history(self, batch):
         """PreviousMap for the current frame."""
         bev, frames = None, batch['img'].shape[1]
-        with no_grad(), _evaluating(self.img_backbone, self.img_neck, self.bev_encoder):
+        with no_grad(), evaluating(self.img_backbone, self.img_neck, self.bev_encoder):
             features = self._image_features(batch['img'][:, 1:])
             for frame in range(frames - 1, 0, -1):
                 previous = None if bev is None else self._previous(batch, frame, bev)
@@ -268,16 +264,3 @@ class BEVFormer(BEVDetector):
         """(B, F, N, 3, H, W) -> L maps (B, F, N, C, h, w); all images are one batch of the backbone."""
         features = self.img_neck(self.img_backbone(images.flatten(0, 2)))
         return [level.unflatten(0, images.shape[:3]) for level in features]
-
-
-@contextmanager
-def _evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards every part is in the mode it was in."""
-    modes = [(part, part.training) for module in modules for part in module.modules()]
-    for module in modules:
-        module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

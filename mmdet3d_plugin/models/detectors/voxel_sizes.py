@@ -1,4 +1,4 @@
-"""Build-time checks that the parts of a LidarFormer fit."""
+"""Build-time checks that the sizes of a LidarFormer's voxels and maps fit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
     """Raise ValueError unless each part takes what the part before gives.
 
     Args:
-        detector: LidarFormer.
-        stages: BEVLevel of each stage of its backbone.
+        detector: to check.
+        stages: planned map of each stage of its backbone.
     """
     _check_voxels(detector)
     middle, backbone, neck = detector.pts_middle_encoder, detector.pts_backbone, detector.pts_neck
@@ -37,16 +37,12 @@ def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
 
 
 def _check_voxels(detector):
-    layer, encoder, middle = detector.pts_voxel_layer, detector.pts_voxel_encoder, detector.pts_middle_encoder
-    grid_x, grid_y, grid_z = (int(size) for size in layer.grid_size)
+    middle = detector.pts_middle_encoder
+    grid_x, grid_y, grid_z = (int(size) for size in detector.pts_voxel_layer.grid_size)
     size_z, *size_yx = middle.sparse_shape
     if size_yx != [grid_y, grid_x] or size_z < grid_z:
         raise ValueError(
             f'pts_middle_encoder.sparse_shape is {middle.sparse_shape} (z, y, x) but pts_voxel_layer makes '
             f'{(grid_z, grid_y, grid_x)} voxels: y and x must be equal, z may be larger'
         )
-    if detector.dynamic_voxels != getattr(encoder, 'dynamic_voxels', False):
-        raise ValueError(
-            f'pts_voxel_layer has max_num_points={layer.max_num_points} but pts_voxel_encoder is '
-            f'{type(encoder).__name__}: -1 goes with VirtualVoxelEncoder, a limit with HardSimpleVFE'
-        )
+    detector.check_voxel_encoder(dynamic='VirtualVoxelEncoder', limited='HardSimpleVFE')
