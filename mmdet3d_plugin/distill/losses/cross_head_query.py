@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...models.heads.base import BEVHead, Predictions
 from ...models.heads.detr_bev_head import DETRBEVHead
+from ...models.heads.query_predictions import layer_groups
 from ..registry import DISTILL
 from .base import ResponseLoss
 from .cross_head_dense import quality_focal
@@ -68,10 +69,9 @@ class CrossHeadQueryLoss(ResponseLoss):
 
         The count is the last layer's.
         """
-        terms, layers = {}, len(teacher.logits)
+        terms = {}
         weights = teacher.codes.new_tensor(cast(DETRBEVHead, head).code_weights, dtype=torch.float32)
-        for layer, ours, our_codes, theirs, their_codes in zip(range(layers), *cross, *teacher):
-            group = '' if layer == layers - 1 else f'd{layer}.'
+        for group, ours, our_codes, theirs, their_codes in zip(layer_groups(len(teacher.logits)), *cross, *teacher):
             target = (theirs.detach().float() / self.temperature).sigmoid()
             confidence = target.amax(dim=-1)
             confidence = confidence * (confidence > self.score_threshold)

@@ -22,7 +22,7 @@ from .copy_weights import copy_weights
 from .query_box_coder import CODE_SIZE
 from .query_branches import class_branch, regression_branch
 from .query_confidence import draw_boxes
-from .query_predictions import QueryPredictions
+from .query_predictions import QueryPredictions, layer_groups
 from .query_targets import query_targets, usable_objects
 
 _PRIOR = 0.01  # score of an untrained query
@@ -129,8 +129,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         """Channels and extent of the map must be the head's."""
         if level.channels != self.in_channels:
             raise ValueError(f'the head takes {self.in_channels} channels but the BEV map is {level}')
-        low_x, low_y, _, high_x, high_y, _ = self.bbox_coder.pc_range
-        if any(abs(a - b) > 1e-4 for a, b in zip((low_x, low_y, high_x, high_y), level.grid.extent)):
+        if not level.grid.covers_same(BEVGrid.from_range(self.bbox_coder.pc_range, *level.grid.size)):
             raise ValueError(
                 f'bbox_coder.pc_range is {self.bbox_coder.pc_range} m, the BEV map covers {level.grid}: make x and y '
                 f'the same'
@@ -214,8 +213,7 @@ class DETRBEVHead(BEVHead, BaseModule):
             targets = query_targets(predictions, objects, self.assigner)
             count = reduce_mean(torch.tensor(float(targets.num_matched), device=device)).clamp(min=1)
             losses = {}
-            for layer in range(len(predictions.logits)):
-                group = '' if layer == len(predictions.logits) - 1 else f'd{layer}.'
+            for layer, group in enumerate(layer_groups(len(predictions.logits))):
                 for name, value in self._layer_losses(predictions, targets, layer, count).items():
                     losses[group + name] = value
         return losses
