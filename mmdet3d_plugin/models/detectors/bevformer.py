@@ -19,6 +19,7 @@ from ..heads.base import BEVHead
 from ..pretrained import drop_missing_pretrained
 from .base import BEVDetector
 from .head_settings import build_bev_head
+from .neck_check import check_neck_fits
 from .scene_memory import FramePose, SceneMemory
 
 # Of published weights, and not the order of the first family's batches.
@@ -155,13 +156,7 @@ class BEVFormer(BEVDetector):
         wrong = [layer for layer in self.encoder_levels if layer not in range(len(encoder.layers))]
         if wrong:
             raise ValueError(f'encoder_levels: there is no layer {wrong[0]}, the encoder has {len(encoder.layers)}')
-        given = tuple(getattr(self.img_neck, name, None) for name in ('num_outs', 'out_channels'))
-        taken = (encoder.num_levels, encoder.level.channels)
-        if None not in given and given != taken:
-            raise ValueError(
-                f'img_neck gives {given[0]} level(s) of {given[1]} channels but bev_encoder takes {taken[0]} of '
-                f'{taken[1]}: make num_outs and out_channels its num_levels and embed_dims'
-            )
+        check_neck_fits('img_neck', self.img_neck, encoder.num_levels, encoder.level.channels)
         self.head.check_input(encoder.level)
 
     def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:

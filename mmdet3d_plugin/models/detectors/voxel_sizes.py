@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...structures import BEVLevel
+from .neck_check import check_neck_fits
 
 if TYPE_CHECKING:
     from .lidarformer import LidarFormer
@@ -28,12 +29,7 @@ def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
     channels = [stage.channels for stage in stages]
     if list(neck.in_channels) != channels:
         raise ValueError(f'pts_neck.in_channels is {list(neck.in_channels)} but the stages have {channels} channels')
-    encoder = detector.bev_encoder
-    if (neck.num_outs, neck.out_channels) != (encoder.num_levels, encoder.embed_dims):
-        raise ValueError(
-            f'pts_neck gives {neck.num_outs} maps of {neck.out_channels} channels but bev_encoder takes '
-            f'{encoder.num_levels} of {encoder.embed_dims}: make num_outs equal num_levels, out_channels embed_dims'
-        )
+    check_neck_fits('pts_neck', neck, detector.bev_encoder.num_levels, detector.bev_encoder.embed_dims)
 
 
 def _check_voxels(detector):
