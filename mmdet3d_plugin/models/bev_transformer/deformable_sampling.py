@@ -31,7 +31,7 @@ def sample_maps(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
         weights: (M, Q, heads, L, P).
 
     Returns:
-        Tensor: (M, Q, heads * D), float32 at least.
+        (M, Q, heads * D), float32 at least.
     """
     maps, queries = locations.shape[:2]
     if value.is_cuda:
@@ -54,7 +54,7 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
         image: (K,) int64 in [0, M).
 
     Returns:
-        Tensor: (K, heads * D), float32 at least.
+        (K, heads * D), float32 at least.
     """
     value, locations, weights = _all_in_full_precision(value, locations, weights)
     if not len(image):  # keeps its place in the graph: parameters get zeros rather than nothing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.runner import BaseModule, ModuleList
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...structures import BEVGrid, BEVLevel
+from .cell_places import cell_places
 from .encoder_layer import BEVFormerLayer
+from .initialisation import init_matrices
 from .pillar_projection import VisiblePairs, find_visible, pillar_points
 from .previous_map import ALIGNMENTS, Motion, PreviousMap
 from .temporal_self_attention import TemporalContext
@@ -68,8 +71,8 @@ class BEVFormerEncoder(BaseModule):
         alignment: str = 'warp',
         shift_both: bool = False,
         with_cp: bool = False,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         _check(embed_dims, num_heads, num_layers, pillar_points, spatial_points, alignment, shift_both)
         self.point_cloud_range = tuple(float(value) for value in point_cloud_range)
@@ -102,11 +105,9 @@ class BEVFormerEncoder(BaseModule):
 
     def init_weights(self) -> None:
         """Xavier weights in layers and motion net; then the attentions' own start; all embeddings stay normal."""
-        for matrix in (weight for weight in self.layers.parameters() if weight.dim() > 1):
-            nn.init.xavier_uniform_(matrix)
-        for layer in self.can_bus_mlp or ():
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
+        init_matrices(self.layers)
+        if self.can_bus_mlp is not None:
+            init_matrices(self.can_bus_mlp)
         super().init_weights()
 
     def find_visible(self, projection: Tensor, image_size: Sequence[int]) -> VisiblePairs:
@@ -135,7 +136,7 @@ class BEVFormerEncoder(BaseModule):
             previous: from :meth:`align`; None when no sample has a previous map.
 
         Returns:
-            list: the map (B, C, rows, columns) after each layer.
+            The map (B, C, rows, columns) after each layer.
 
         Raises:
             ValueError: numbers of levels, cameras or channels that are not those of the encoder.
@@ -173,10 +174,7 @@ class BEVFormerEncoder(BaseModule):
 
     def _context(self, query, previous):
         grid = self.grid
-        low = query.new_tensor([grid.x_min, grid.y_min], dtype=torch.float64)
-        extent = query.new_tensor([grid.x_max - grid.x_min, grid.y_max - grid.y_min], dtype=torch.float64)
-        centers = (grid.centers(query.device, torch.float64) - low) / extent
-        references = centers.float().view(1, 1, -1, 2).expand(-1, 2, -1, -1)
+        references = cell_places(grid.size, query.device).expand(1, 2, -1, -1)
         if previous is None:
             nobody = torch.zeros(len(query), dtype=torch.bool, device=query.device)
             return TemporalContext(None, query, nobody, references, grid.size)

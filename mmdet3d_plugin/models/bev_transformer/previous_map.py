@@ -81,7 +81,7 @@ def turn_nearest(bev: Tensor, degrees: Tensor) -> Tensor:
         degrees: (B,).
 
     Returns:
-        Tensor: (B, C, H, W); zero where the map has no such place. Cells exactly between two take the even one.
+        (B, C, H, W); zero where the map has no such place. Cells exactly between two take the even one.
     """
     height, width = bev.shape[-2:]
     angle = torch.deg2rad(degrees.double())

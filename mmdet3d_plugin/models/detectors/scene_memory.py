@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -33,7 +34,7 @@ class FramePose:
     bev2global: np.ndarray
 
     @classmethod
-    def of(cls, meta: Mapping, bev_aug: np.ndarray) -> FramePose:
+    def of(cls, meta: Mapping[str, Any], bev_aug: np.ndarray) -> FramePose:
         """Pose of a sample.
 
         Args:
@@ -89,7 +90,7 @@ class SceneMemory:
     the detector is worse than it can be, in silence.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._frame: RememberedFrame | None = None
         self._left: set[str] = set()
         self._warned = False

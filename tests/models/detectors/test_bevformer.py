@@ -233,7 +233,7 @@ def test_what_no_weight_shows_is_told():
         (dict(motion_source='gps'), "motion_source must be one of .*'gps'"),
         (dict(quaternion='x'), "quaternion must be one of .*'x'"),
         (dict(encoder_levels=(2,)), 'there is no layer 2, the encoder has 2'),
-        (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 level\(s\) of 16 channels but bev_encoder takes 3 of 16'),
+        (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 map\(s\) of 16 channels but bev_encoder takes 3 of 16'),
         (dict(encoder=dict(bev_size=(8, 8))), 'targets on 16x16 cells.*gives 16@8x8'),
     ],
 )
