@@ -14,8 +14,8 @@ from mmdet3d.models import build_model
 
 from helpers.batch import make_batch
 from helpers.golden_sizes import SIZES
-from mmdet3d_plugin.datasets.virtual_point_files.point_layout import POINT_COLUMNS
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
+from mmdet3d_plugin.structures.virtual_points import POINT_COLUMNS
 
 TOLERANCE = 1e-4  # relative
 _TINY = 1e-9  # a loss below it is zero
