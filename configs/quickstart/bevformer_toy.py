@@ -12,11 +12,7 @@ cameras = [
     'CAM_BACK_LEFT',
     'CAM_BACK_RIGHT',
 ]
-motion = dict(motion_source='poses')
-# 240x135 -> 160x90, padded to 160x96
-image = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True, scale=2 / 3)
-# one draw for all frames of a queue
-bev_aug = dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5)
+motion_source = 'poses'
 queue_length = 2
 
 model = dict(
@@ -50,7 +46,7 @@ model = dict(
     ),
     pts_bbox_head={{_base_.model.pts_bbox_head}},
     train_cfg={{_base_.model.train_cfg}},
-    **motion,
+    motion_source=motion_source,
 )
 
 train_pipeline, test_pipeline = bevformer_pipelines(
@@ -58,10 +54,13 @@ train_pipeline, test_pipeline = bevformer_pipelines(
     point_cloud_range={{_base_.point_cloud_range}},
     cameras=cameras,
     queue_length=queue_length,
-    motion=motion,
-    image=image,
-    bev_aug=bev_aug,
+    motion=dict(motion_source=motion_source),
+    # 240x135 -> 160x90, padded to 160x96
+    image=dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True, scale=2 / 3),
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )
 camera_only = dict(use_camera=True, use_lidar=False)
 val = dict(pipeline=test_pipeline, modality=camera_only)
 data = dict(train=dict(pipeline=train_pipeline, modality=camera_only), val=val, test=val)
+
+runner = dict(max_epochs=5)

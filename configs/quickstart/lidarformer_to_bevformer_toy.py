@@ -40,9 +40,9 @@ train_pipeline = bevformer_pipelines(
     point_cloud_range={{_base_.point_cloud_range}},
     cameras={{_base_.cameras}},
     queue_length={{_base_.queue_length}},
-    motion={{_base_.motion}},
-    image={{_base_.image}},
-    bev_aug={{_base_.bev_aug}},
+    motion=dict(motion_source='poses'),
+    image=dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True, scale=2 / 3),
+    bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
     teacher_sweeps=2,
 )[0]
 data = dict(train=dict(pipeline=train_pipeline))

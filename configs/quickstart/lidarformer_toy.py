@@ -75,12 +75,8 @@ model = dict(
         class_names=class_names,
         num_query=100,
         num_groups=3,
-        transformer=dict(
-            type='QueryTransformer', num_layers=3, num_heads=4, feedforward_channels=128, dropout=0.0
-        ),
-        bbox_coder=dict(
-            type='QueryBoxCoder', pc_range=point_cloud_range, post_center_range=box_range, max_num=200
-        ),
+        transformer=dict(type='QueryTransformer', num_layers=3, num_heads=4, feedforward_channels=128, dropout=0.0),
+        bbox_coder=dict(type='QueryBoxCoder', pc_range=point_cloud_range, post_center_range=box_range, max_num=200),
     ),
     train_cfg=dict(pts=dict(assigner=dict(type='HungarianBoxAssigner'))),
 )
@@ -117,7 +113,7 @@ lr_config = dict(
     warmup_ratio=0.1,
     min_lr_ratio=1e-2,
 )
-runner = dict(max_epochs=10)
+runner = dict(max_epochs=8)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100, save_best=None)  # none while training
 log_config = dict(interval=10)

@@ -91,8 +91,10 @@ def check_agreement(data_sets, detector, inputs):
 
 
 def tuple_of(value):
-    """Lists and tuples as tuples of floats, so that only numbers are compared."""
-    return tuple(float(item) for item in value) if isinstance(value, (list, tuple)) else value
+    """Lists and tuples as tuples, their numbers as floats, so that only values are compared."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return tuple(item if isinstance(item, str) else float(item) for item in value)
 
 
 def _check_range(step, grid, place):
