@@ -15,7 +15,7 @@ model = dict(
     student={{_base_.model}},
     teacher=dict(
         config='configs/quickstart/lidarformer_toy.py',
-        checkpoint='outputs/quickstart_bevformer/teacher/epoch_8.pth',
+        checkpoint='outputs/quickstart_bevformer/teacher/epoch_6.pth',
     ),
     levels=dict(
         bev=dict(

@@ -113,7 +113,7 @@ lr_config = dict(
     warmup_ratio=0.1,
     min_lr_ratio=1e-2,
 )
-runner = dict(max_epochs=8)
+runner = dict(max_epochs=6)
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100, save_best=None)  # none while training
 log_config = dict(interval=10)
