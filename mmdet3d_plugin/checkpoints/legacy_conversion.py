@@ -10,6 +10,7 @@ Almost every parameter has the same name and meaning there. What differs:
 - mmdet3d 1.0's hard pillar net sees one more number, the z offset to the pillar centre.
 - The grid and frustum of the view transform are stored as parameters; here they follow from the config.
 - Distilled checkpoints hold ``channel_wise_adaptations`` and ``spatial_wise_adaptations``, one of each a level.
+- The BEV encoder of BEVFormer and of its teachers is part of the head there: see ``legacy_transformer.py``.
 """
 
 import re
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from .key_fit import TRACKED
 from .legacy_queries import gives_boxes, old_box_rows
+from .legacy_transformer import changed_value, encoder_name, why_unused
 
 _DEPTH_CONV_BIAS = 'img_view_transformer.dcn.0.bias'
 _DEPTH_NORM_MEAN = 'img_view_transformer.dcn.1.running_mean'
@@ -65,11 +67,13 @@ def plan_conversion(state: Mapping[str, Tensor], model: nn.Module) -> Conversion
 
     Args:
         state: name -> tensor, without ``module.`` prefixes; not modified.
-        model: what the result is for: CenterPointBEV, BEVDepth4D, or a DualDistill around the latter.
+        model: what the result is for: CenterPointBEV, LidarFormer, BEVDepth4D, BEVFormer, or a DualDistill around one
+            of the latter two.
     """
     own = model.state_dict()
     distill: Any = getattr(model, 'distill', None)
     levels = None if distill is None else list(distill['aligners'])
+    cameras = getattr(getattr(model, 'student', model), 'cameras', None)
     conversion = Conversion()
     for key, value in state.items():
         if _CONFIGURED.search(key):
@@ -82,8 +86,11 @@ def plan_conversion(state: Mapping[str, Tensor], model: nn.Module) -> Conversion
             conversion.leave_out(key, f'taken off {_DEPTH_NORM_MEAN}')
         else:
             target = _renamed(key, levels)
-            if target in own:
-                conversion.add(key, target, *_changed(key, value, state, own))
+            unused = why_unused(target, own)
+            if unused:
+                conversion.leave_out(key, unused)
+            elif target in own:
+                conversion.add(key, target, *_changed(key, target, value, state, own, cameras))
             else:
                 conversion.unmapped.append(key)
     conversion.missing = [key for key in own if key not in conversion.state and not key.endswith(TRACKED)]
@@ -99,10 +106,10 @@ def _renamed(key, levels):
         match = pattern.match(key)
         if match and levels and int(match[1]) < len(levels):
             return template.format(levels[int(match[1])], match[2])
-    return key
+    return encoder_name(key)
 
 
-def _changed(key, value, state, own):
+def _changed(key, target, value, state, own, cameras):
     """Value here of a legacy entry, and what was done to it ('' for nothing)."""
     box = _BOX_CHANNELS.search(key)
     if box and box[1] == 'dim':
@@ -115,4 +122,4 @@ def _changed(key, value, state, own):
         return value - state[_DEPTH_CONV_BIAS], f'minus {_DEPTH_CONV_BIAS}'
     if _FIRST_PILLAR_LAYER.search(key) and own[key].shape[1] == value.shape[1] + 1:
         return torch.cat([value, torch.zeros_like(value[:, :1])], dim=1), 'no weight on the z offset'
-    return value, ''
+    return changed_value(target, value, own[target], cameras)

@@ -17,10 +17,10 @@ _REGRESSION = re.compile(r'(?P<branch>(?:.*\.)?reg_branches\.\d+)\.(?P<layer>\d+
 _ORDER = [0, 1, 3, 2, 4, 5, 7, 6, 8, 9]
 
 
-def gives_boxes(key: str, state: Mapping) -> bool:
+def gives_boxes(key: str, state: Mapping[str, Tensor]) -> bool:
     """Whether an entry belongs to the last layer of a regression branch; an activation stands between two layers."""
     match = _REGRESSION.match(key)
-    return bool(match) and f'{match["branch"]}.{int(match["layer"]) + 2}.weight' not in state
+    return match is not None and f'{match["branch"]}.{int(match["layer"]) + 2}.weight' not in state
 
 
 def old_box_rows(value: Tensor) -> Tensor:

@@ -178,11 +178,11 @@ class DualDistill(Base3DDetector):
         return self.student.bev_levels()
 
     @property
-    def sequential(self):
+    def sequential(self) -> bool:
         """Whether the student remembers frames."""
         return self.student.sequential
 
-    def reset(self):
+    def reset(self) -> None:
         """Let the student forget earlier frames."""
         self.student.reset()
 

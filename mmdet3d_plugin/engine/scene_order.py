@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Sequence, Sized
+from typing import Any, cast
 
 import mmcv
 import mmcv.runner
@@ -13,6 +14,7 @@ from mmdet.core import DistEvalHook, EvalHook
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from ..models.detectors.base import BEVDetector
 from ..structures.frame_order import LONGEST_GAP, FramesOutOfOrder, follows
 
 
@@ -28,7 +30,9 @@ class SceneShare(Subset):
         ValueError: the data set does not tell.
     """
 
-    def __init__(self, dataset: Dataset, rank: int = 0, processes: int = 1):
+    dataset: Any  # of mmdet's interface
+
+    def __init__(self, dataset: Dataset, rank: int = 0, processes: int = 1) -> None:
         times = scene_times(dataset)
         scenes = group_scenes([scene for scene, _ in times])
         super().__init__(dataset, share_out(scenes, processes)[rank])
@@ -36,7 +40,7 @@ class SceneShare(Subset):
         if rank == 0:
             warn_of_gaps(times, scenes)
 
-    def evaluate(self, results: list, **kwargs) -> dict:
+    def evaluate(self, results: list[Any], **kwargs: Any) -> dict[str, Any]:
         """Scores of the whole data set, for the hooks that know the loader only."""
         return self.dataset.evaluate(results, **kwargs)
 
@@ -61,12 +65,12 @@ def scene_times(dataset: Dataset) -> list[tuple[Hashable, float]]:
     for name in ('indices', 'sample_indices', 'repeat_indices'):
         if hasattr(dataset, name):
             return [inner[index] for index in getattr(dataset, name)]
-    return [inner[index % len(inner)] for index in range(len(dataset))]
+    return [inner[index % len(inner)] for index in range(len(cast(Sized, dataset)))]
 
 
 def group_scenes(scenes: Sequence[Hashable]) -> list[list[int]]:
     """Indices of the samples of each scene, both in the order of their first appearance."""
-    groups = {}
+    groups: dict[Hashable, list[int]] = {}
     for index, scene in enumerate(scenes):
         groups.setdefault(scene, []).append(index)
     return list(groups.values())
@@ -75,7 +79,7 @@ def group_scenes(scenes: Sequence[Hashable]) -> list[list[int]]:
 def share_out(scenes: Sequence[Sequence[int]], processes: int) -> list[list[int]]:
     """Neighbouring scenes for each process, about as many samples for each; some get none of very few scenes."""
     total, before = sum(map(len, scenes)), 0
-    shares = [[] for _ in range(processes)]
+    shares: list[list[int]] = [[] for _ in range(processes)]
     for scene in scenes:
         shares[int((before + len(scene) / 2) / total * processes)].extend(scene)
         before += len(scene)
@@ -110,7 +114,7 @@ def check_one_at_a_time(model: nn.Module, samples: int, setting: str) -> None:
         )
 
 
-def predict_scenes(model: nn.Module, loader: DataLoader, **_) -> list | None:
+def predict_scenes(model: nn.Module, loader: DataLoader, **_: Any) -> list[Any] | None:
     """Predictions for every sample, in the order of the data set. Earlier runs are forgotten first.
 
     Args:
@@ -121,9 +125,9 @@ def predict_scenes(model: nn.Module, loader: DataLoader, **_) -> list | None:
     Returns:
         One entry per sample in the process of rank 0, None in the others.
     """
-    share = loader.dataset
+    share = cast(SceneShare, loader.dataset)
     model.eval()
-    model.module.reset()
+    cast(BEVDetector, model.module).reset()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter('ignore', FramesOutOfOrder)  # warn_of_gaps has said so for all processes
         results = _predict(model, loader, mmcv.ProgressBar(len(share)) if share.rank == 0 else None)
@@ -144,8 +148,8 @@ def _put_back(results, share):
     """Results by index of all processes, as one list where the first process is."""
     parts = [results]
     if share.processes > 1:
-        parts = [None] * share.processes if share.rank == 0 else None
-        dist.gather_object(results, parts)
+        parts = [None] * share.processes
+        dist.gather_object(results, parts if share.rank == 0 else None)
     if share.rank != 0:
         return None
     by_index = {index: result for part in parts for index, result in part.items()}
@@ -156,7 +160,7 @@ def _put_back(results, share):
 class SceneEvalHook(EvalHook):
     """mmdet's evaluation hook for a detector that remembers frames."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, test_fn=predict_scenes, **kwargs)
 
     def _do_evaluate(self, runner):
@@ -166,7 +170,7 @@ class SceneEvalHook(EvalHook):
 class DistSceneEvalHook(DistEvalHook):
     """The same for several processes."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, test_fn=predict_scenes, **kwargs)
 
     def _do_evaluate(self, runner):

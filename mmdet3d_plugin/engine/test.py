@@ -44,7 +44,7 @@ def build_test_loader(
     check_data(dataset)
     options = dict(samples_per_gpu=1, workers_per_gpu=2)
     options.update(cfg.data.get(f'{split}_dataloader', {}))
-    if not getattr(model, 'sequential', False):
+    if model is None or not getattr(model, 'sequential', False):
         return dataset, build_dataloader(dataset, dist=distributed, shuffle=False, **options)
     check_one_at_a_time(model, options['samples_per_gpu'], f'data.{split}_dataloader.samples_per_gpu')
     share = SceneShare(dataset, *get_dist_info()) if distributed else SceneShare(dataset)

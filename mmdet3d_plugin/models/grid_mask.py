@@ -16,7 +16,7 @@ class GridMask(nn.Module):
         prob: probability that a call masks at all.
     """
 
-    def __init__(self, prob: float = 0.7):
+    def __init__(self, prob: float = 0.7) -> None:
         super().__init__()
         if not 0 <= prob <= 1:
             raise ValueError(f'grid_mask: prob must be in [0, 1], got {prob}')

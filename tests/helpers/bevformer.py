@@ -59,7 +59,6 @@ def make_queue(batch_size=2, num_frames=3, image_size=(32, 64), augment=True, se
     from these poses. Every frame but the last has a predecessor.
     """
     batch = make_batch(batch_size, 1, len(CAMERAS), image_size, augment=augment, seed=seed)
-    batch.pop('cam2bev', None)
     generator = torch.Generator().manual_seed(seed)
     frames = (batch_size, num_frames)
     batch['img'] = torch.randn(*frames, len(CAMERAS), 3, *image_size, generator=generator)

@@ -10,7 +10,7 @@ from torch import nn
 
 from helpers.bev import level
 from helpers.toy_models import TOY_RANGE, toy_centerpoint_cfg, toy_head_cfg
-from mmdet3d_plugin.models.detectors.base import BEVDetector, stages_and_head
+from mmdet3d_plugin.models.detectors.base import BEVDetector, named_stages
 from mmdet3d_plugin.structures import BEVFeatures
 
 
@@ -46,7 +46,8 @@ class TinyStudent(BEVDetector):
         first = self.stem(batch['img'])
         second = self.stage1(first)
         third = self.stage2(second)
-        return BEVFeatures(stages_and_head([first, second, third], self.neck(first) + third.mean()), head_input='head')
+        maps = named_stages([first, second, third], head=self.neck(first) + third.mean())
+        return BEVFeatures(maps, head_input='head')
 
     def loss_from_bev(self, bev, batch):
         return self.head_losses(bev, batch)

@@ -1,11 +1,13 @@
-"""Convert a checkpoint of a BEVDet, DistillBEV or mmdet3d < 1.0 code base, with the same predictions as a result.
+"""Convert a checkpoint of a BEVDet, DistillBEV, BEVFormer or mmdet3d < 1.0 code base, with the same predictions as a
+result.
 
     python tools/model_converters/convert_legacy.py CONFIG OLD.pth NEW.pth
     python tools/model_converters/convert_legacy.py CONFIG OLD.pth --dry-run
 
-CONFIG describes the same model here: a CenterPoint, a BEVDepth4D, or a distilled BEVDepth4D. For a distilled checkpoint
-the config of the plain student is enough to test, fine-tune or export it. Every entry of the file must find its place
-and every entry of the model its value; anything else is an error, and nothing is written.
+CONFIG describes the same model here: a CenterPoint, LidarFormer, MVPFormer, BEVDepth4D or BEVFormer, or a distilled one
+of the latter two. For a distilled checkpoint the config of the plain student is enough to test, fine-tune or export it.
+Every entry of the file must find its place and every entry of the model its value; anything else is an error, and
+nothing is written.
 """
 
 import copy
@@ -66,6 +68,7 @@ def main(argv=None):
     )
     from mmdet3d_plugin.checkpoints.legacy_conversion import plan_conversion
     from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
+    from mmdet3d_plugin.checkpoints.legacy_transformer import settings_as_published
     from mmdet3d_plugin.checkpoints.output_meaning import ENTRY, stored_facts
 
     cfg = load_checked(args.config, args.cfg_options)[0]
@@ -88,6 +91,9 @@ def main(argv=None):
         )
     check_geometry(state, detector)
     load_strictly(model, conversion.state, args.checkpoint, args.config)
+    other = settings_as_published(detector)
+    if other:
+        print(f'note: published BEVFormer weights were trained with {", ".join(other)}; {args.config} has it otherwise')
     if args.dry_run:
         print(f'every entry has its place: {len(state)} in the file, {len(conversion.state)} in the model')
         return

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...structures.atomic_file import replace_when_done
+from ...structures.virtual_points import POINT_COLUMNS
 from ..infos.info_io import BOX_CONVENTION, InfoFileError, command_for
 from ..lidar_file import NUMBERS_PER_POINT
-from ..virtual_point_files.point_layout import POINT_COLUMNS
 
 SCHEMA = 'dualdistill-gt-database/1'
 NUM_SWEEPS = 10  # of the published teachers, the keyframe included
@@ -37,7 +37,7 @@ class ObjectClass:
 
 
 def columns_of(virtual_points):
-    """Numbers per point: x, y, z, reflectance, dt, or the layout of ``virtual_point_files/point_layout.py``."""
+    """Numbers per point: x, y, z, reflectance, dt, or the layout of ``structures/virtual_points.py``."""
     return POINT_COLUMNS if virtual_points else NUMBERS_PER_POINT
 
 

@@ -22,6 +22,8 @@ META_KEYS = (
     'frame_dt',
     'frame_tokens',
     'frame_times',
+    'ego2global',
+    'lidar2ego',
     'bev_aug',
     'box_type_3d',
     'box_mode_3d',

@@ -3,13 +3,14 @@
 from mmdet3d.datasets.builder import PIPELINES
 from mmdet3d.datasets.pipelines import LoadPointsFromFile
 
+from ...structures.virtual_points import POINT_COLUMNS
 from ..lidar_file import read_lidar
-from ..virtual_point_files.point_layout import POINT_COLUMNS, add_virtual_points
+from ..virtual_point_files.point_layout import add_virtual_points
 
 
 @PIPELINES.register_module()
 class LoadVirtualPointsFromFile(LoadPointsFromFile):
-    """mmdet3d's LoadPointsFromFile that adds the sweep's virtual points, see ``virtual_point_files/point_layout.py``.
+    """mmdet3d's LoadPointsFromFile that adds the sweep's virtual points, see ``structures/virtual_points.py``.
 
     Reads ``pts_filename`` and the file of virtual points beside it. Writes ``points`` (LiDARPoints), (N, 17) float32;
     raw points only, in the same layout, when there is no such file.

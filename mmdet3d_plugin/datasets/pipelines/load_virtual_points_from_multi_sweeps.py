@@ -3,8 +3,9 @@
 from mmdet3d.datasets.builder import PIPELINES
 from mmdet3d.datasets.pipelines import LoadPointsFromMultiSweeps
 
+from ...structures.virtual_points import POINT_COLUMNS, TIME_COLUMN
 from ..lidar_file import read_lidar
-from ..virtual_point_files.point_layout import POINT_COLUMNS, TIME_COLUMN, add_virtual_points
+from ..virtual_point_files.point_layout import add_virtual_points
 
 
 @PIPELINES.register_module()

@@ -1,21 +1,12 @@
-"""The 17 numbers of a point of the MVP teacher, and the cloud of one sweep in that layout.
-
-x, y, z (m), reflectance (0 to 255; -1 for virtual points), 10 class columns and a score (all ones for raw points), flag
-(1 raw, 0 painted, -1 virtual), dt (s). The layout is that of MVP's published code (arXiv 2111.06881).
-"""
+"""The cloud of one sweep in the layout of the MVP teacher, see ``structures/virtual_points.py``."""
 
 import functools
 import warnings
 
 import numpy as np
 
-from .storage import NUM_CLASSES, read_virtual_file, virtual_path
-
-LABEL_COLUMNS = NUM_CLASSES + 1
-FLAG_COLUMN = 4 + LABEL_COLUMNS
-TIME_COLUMN = FLAG_COLUMN + 1
-POINT_COLUMNS = TIME_COLUMN + 1
-RAW, PAINTED, VIRTUAL = 1.0, 0.0, -1.0
+from ...structures.virtual_points import FLAG_COLUMN, LABEL_COLUMNS, PAINTED, POINT_COLUMNS, RAW, VIRTUAL
+from .storage import read_virtual_file, virtual_path
 
 
 def join_points(raw, virtual=None):

@@ -3,9 +3,17 @@
 This is this project's own extension. The released code distils no responses of query heads.
 """
 
-import torch
+from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ...models.heads.base import BEVHead, Predictions
 from ...models.heads.detr_bev_head import DETRBEVHead
+from ...models.heads.query_predictions import layer_groups
 from ..registry import DISTILL
 from .base import ResponseLoss
 from .cross_head_dense import quality_focal
@@ -21,15 +29,23 @@ class CrossHeadQueryLoss(ResponseLoss):
     sum of these; queries that are not confident have no weight.
 
     Args:
-        temperature (float): divisor of the teacher's logits. Queries reach lower scores than heatmap peaks; at 0.1 only
-            those above 0.445 would be confident, at 0.5 those above 0.25.
-        score_threshold (float): sharpened score from which a query is confident.
-        beta (float): focusing exponent of the class loss.
-        bbox_weight (float): factor of the box loss.
-        loss_weight (float): factor of the whole loss.
+        temperature: divisor of the teacher's logits. Queries reach lower scores than heatmap peaks; at 0.1 only those
+            above 0.445 would be confident, at 0.5 those above 0.25.
+        score_threshold: sharpened score from which a query is confident.
+        beta: focusing exponent of the class loss.
+        bbox_weight: factor of the box loss.
+        loss_weight: factor of the whole loss.
     """
 
-    def __init__(self, *, temperature=0.5, score_threshold=0.1, beta=2.0, bbox_weight=0.25, loss_weight=1.0):
+    def __init__(
+        self,
+        *,
+        temperature: float = 0.5,
+        score_threshold: float = 0.1,
+        beta: float = 2.0,
+        bbox_weight: float = 0.25,
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__(loss_weight=loss_weight)
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}')
@@ -38,7 +54,7 @@ class CrossHeadQueryLoss(ResponseLoss):
         self.beta = beta
         self.bbox_weight = bbox_weight
 
-    def check_head(self, head):
+    def check_head(self, head: BEVHead) -> None:
         """Only a query head pairs its predictions by itself."""
         if not isinstance(head, DETRBEVHead):
             raise ValueError(
@@ -46,15 +62,16 @@ class CrossHeadQueryLoss(ResponseLoss):
                 f'take CrossHeadBoxLoss'
             )
 
-    def terms(self, head, cross, teacher, metas):
+    def terms(
+        self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Tensor]:
         """``cls`` and ``bbox`` of the last layer, ``d{i}.*`` of the others; ``num_boxes``, confident queries a sample.
 
         The count is the last layer's.
         """
-        terms, layers = {}, len(teacher.logits)
-        weights = teacher.codes.new_tensor(head.code_weights, dtype=torch.float32)
-        for layer, ours, our_codes, theirs, their_codes in zip(range(layers), *cross, *teacher):
-            group = '' if layer == layers - 1 else f'd{layer}.'
+        terms = {}
+        weights = teacher.codes.new_tensor(cast(DETRBEVHead, head).code_weights, dtype=torch.float32)
+        for group, ours, our_codes, theirs, their_codes in zip(layer_groups(len(teacher.logits)), *cross, *teacher):
             target = (theirs.detach().float() / self.temperature).sigmoid()
             confidence = target.amax(dim=-1)
             confidence = confidence * (confidence > self.score_threshold)

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from mmcv.cnn.bricks.registry import TRANSFORMER_LAYER_SEQUENCE
 from mmcv.cnn.bricks.transformer import TransformerLayerSequence
-from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.runner import BaseModule
 from mmdet.models.utils.builder import TRANSFORMER
 from mmdet.models.utils.transformer import inverse_sigmoid
 from torch import Tensor, nn
+
+from .initialisation import init_layers
 
 _CENTRE = [0, 1, 4]  # places of x, y and z in what a regression branch gives
 
@@ -77,7 +78,9 @@ class BoxRefiningDecoder(TransformerLayerSequence):
         return RefinedQueries(torch.stack(hidden), torch.stack(steps), torch.stack(centres))
 
 
-def decoder_layer(embed_dims: int, num_heads: int, num_points: int, feedforward_channels: int, dropout: float) -> dict:
+def decoder_layer(
+    embed_dims: int, num_heads: int, num_points: int, feedforward_channels: int, dropout: float
+) -> dict[str, Any]:
     """Config of a post-norm layer of mmcv: self-attention, deformable cross-attention to one map, feed-forward net."""
     shared = dict(embed_dims=embed_dims, num_heads=num_heads)
     drop = dict(type='Dropout', drop_prob=dropout)
@@ -118,8 +121,8 @@ class QueryTransformer(BaseModule):
         num_points: int = 4,
         feedforward_channels: int = 512,
         dropout: float = 0.1,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         if embed_dims % num_heads:
             raise ValueError(f'{embed_dims} channels cannot have {num_heads} attention heads: choose a divisor')
@@ -127,14 +130,9 @@ class QueryTransformer(BaseModule):
         self.decoder = BoxRefiningDecoder(transformerlayers=layer, num_layers=num_layers)
         self.reference_points = nn.Linear(embed_dims, 3)
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Xavier for all matrices; then the deformable attentions start as rings of points around the reference."""
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for module in self.modules():
-            if isinstance(module, MultiScaleDeformableAttention):
-                module.init_weights()
+        init_layers(self)
         nn.init.zeros_(self.reference_points.bias)
 
     def forward(

@@ -4,8 +4,9 @@ A location (x, y) in [0, 1] runs from the outer border of the first cell to that
 zero. All sampling is done in float32 at least, whatever autocast says: half precision moves a place by a cell.
 
 On CUDA mmcv's kernel does the work. On the CPU a query's reads are one bag of ``embedding_bag``, whose numbers are the
-bilinear weights times the attention: unlike mmcv's ``grid_sample`` path it never holds the samples themselves, and is
-about four times as fast forward and twice as fast backward (``benchmark.py attention``).
+bilinear weights times the attention. Unlike mmcv's ``grid_sample`` path it never holds the samples themselves: a fifth
+of the memory forward, half with the backward pass, and more than twice as fast forward, where most of training with a
+history is (``benchmark.py attention``).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def sample_maps(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
         weights: (M, Q, heads, L, P).
 
     Returns:
-        Tensor: (M, Q, heads * D), float32 at least.
+        (M, Q, heads * D), float32 at least.
     """
     maps, queries = locations.shape[:2]
     if value.is_cuda:
@@ -53,7 +54,7 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
         image: (K,) int64 in [0, M).
 
     Returns:
-        Tensor: (K, heads * D), float32 at least.
+        (K, heads * D), float32 at least.
     """
     value, locations, weights = _all_in_full_precision(value, locations, weights)
     if not len(image):  # keeps its place in the graph: parameters get zeros rather than nothing

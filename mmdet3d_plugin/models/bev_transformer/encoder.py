@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmcv.runner import BaseModule, ModuleList
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...structures import BEVGrid, BEVLevel
+from .cell_places import cell_places
 from .encoder_layer import BEVFormerLayer
+from .initialisation import init_matrices
 from .pillar_projection import VisiblePairs, find_visible, pillar_points
 from .previous_map import ALIGNMENTS, Motion, PreviousMap
 from .temporal_self_attention import TemporalContext
@@ -67,8 +71,8 @@ class BEVFormerEncoder(BaseModule):
         alignment: str = 'warp',
         shift_both: bool = False,
         with_cp: bool = False,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         _check(embed_dims, num_heads, num_layers, pillar_points, spatial_points, alignment, shift_both)
         self.point_cloud_range = tuple(float(value) for value in point_cloud_range)
@@ -87,11 +91,12 @@ class BEVFormerEncoder(BaseModule):
         self.level_embeds = nn.Parameter(torch.randn(num_levels, embed_dims))
         self.cams_embeds = nn.Parameter(torch.randn(num_cams, embed_dims))
         self.can_bus_mlp = _can_bus_mlp(embed_dims) if use_can_bus else None
-        layer = dict(
-            embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels, temporal_points=temporal_points,
-            spatial_points=spatial_points, feedforward_channels=feedforward_channels, dropout=dropout,
+        layer = functools.partial(
+            BEVFormerLayer, embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels,
+            temporal_points=temporal_points, spatial_points=spatial_points, feedforward_channels=feedforward_channels,
+            dropout=dropout,
         )  # fmt: skip
-        self.layers = ModuleList([BEVFormerLayer(**layer) for _ in range(num_layers)])
+        self.layers = ModuleList([layer() for _ in range(num_layers)])
 
     @property
     def reads_can_bus(self) -> bool:
@@ -100,11 +105,9 @@ class BEVFormerEncoder(BaseModule):
 
     def init_weights(self) -> None:
         """Xavier weights in layers and motion net; then the attentions' own start; all embeddings stay normal."""
-        for matrix in (weight for weight in self.layers.parameters() if weight.dim() > 1):
-            nn.init.xavier_uniform_(matrix)
-        for layer in self.can_bus_mlp or ():
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
+        init_matrices(self.layers)
+        if self.can_bus_mlp is not None:
+            init_matrices(self.can_bus_mlp)
         super().init_weights()
 
     def find_visible(self, projection: Tensor, image_size: Sequence[int]) -> VisiblePairs:
@@ -133,7 +136,7 @@ class BEVFormerEncoder(BaseModule):
             previous: from :meth:`align`; None when no sample has a previous map.
 
         Returns:
-            list: the map (B, C, rows, columns) after each layer.
+            The map (B, C, rows, columns) after each layer.
 
         Raises:
             ValueError: numbers of levels, cameras or channels that are not those of the encoder.
@@ -142,7 +145,7 @@ class BEVFormerEncoder(BaseModule):
         batch = len(features[0])
         query = self.bev_embedding.weight.unsqueeze(0).expand(batch, -1, -1)
         if self.can_bus_mlp is not None:
-            query = query + self._motion_embedding(can_bus)
+            query = query + _embed_motion(self.can_bus_mlp, can_bus)
         position = self.positional_encoding(query.new_zeros(1, *self.grid.size)).flatten(2).transpose(1, 2)
         context = self._context(query, previous)
         maps = []
@@ -169,17 +172,9 @@ class BEVFormerEncoder(BaseModule):
         ]
         return torch.cat(tokens, dim=2).flatten(0, 1), [tuple(level.shape[-2:]) for level in features]
 
-    def _motion_embedding(self, can_bus):
-        """(B, 1, C); metres, radians and degrees keep all their digits."""
-        with torch.autocast(can_bus.device.type, enabled=False):
-            return self.can_bus_mlp(can_bus.to(self.cams_embeds.dtype)).unsqueeze(1)
-
     def _context(self, query, previous):
         grid = self.grid
-        low = query.new_tensor([grid.x_min, grid.y_min], dtype=torch.float64)
-        extent = query.new_tensor([grid.x_max - grid.x_min, grid.y_max - grid.y_min], dtype=torch.float64)
-        centers = (grid.centers(query.device, torch.float64) - low) / extent
-        references = centers.float().view(1, 1, -1, 2).expand(-1, 2, -1, -1)
+        references = cell_places(grid.size, query.device).expand(1, 2, -1, -1)
         if previous is None:
             nobody = torch.zeros(len(query), dtype=torch.bool, device=query.device)
             return TemporalContext(None, query, nobody, references, grid.size)
@@ -201,9 +196,15 @@ def _check(embed_dims, num_heads, num_layers, pillar_points, spatial_points, ali
         raise ValueError(f"shift_both=True goes with alignment='released': nothing is shifted with {alignment!r}")
 
 
+def _embed_motion(mlp, can_bus):
+    """(B, 1, C); metres, radians and degrees keep all their digits."""
+    with torch.autocast(can_bus.device.type, enabled=False):
+        return mlp(can_bus.to(mlp[0].weight.dtype)).unsqueeze(1)
+
+
 def _can_bus_mlp(embed_dims):
     """Parameters are called as in the published model: 0, 2 and norm."""
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     layers['0'] = nn.Linear(CAN_BUS_NUMBERS, embed_dims // 2)
     layers['1'] = nn.ReLU(inplace=True)
     layers['2'] = nn.Linear(embed_dims // 2, embed_dims)

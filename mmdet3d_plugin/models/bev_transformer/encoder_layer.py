@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.transformer import FFN
@@ -37,8 +38,8 @@ class BEVFormerLayer(BaseModule):
         spatial_points: int,
         feedforward_channels: int,
         dropout: float,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         temporal = TemporalSelfAttention(embed_dims, num_heads, temporal_points, dropout)
         spatial = SpatialCrossAttention(embed_dims, num_heads, num_levels, spatial_points, dropout)

@@ -6,7 +6,7 @@ Nothing here depends on a layer, so a frame's :class:`VisiblePairs` are found on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,7 +33,9 @@ class VisiblePairs(NamedTuple):
     share: Tensor
 
 
-def pillar_points(grid: BEVGrid, z_range: Sequence[float], count: int, device=None) -> Tensor:
+def pillar_points(
+    grid: BEVGrid, z_range: Sequence[float], count: int, device: torch.device | str | None = None
+) -> Tensor:
     """Points above each cell's centre, the lowest and highest half a metre inside the range.
 
     Args:
@@ -42,7 +44,7 @@ def pillar_points(grid: BEVGrid, z_range: Sequence[float], count: int, device=No
         count: points a pillar, Z.
 
     Returns:
-        Tensor: (Q, Z, 3) float64 x, y, z, metres, BEV frame; cells row-major.
+        (Q, Z, 3) float64 x, y, z, metres, BEV frame; cells row-major.
     """
     centers = grid.centers(device=device, dtype=torch.float64).view(-1, 1, 2).expand(-1, count, 2)
     low, high = z_range[0] + 0.5, z_range[1] - 0.5
@@ -50,7 +52,7 @@ def pillar_points(grid: BEVGrid, z_range: Sequence[float], count: int, device=No
     return torch.cat([centers, heights.view(1, -1, 1).expand(len(centers), -1, 1)], dim=-1)
 
 
-def frame_projection(batch: Mapping, frame: int) -> Tensor:
+def frame_projection(batch: Mapping[str, Any], frame: int) -> Tensor:
     """From the augmented BEV frame to the augmented images of one frame of a queue.
 
     A pixel's centre has whole coordinates, see the pipeline. Float64, which mixed precision and TF32 leave alone.
@@ -61,7 +63,7 @@ def frame_projection(batch: Mapping, frame: int) -> Tensor:
         frame: 0 is the current one.
 
     Returns:
-        Tensor: (B, N, 3, 4) float64; (x, y, z, 1), metres, goes to (u d, v d, d) with u, v in pixels, d in metres.
+        (B, N, 3, 4) float64; (x, y, z, 1), metres, goes to (u d, v d, d) with u, v in pixels, d in metres.
     """
     intrins, post_rots, post_trans, cam2lidar = (
         batch[key][:, frame].double() for key in ('intrins', 'post_rots', 'post_trans', 'cam2lidar')
@@ -81,9 +83,6 @@ def find_visible(points: Tensor, projection: Tensor, image_size: Sequence[int]) 
         points: (Q, Z, 3) from :func:`pillar_points`.
         projection: (B, N, 3, 4) from :func:`frame_projection`.
         image_size: (height, width) of the images with their padding, pixels.
-
-    Returns:
-        VisiblePairs
     """
     height, width = image_size
     (cells, count), (samples, cams) = points.shape[:2], projection.shape[:2]

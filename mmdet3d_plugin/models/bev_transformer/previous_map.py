@@ -59,6 +59,8 @@ def turn_and_shift(bev: Tensor, exists: Tensor, motion: Motion, grid: BEVGrid) -
 
     Ego axes stand for LiDAR axes turned by 90 degrees, and the LiDAR's place on the car is left out.
     """
+    if motion.can_bus is None:
+        raise ValueError("alignment='released' moves the previous map by `can_bus`, which is not there")
     plane = motion.bev_aug[:, :2, :2].double()
     moving = exists.double()
     degrees = motion.can_bus[:, YAW_CHANGE].double() * torch.linalg.det(plane).sign() * moving
@@ -79,7 +81,7 @@ def turn_nearest(bev: Tensor, degrees: Tensor) -> Tensor:
         degrees: (B,).
 
     Returns:
-        Tensor: (B, C, H, W); zero where the map has no such place. Cells exactly between two take the even one.
+        (B, C, H, W); zero where the map has no such place. Cells exactly between two take the even one.
     """
     height, width = bev.shape[-2:]
     angle = torch.deg2rad(degrees.double())

@@ -6,7 +6,8 @@ pairs of a camera and a cell are one packed list, see :class:`~.pillar_projectio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmcv.cnn import xavier_init
 from mmcv.cnn.bricks.registry import ATTENTION
@@ -14,8 +15,8 @@ from mmcv.runner import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import in_full_precision, sample_packed
+from .initialisation import init_deformable
 from .pillar_projection import VisiblePairs
-from .ring_initialisation import init_deformable
 
 
 @ATTENTION.register_module()
@@ -35,8 +36,8 @@ class PillarDeformableAttention(BaseModule):
         num_heads: int = 8,
         num_levels: int = 4,
         num_points: int = 8,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_heads = num_heads
         self.num_levels = num_levels
@@ -60,7 +61,7 @@ class PillarDeformableAttention(BaseModule):
             pairs: of the frame; ``points`` has a number Z of pillar points that divides ``num_points``.
 
         Returns:
-            Tensor: (K, C), float32 at least.
+            (K, C), float32 at least.
         """
         count, pillar = pairs.points.shape[:2]
         shape = (count, self.num_heads, self.num_levels, self.num_points)
@@ -89,8 +90,8 @@ class SpatialCrossAttention(BaseModule):
         num_levels: int = 4,
         num_points: int = 8,
         dropout: float = 0.1,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.deformable_attention = PillarDeformableAttention(embed_dims, num_heads, num_levels, num_points)
         self.output_proj = nn.Linear(embed_dims, embed_dims)
@@ -111,7 +112,7 @@ class SpatialCrossAttention(BaseModule):
             pairs: of the frame.
 
         Returns:
-            Tensor: (B, Q, C). A cell without a camera gets the output layer's bias alone.
+            (B, Q, C). A cell without a camera gets the output layer's bias alone.
         """
         read = self.deformable_attention(query.flatten(0, 1)[pairs.cell], tokens, shapes, pairs)
         summed = read.new_zeros(query.shape[0] * query.shape[1], query.shape[2]).index_add(0, pairs.cell, read)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from mmcv.cnn.bricks.registry import ATTENTION
@@ -10,7 +11,7 @@ from mmcv.runner import BaseModule
 from torch import Tensor, nn
 
 from .deformable_sampling import in_full_precision, sample_maps
-from .ring_initialisation import init_deformable
+from .initialisation import init_deformable
 
 _MAPS = 2  # previous and current
 
@@ -53,8 +54,8 @@ class TemporalSelfAttention(BaseModule):
         num_heads: int = 8,
         num_points: int = 4,
         dropout: float = 0.1,
-        init_cfg: dict | None = None,
-    ):
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.num_heads = num_heads
         self.num_points = num_points
@@ -78,7 +79,7 @@ class TemporalSelfAttention(BaseModule):
             context: of the frame.
 
         Returns:
-            Tensor: (B, Q, C).
+            (B, Q, C).
         """
         maps = self._maps(query, context)
         batch, _, queries, channels = maps.shape

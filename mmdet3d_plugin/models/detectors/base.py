@@ -19,9 +19,9 @@ from ..heads.base import BEVHead
 Stage = TypeVar('Stage')  # planned levels or maps
 
 
-def stages_and_head(stages: Sequence[Stage], head: Stage) -> dict[str, Stage]:
-    """Names of a detector with BEV backbone stages and a neck, for planned levels or maps: 'backbone0', ..., 'head'."""
-    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'head': head}
+def named_stages(stages: Sequence[Stage], **last: Stage) -> dict[str, Stage]:
+    """Names of planned levels or maps: 'backbone0', ... for the stages of a BEV backbone, then those of ``last``."""
+    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, **last}
 
 
 class BEVDetector(Base3DDetector):
@@ -101,7 +101,7 @@ class BEVDetector(Base3DDetector):
         """One ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))`` on the CPU per sample, bottom-centre boxes."""
         return self.detections(self.extract_bev(dict(batch, img_metas=img_metas)), img_metas)
 
-    def detections(self, bev: BEVFeatures, img_metas: Sequence[Mapping]) -> list[dict]:
+    def detections(self, bev: BEVFeatures, img_metas: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What :meth:`simple_test` returns, for maps that are there."""
         found = self.head.decode(self.head.predict(bev.head_map, img_metas), img_metas)
         return [dict(pts_bbox=bbox3d2result(*sample)) for sample in found]

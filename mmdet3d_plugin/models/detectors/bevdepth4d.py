@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
-from ..heads.bev_center_head import BEVCenterHead
+from ..heads.base import BEVHead
 from ..pretrained import drop_missing_pretrained
 from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
-from .base import BEVDetector, stages_and_head
-from .bev_head_check import head_settings
+from .base import BEVDetector, named_stages
+from .head_settings import build_bev_head
 
 
 @builder.DETECTORS.register_module()
@@ -64,15 +64,12 @@ class BEVDepth4D(BEVDetector):
         self.pre_process_net = builder.build_backbone(pre_process_net)
         self.img_bev_encoder_backbone = builder.build_backbone(img_bev_encoder_backbone)
         self.img_bev_encoder_neck = builder.build_neck(img_bev_encoder_neck)
-        head_cfg = dict(pts_bbox_head)
-        head_cfg['train_cfg'] = head_settings(train_cfg, 'train_cfg')
-        head_cfg['test_cfg'] = head_settings(test_cfg, 'test_cfg')
-        self.pts_bbox_head = builder.build_head(head_cfg)
+        self.pts_bbox_head = build_bev_head(pts_bbox_head, train_cfg, test_cfg)
         self._check_grid()
         self.head.check_input(self.bev_levels()['head'])
 
     @property
-    def head(self) -> BEVCenterHead:
+    def head(self) -> BEVHead:
         """The detection head."""
         return self.pts_bbox_head
 
@@ -85,7 +82,7 @@ class BEVDepth4D(BEVDetector):
         """'backbone0', ... are the BEV encoder's stages, 'head' is its neck's output."""
         level = self.pre_process_net.output_levels(self.img_view_transformer.level)[-1]
         stages = self.img_bev_encoder_backbone.output_levels(level.resized(level.channels * self.num_frames))
-        return stages_and_head(stages, self.img_bev_encoder_neck.output_level(stages))
+        return named_stages(stages, head=self.img_bev_encoder_neck.output_level(stages))
 
     def meaning(self) -> dict[str, Any]:
         """Adds the range, the depth bins (first, end, step; metres) and where a feature cell's ray starts."""
@@ -135,7 +132,7 @@ class BEVDepth4D(BEVDetector):
                 previous.append(align_bev(bev, batch['frame2cur'][:, frame], self.img_view_transformer.grid))
         current, depth_logits = self._frame_bev(batch, 0)
         maps = self.img_bev_encoder_backbone(torch.cat([current, *previous], dim=1))
-        levels = stages_and_head(maps, self.img_bev_encoder_neck(maps))
+        levels = named_stages(maps, head=self.img_bev_encoder_neck(maps))
         return BEVFeatures(levels, head_input='head', private=dict(depth_logits=depth_logits))
 
     def _frame_bev(self, batch, frame):

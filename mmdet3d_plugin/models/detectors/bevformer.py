@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,12 +12,14 @@ from torch import Tensor, nn
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
 from ..bev_transformer.pillar_projection import frame_projection
-from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion, PreviousMap
+from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion
+from ..evaluating import evaluating
 from ..grid_mask import GridMask
 from ..heads.base import BEVHead
 from ..pretrained import drop_missing_pretrained
 from .base import BEVDetector
-from .bev_head_check import head_settings
+from .head_settings import build_bev_head
+from .neck_check import check_neck_fits
 from .scene_memory import FramePose, SceneMemory
 
 # Of published weights, and not the order of the first family's batches.
@@ -77,20 +78,20 @@ class BEVFormer(BEVDetector):
     def __init__(
         self,
         *,
-        img_backbone: Mapping,
-        img_neck: Mapping,
-        bev_encoder: Mapping,
-        pts_bbox_head: Mapping,
+        img_backbone: Mapping[str, Any],
+        img_neck: Mapping[str, Any],
+        bev_encoder: Mapping[str, Any],
+        pts_bbox_head: Mapping[str, Any],
         cameras: Sequence[str] = BEVFORMER_CAMERAS,
         motion_source: str = 'can',
         quaternion: str = 'full',
         wrap_yaw: bool = True,
-        grid_mask: Mapping | None = None,
+        grid_mask: Mapping[str, Any] | None = None,
         encoder_levels: Sequence[int] = (),
-        train_cfg: Mapping | None = None,
-        test_cfg: Mapping | None = None,
-        init_cfg: Mapping | None = None,
-    ):
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.cameras = tuple(cameras)
         self.motion_source = motion_source
@@ -101,11 +102,7 @@ class BEVFormer(BEVDetector):
         self.img_neck = builder.build_neck(img_neck)
         self.bev_encoder = builder.build_neck(bev_encoder)
         self.grid_mask = None if grid_mask is None else GridMask(**grid_mask)
-        head_cfg = dict(pts_bbox_head)
-        for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
-            if sections:
-                head_cfg[name] = head_settings(sections, name)
-        self.pts_bbox_head = builder.build_head(head_cfg)
+        self.pts_bbox_head = build_bev_head(pts_bbox_head, train_cfg, test_cfg)
         self.memory = SceneMemory()
         self._check()
 
@@ -125,7 +122,7 @@ class BEVFormer(BEVDetector):
         names = [*(f'encoder{layer}' for layer in self.encoder_levels), 'bev']
         return dict.fromkeys(names, self.bev_encoder.level)
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """Adds range and cells (metres), the cameras' order, and how history and motion vector come about."""
         encoder = self.bev_encoder
         both = ', both references shifted' if encoder.shift_both else ''
@@ -159,16 +156,10 @@ class BEVFormer(BEVDetector):
         wrong = [layer for layer in self.encoder_levels if layer not in range(len(encoder.layers))]
         if wrong:
             raise ValueError(f'encoder_levels: there is no layer {wrong[0]}, the encoder has {len(encoder.layers)}')
-        given = tuple(getattr(self.img_neck, name, None) for name in ('num_outs', 'out_channels'))
-        taken = (encoder.num_levels, encoder.level.channels)
-        if None not in given and given != taken:
-            raise ValueError(
-                f'img_neck gives {given[0]} level(s) of {given[1]} channels but bev_encoder takes {taken[0]} of '
-                f'{taken[1]}: make num_outs and out_channels its num_levels and embed_dims'
-            )
+        check_neck_fits('img_neck', self.img_neck, encoder.num_levels, encoder.level.channels)
         self.head.check_input(encoder.level)
 
-    def extract_bev(self, batch: Mapping) -> BEVFeatures:
+    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of the current frames of a batch, with whatever history the batch itself holds.
 
         Earlier frames run from the oldest on, in evaluation mode and without gradients: their maps are constants of
@@ -179,18 +170,15 @@ class BEVFormer(BEVDetector):
                 that :func:`frame_projection` reads; with several frames ``frame2cur`` (B, F, 4, 4) and ``has_prev``
                 (B, F), whether frame f + 1 is the predecessor of frame f; ``can_bus`` (B, F, 18) where the encoder
                 reads it.
-
-        Returns:
-            BEVFeatures
         """
         previous = self._history(batch) if batch['img'].shape[1] > 1 else None
         return self._current_bev(batch, previous)
 
-    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping) -> dict[str, Tensor]:
+    def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The head's losses by name."""
         return self.head_losses(bev, batch)
 
-    def simple_test(self, img_metas: Sequence[Mapping], **batch) -> list[dict]:
+    def simple_test(self, img_metas: Sequence[Mapping[str, Any]], **batch: Any) -> list[dict[str, Any]]:
         """Detections as of every detector; a batch of one frame is seen in the light of the frame before it.
 
         Raises:
@@ -211,15 +199,15 @@ class BEVFormer(BEVDetector):
     def _history(self, batch):
         """PreviousMap for the current frame."""
         bev, frames = None, batch['img'].shape[1]
-        with no_grad(), _evaluating(self.img_backbone, self.img_neck, self.bev_encoder):
+        with no_grad(), evaluating(self.img_backbone, self.img_neck, self.bev_encoder):
             features = self._image_features(batch['img'][:, 1:])
             for frame in range(frames - 1, 0, -1):
                 previous = None if bev is None else self._previous(batch, frame, bev)
                 bev = self._maps(batch, frame, [level[:, frame - 1] for level in features], previous)[-1]
             return self._previous(batch, 0, bev)
 
-    def _previous(self, batch, frame, bev) -> PreviousMap:
-        """Map of frame ``frame + 1`` brought into frame ``frame``."""
+    def _previous(self, batch, frame, bev):
+        """PreviousMap of frame ``frame + 1``, brought into frame ``frame``."""
         frame2cur = batch['frame2cur'].double()
         prev2cur = torch.linalg.solve(frame2cur[:, frame], frame2cur[:, frame + 1])
         motion = Motion(prev2cur, self._can_bus(batch, frame), batch['bev_aug'])
@@ -271,16 +259,3 @@ class BEVFormer(BEVDetector):
         """(B, F, N, 3, H, W) -> L maps (B, F, N, C, h, w); all images are one batch of the backbone."""
         features = self.img_neck(self.img_backbone(images.flatten(0, 2)))
         return [level.unflatten(0, images.shape[:3]) for level in features]
-
-
-@contextmanager
-def _evaluating(*modules: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards every part is in the mode it was in."""
-    modes = [(part, part.training) for module in modules for part in module.modules()]
-    for module in modules:
-        module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training

@@ -12,9 +12,8 @@ from mmdet3d.models.detectors import CenterPoint
 from torch import Tensor
 
 from ...structures import BEVFeatures, BEVLevel
-from ..batch_statistics import running_statistics
-from .base import stages_and_head
-from .bev_head_check import head_settings
+from .base import named_stages
+from .head_settings import head_settings
 from .pillar_sizes import check_voxels_fit, plan_levels
 from .voxel_detector import VoxelDetector
 
@@ -70,17 +69,6 @@ class CenterPointBEV(VoxelDetector, CenterPoint):
         canvas = BEVLevel.from_range(self.point_cloud_range, scatter.in_channels, scatter.ny, scatter.nx)
         return plan_levels(canvas, self.pts_backbone, self.pts_neck)
 
-    def _canvas(self, points):
-        """(B, C, ny, nx) pillar features on the BEV plane."""
-        voxels, counts, coors = self.voxelize(points)
-        too_few = len(voxels) < (2 if self.dynamic_voxels else 1)
-        with running_statistics(self.pts_voxel_encoder, too_few):
-            if self.dynamic_voxels:
-                features, coors = self.pts_voxel_encoder(voxels, coors)
-            else:
-                features = self.pts_voxel_encoder(voxels, counts, coors)
-        return self.pts_middle_encoder(features, coors, len(points))
-
     def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
         """BEV maps of a batch.
 
@@ -89,7 +77,7 @@ class CenterPointBEV(VoxelDetector, CenterPoint):
                 rest as the voxel encoder takes it, is read.
         """
         stages = self.pts_backbone(self._canvas(self.points_of(batch)))
-        return BEVFeatures(stages_and_head(stages, self.pts_neck(stages)[0]), head_input='head')
+        return BEVFeatures(named_stages(stages, head=self.pts_neck(stages)[0]), head_input='head')
 
     def extract_pts_feat(self, pts: Sequence[Tensor], img_feats: Any = None, img_metas: Any = None) -> list[Tensor]:
         """mmdet3d's interface to :meth:`extract_bev`: a list with the neck's output."""

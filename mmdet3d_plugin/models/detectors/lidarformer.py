@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mmcv.ops import Voxelization
 from mmdet3d.models import builder
-from torch import Tensor
 
 from ...structures import BEVFeatures, BEVLevel
-from .base import Stage
-from .bev_head_check import head_settings
+from .base import named_stages
+from .head_settings import build_bev_head
 from .pillar_sizes import plan_stages
 from .voxel_detector import VoxelDetector
-from .voxel_wiring import check_parts_fit
+from .voxel_sizes import check_parts_fit
 
 
 @builder.DETECTORS.register_module()
@@ -62,11 +61,7 @@ class LidarFormer(VoxelDetector):
         self.pts_backbone = builder.build_backbone(pts_backbone)
         self.pts_neck = builder.build_neck(pts_neck)
         self.bev_encoder = builder.build_neck(bev_encoder)
-        head_cfg = dict(pts_bbox_head)
-        for name, sections in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
-            if sections:
-                head_cfg[name] = head_settings(sections, name)
-        self.pts_bbox_head = builder.build_head(head_cfg)
+        self.pts_bbox_head = build_bev_head(pts_bbox_head, train_cfg, test_cfg)
         check_parts_fit(self, self._stages())
         self.head.check_input(self.bev_levels()['bev'])
 
@@ -80,7 +75,7 @@ class LidarFormer(VoxelDetector):
         """'backbone0', ... are SECOND's stages, 'bev' is the BEV encoder's output, which the head reads."""
         encoder = self.bev_encoder
         bev = BEVLevel.from_range(self.point_cloud_range, encoder.embed_dims, *encoder.bev_size)
-        return _named(self._stages(), bev)
+        return named_stages(self._stages(), bev=bev)
 
     def meaning(self) -> dict[str, Any]:
         """Adds what stands for the time of virtual points, where the voxel encoder knows such points."""
@@ -95,17 +90,4 @@ class LidarFormer(VoxelDetector):
                 the voxel encoder takes it, is read.
         """
         stages = self.pts_backbone(self._canvas(self.points_of(batch)))
-        return BEVFeatures(_named(stages, self.bev_encoder(self.pts_neck(stages))), head_input='bev')
-
-    def _canvas(self, points: Sequence[Tensor]) -> Tensor:
-        """(B, C, H, W) map of the sparse encoder."""
-        voxels, counts, coors = self.voxelize(points)
-        if self.dynamic_voxels:
-            features, coors = self.pts_voxel_encoder(voxels, coors)
-        else:
-            features = self.pts_voxel_encoder(voxels, counts, coors)
-        return self.pts_middle_encoder(features, coors, len(points))
-
-
-def _named(stages: Sequence[Stage], bev: Stage) -> dict[str, Stage]:
-    return {**{f'backbone{i}': stage for i, stage in enumerate(stages)}, 'bev': bev}
+        return BEVFeatures(named_stages(stages, bev=self.bev_encoder(self.pts_neck(stages))), head_input='bev')

@@ -1,12 +1,12 @@
 """Sizes of a pillar detector's BEV maps from its modules alone, and build-time checks that the modules fit."""
 
 from mmdet3d.models.backbones import SECOND
-from mmdet3d.models.detectors import CenterPoint
 from mmdet3d.models.necks import SECONDFPN
 from torch import nn
 
 from ...structures import BEVLevel
-from .base import stages_and_head
+from .base import named_stages
+from .voxel_detector import VoxelDetector
 
 
 def plan_levels(canvas: BEVLevel, backbone: SECOND, neck: SECONDFPN) -> dict[str, BEVLevel]:
@@ -27,7 +27,7 @@ def plan_levels(canvas: BEVLevel, backbone: SECOND, neck: SECONDFPN) -> dict[str
     outputs = [_after(branch[0], stage) for stage, branch in zip(stages, neck.deblocks)]
     if len({(output.height, output.width) for output in outputs}) != 1:
         raise ValueError(f'pts_neck: upsample_strides give maps of different sizes: {", ".join(map(str, outputs))}')
-    return stages_and_head(stages, outputs[0].resized(sum(output.channels for output in outputs)))
+    return named_stages(stages, head=outputs[0].resized(sum(output.channels for output in outputs)))
 
 
 def plan_stages(canvas: BEVLevel, backbone: SECOND) -> list[BEVLevel]:
@@ -48,7 +48,7 @@ def _after(layer, level):
     return level.resized(layer.out_channels, *sizes)
 
 
-def check_voxels_fit(detector: CenterPoint) -> None:
+def check_voxels_fit(detector: VoxelDetector) -> None:
     """Raise ValueError unless voxel layer, pillar encoder and scatter of a CenterPointBEV describe one grid."""
     layer, encoder, scatter = detector.pts_voxel_layer, detector.pts_voxel_encoder, detector.pts_middle_encoder
     grid_x, grid_y, grid_z = (int(size) for size in layer.grid_size)
@@ -61,12 +61,7 @@ def check_voxels_fit(detector: CenterPoint) -> None:
             f'pts_middle_encoder.output_shape is {(scatter.ny, scatter.nx)} (y, x) but pts_voxel_layer makes '
             f'{(grid_y, grid_x)} voxels: make them equal'
         )
-    if detector.dynamic_voxels != getattr(encoder, 'dynamic_voxels', False):
-        raise ValueError(
-            f'pts_voxel_layer has max_num_points={layer.max_num_points} but pts_voxel_encoder is '
-            f'{type(encoder).__name__}: -1 goes with DynamicPillarEncoder or VirtualPillarEncoder, a limit with '
-            f'PillarFeatureNet'
-        )
+    detector.check_voxel_encoder(dynamic='DynamicPillarEncoder or VirtualPillarEncoder', limited='PillarFeatureNet')
     encoder_range = tuple(float(value) for value in encoder.point_cloud_range)
     if encoder_range != detector.point_cloud_range:
         raise ValueError(

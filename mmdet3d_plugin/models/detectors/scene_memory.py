@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -33,7 +34,7 @@ class FramePose:
     bev2global: np.ndarray
 
     @classmethod
-    def of(cls, meta: Mapping, bev_aug: np.ndarray) -> FramePose:
+    def of(cls, meta: Mapping[str, Any], bev_aug: np.ndarray) -> FramePose:
         """Pose of a sample.
 
         Args:
@@ -89,14 +90,14 @@ class SceneMemory:
     the detector is worse than it can be, in silence.
     """
 
-    def __init__(self):
-        self.reset()
+    def __init__(self) -> None:
+        self._frame: RememberedFrame | None = None
+        self._left: set[str] = set()
+        self._warned = False
 
     def reset(self) -> None:
         """Forget everything, warnings included."""
-        self._frame = None
-        self._left = set()
-        self._warned = False
+        self._frame, self._left, self._warned = None, set(), False
 
     def recall(self, pose: FramePose) -> RememberedFrame | None:
         """The frame right before ``pose``; None at the start of a scene and after a break."""

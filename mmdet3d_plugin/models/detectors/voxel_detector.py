@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...structures import BEVFeatures
+from ..evaluating import evaluating
 from ..heads.base import BEVHead
 from .base import BEVDetector
 
@@ -18,7 +19,8 @@ from .base import BEVDetector
 class VoxelDetector(BEVDetector):
     """A LiDAR detector with mmdet3d's module names.
 
-    A detector sets ``pts_voxel_layer`` (mmcv's Voxelization), ``pts_backbone`` and ``pts_bbox_head``.
+    A detector sets ``pts_voxel_layer`` (mmcv's Voxelization), ``pts_voxel_encoder``, ``pts_middle_encoder``,
+    ``pts_backbone`` and ``pts_bbox_head``.
     """
 
     inputs = frozenset({'points'})
@@ -48,6 +50,19 @@ class VoxelDetector(BEVDetector):
         voxel_size = [float(size) for size in self.pts_voxel_layer.voxel_size]
         return dict(super().meaning(), point_cloud_range=list(self.point_cloud_range), voxel_size=voxel_size)
 
+    def check_voxel_encoder(self, dynamic: str, limited: str) -> None:
+        """Raise ValueError unless voxel layer and voxel encoder agree on what a voxel holds.
+
+        Args:
+            dynamic: encoders for voxels that keep all their points, for the message.
+            limited: those for voxels that keep a number of them.
+        """
+        if self.dynamic_voxels != getattr(self.pts_voxel_encoder, 'dynamic_voxels', False):
+            raise ValueError(
+                f'pts_voxel_layer has max_num_points={self.pts_voxel_layer.max_num_points} but pts_voxel_encoder is '
+                f'{type(self.pts_voxel_encoder).__name__}: -1 goes with {dynamic}, a limit with {limited}'
+            )
+
     @torch.no_grad()
     @force_fp32(apply_to=('points',))
     def voxelize(self, points: Sequence[Tensor]) -> tuple[Tensor, Tensor | None, Tensor]:
@@ -76,6 +91,18 @@ class VoxelDetector(BEVDetector):
             voxels.append(kept)
             coors.append(F.pad(cells, (1, 0), value=sample))
         return torch.cat(voxels), torch.cat(counts) if counts else None, torch.cat(coors)
+
+    def _canvas(self, points):
+        """(B, C, H, W) map of the middle encoder."""
+        voxels, counts, coors = self.voxelize(points)
+        # one value per channel has no batch statistics: the running ones normalise it
+        too_few = len(voxels) < (2 if self.dynamic_voxels else 1)
+        with evaluating(self.pts_voxel_encoder, active=too_few):
+            if self.dynamic_voxels:
+                features, coors = self.pts_voxel_encoder(voxels, coors)
+            else:
+                features = self.pts_voxel_encoder(voxels, counts, coors)
+        return self.pts_middle_encoder(features, coors, len(points))
 
     def points_of(self, batch: Mapping[str, Any]) -> list[Tensor]:
         """The batch's points, one (M_i, C) tensor a sample.

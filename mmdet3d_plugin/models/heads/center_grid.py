@@ -1,14 +1,23 @@
 """Build-time check that a CenterPoint head and the BEV map it reads describe one grid."""
 
+from __future__ import annotations
 
-def check_center_grid(head, level):
+from typing import TYPE_CHECKING
+
+from ...structures import BEVLevel
+
+if TYPE_CHECKING:
+    from .bev_center_head import BEVCenterHead
+
+
+def check_center_grid(head: BEVCenterHead, level: BEVLevel) -> None:
     """Raise ValueError unless the head's channels, target grid and box coder fit the BEV map.
 
     The head itself makes sure that its train_cfg and its coder agree.
 
     Args:
-        head: BEVCenterHead.
-        level: BEVLevel of the map the head reads.
+        head: the head.
+        level: of the map it reads.
     """
     if head.in_channels != level.channels:
         raise ValueError(f'the head takes {head.in_channels} channels but the BEV neck gives {level}')

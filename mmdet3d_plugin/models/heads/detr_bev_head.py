@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from mmcv.cnn import bias_init_with_prob
 from mmcv.runner import BaseModule
 from mmdet.core import reduce_mean
 from mmdet.core.bbox.builder import build_assigner, build_bbox_coder
 from mmdet.models.utils.builder import build_transformer
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models.builder import HEADS, build_loss
 from torch import Tensor, nn
 
-from ...structures import BEVGrid, Detections
+from ...structures import BEVGrid, BEVLevel, Detections
 from .base import BEVHead
 from .copy_weights import copy_weights
 from .query_box_coder import CODE_SIZE
 from .query_branches import class_branch, regression_branch
 from .query_confidence import draw_boxes
-from .query_predictions import QueryPredictions
+from .query_predictions import QueryPredictions, layer_groups
 from .query_targets import query_targets, usable_objects
 
 _PRIOR = 0.01  # score of an untrained query
@@ -59,18 +61,18 @@ class DETRBEVHead(BEVHead, BaseModule):
         self,
         in_channels: int,
         class_names: Sequence[str],
-        bbox_coder: Mapping,
-        transformer: Mapping = dict(type='QueryTransformer'),  # noqa: B006 (read only)
+        bbox_coder: Mapping[str, Any],
+        transformer: Mapping[str, Any] = dict(type='QueryTransformer'),  # noqa: B006 (read only)
         num_query: int = 900,
         num_groups: int = 1,
         num_reg_fcs: int = 2,
-        loss_cls: Mapping = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),  # noqa: B006
-        loss_bbox: Mapping = dict(type='L1Loss', loss_weight=0.25),  # noqa: B006
+        loss_cls: Mapping[str, Any] = dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),  # noqa: B006
+        loss_bbox: Mapping[str, Any] = dict(type='L1Loss', loss_weight=0.25),  # noqa: B006
         code_weights: Sequence[float] = (1.0,) * 8 + (0.2,) * 2,
-        train_cfg: Mapping | None = None,
-        test_cfg: Mapping | None = None,
-        init_cfg: Mapping | None = None,
-    ):
+        train_cfg: Mapping[str, Any] | None = None,
+        test_cfg: Mapping[str, Any] | None = None,
+        init_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.num_classes = in_channels, len(class_names)
         self.num_query, self.num_groups = num_query, num_groups
@@ -102,11 +104,12 @@ class DETRBEVHead(BEVHead, BaseModule):
                 f'classes give {scores} scores: lower it'
             )
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialise the transformer, and let every class start at a score of 0.01."""
         super().init_weights()
         for branch in self.cls_branches:
-            nn.init.constant_(branch[-1].bias, -math.log((1 - _PRIOR) / _PRIOR))
+            *_, bias = branch.parameters()
+            nn.init.constant_(bias, bias_init_with_prob(_PRIOR))
 
     @property
     def classes(self) -> list[str]:
@@ -118,22 +121,21 @@ class DETRBEVHead(BEVHead, BaseModule):
         """Whether the head was given a train_cfg."""
         return self.assigner is not None
 
-    def meaning(self) -> dict:
+    def meaning(self) -> dict[str, Any]:
         """The range that centres are fractions of (x, y, z minima, then maxima; metres)."""
         return dict(box_range=list(self.bbox_coder.pc_range))
 
-    def check_input(self, level):
+    def check_input(self, level: BEVLevel) -> None:
         """Channels and extent of the map must be the head's."""
         if level.channels != self.in_channels:
             raise ValueError(f'the head takes {self.in_channels} channels but the BEV map is {level}')
-        low_x, low_y, _, high_x, high_y, _ = self.bbox_coder.pc_range
-        if any(abs(a - b) > 1e-4 for a, b in zip((low_x, low_y, high_x, high_y), level.grid.extent)):
+        if not level.grid.covers_same(BEVGrid.from_range(self.bbox_coder.pc_range, *level.grid.size)):
             raise ValueError(
                 f'bbox_coder.pc_range is {self.bbox_coder.pc_range} m, the BEV map covers {level.grid}: make x and y '
                 f'the same'
             )
 
-    def predict(self, bev_map: Tensor, metas: Sequence[Mapping] | None = None) -> QueryPredictions:
+    def predict(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]] | None = None) -> QueryPredictions:
         """Classes and boxes of all queries and layers, on a (B, C, H, W) map; of all groups in training."""
         groups = self.num_groups if self.training else 1
         queries = self.query_embedding.weight[: groups * self.num_query]
@@ -146,11 +148,11 @@ class DETRBEVHead(BEVHead, BaseModule):
     def decode(
         self,
         predictions: QueryPredictions,
-        metas: Sequence[Mapping],
+        metas: Sequence[Mapping[str, Any]],
         *,
         score_threshold: float | None = None,
         temperature: float = 1.0,
-        **options,
+        **options: Any,
     ) -> list[Detections]:
         """The last layer's best (query, class) pairs, best first; no suppression of neighbours is needed.
 
@@ -180,9 +182,9 @@ class DETRBEVHead(BEVHead, BaseModule):
     def loss(
         self,
         predictions: QueryPredictions,
-        boxes: Sequence,
+        boxes: Sequence[LiDARInstance3DBoxes],
         labels: Sequence[Tensor],
-        metas: Sequence[Mapping] | None = None,
+        metas: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Tensor]:
         """Focal loss of all queries and L1 loss of the matched ones, per decoder layer.
 
@@ -191,7 +193,7 @@ class DETRBEVHead(BEVHead, BaseModule):
 
         Args:
             predictions: output of :meth:`predict`; left as it is.
-            boxes: B ``LiDARInstance3DBoxes``; a sample may have none.
+            boxes: of each sample; one may have none.
             labels: B int64 tensors.
             metas: unused.
 
@@ -211,8 +213,7 @@ class DETRBEVHead(BEVHead, BaseModule):
             targets = query_targets(predictions, objects, self.assigner)
             count = reduce_mean(torch.tensor(float(targets.num_matched), device=device)).clamp(min=1)
             losses = {}
-            for layer in range(len(predictions.logits)):
-                group = '' if layer == len(predictions.logits) - 1 else f'd{layer}.'
+            for layer, group in enumerate(layer_groups(len(predictions.logits))):
                 for name, value in self._layer_losses(predictions, targets, layer, count).items():
                     losses[group + name] = value
         return losses
@@ -232,7 +233,9 @@ class DETRBEVHead(BEVHead, BaseModule):
         return draw_boxes(list(self.bbox_coder.boxes(codes)), list(logits.sigmoid().amax(dim=-1)), grid)
 
     @torch.no_grad()
-    def target_confidence(self, boxes: Sequence, labels: Sequence[Tensor], grid: BEVGrid) -> Tensor:
+    def target_confidence(
+        self, boxes: Sequence[LiDARInstance3DBoxes], labels: Sequence[Tensor], grid: BEVGrid
+    ) -> Tensor:
         """Peaks of height 1 at ground truth, (B, H, W) float32, on the labels' device."""
         device = labels[0].device
         codes = [usable_objects(*pair, self.bbox_coder, self.num_classes, device)[1] for pair in zip(boxes, labels)]
@@ -259,7 +262,7 @@ class DETRBEVHead(BEVHead, BaseModule):
             ValueError: another kind of head, an unknown part, another range of centres, or sizes that differ.
         """
         if not isinstance(other, DETRBEVHead):
-            super().inherit(other, parts)
+            return super().inherit(other, parts)
         if self.meaning() != other.meaning():
             raise ValueError(
                 f'inherit_head: the student head places boxes in {self.bbox_coder.pc_range} m, the teacher head in '

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from mmdet.core.bbox.assigners import BaseAssigner
@@ -24,7 +27,7 @@ class BoxCodeL1Cost:
         weight: factor.
     """
 
-    def __init__(self, weight: float = 1.0):
+    def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
 
     def __call__(self, codes: Tensor, targets: Tensor) -> Tensor:
@@ -41,7 +44,7 @@ class HungarianBoxAssigner(BaseAssigner):
         reg_cost: config of a match cost on box codes; default BoxCodeL1Cost, weight 0.25.
     """
 
-    def __init__(self, cls_cost: dict = _FOCAL, reg_cost: dict = _L1):
+    def __init__(self, cls_cost: Mapping[str, Any] = _FOCAL, reg_cost: Mapping[str, Any] = _L1) -> None:
         self.cls_cost = build_match_cost(dict(cls_cost))
         self.reg_cost = build_match_cost(dict(reg_cost))
 
@@ -66,6 +69,7 @@ class HungarianBoxAssigner(BaseAssigner):
         """
         cost = self.cost(logits, codes, labels, targets)
         # a diverged network is named by its loss: the matching must not fail before that
-        cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6).cpu().numpy()
-        pairs = np.array([linear_sum_assignment(layer) for layer in cost])
-        return tuple(torch.from_numpy(pairs).to(logits.device).unbind(dim=1))
+        cost = cost.nan_to_num(nan=1e6, posinf=1e6, neginf=-1e6)
+        pairs = np.array([linear_sum_assignment(layer) for layer in cost.cpu().numpy()])
+        queries, boxes = torch.from_numpy(pairs).to(logits.device).unbind(dim=1)
+        return queries, boxes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from mmdet.core.bbox import BaseBBoxCoder
 from mmdet.core.bbox.builder import BBOX_CODERS
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from torch import Tensor
 
 from .center_decode import inside, logit_threshold
@@ -32,7 +33,7 @@ class QueryBoxCoder(BaseBBoxCoder):
         post_center_range: list[float] | None = None,
         max_num: int = 300,
         score_threshold: float | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.pc_range = [float(value) for value in pc_range]
         self.post_center_range = post_center_range
@@ -53,8 +54,8 @@ class QueryBoxCoder(BaseBBoxCoder):
         metres = low + centres * (high - low)
         return torch.cat([metres[..., :2], steps[..., 2:4], metres[..., 2:], steps[..., 5:]], dim=-1)
 
-    def encode(self, boxes) -> Tensor:
-        """Codes (N, 10) float32 of ``LiDARInstance3DBoxes``; a velocity that they do not have is NaN."""
+    def encode(self, boxes: LiDARInstance3DBoxes) -> Tensor:
+        """Codes (N, 10) float32 of boxes; a velocity that they do not have is NaN."""
         rows = boxes.tensor.float()
         z = rows[:, 2:3] + rows[:, 5:6] * 0.5
         size, yaw = rows[:, 3:6].log(), rows[:, 6:7]

@@ -15,3 +15,8 @@ class QueryPredictions(NamedTuple):
 
     logits: Tensor
     codes: Tensor
+
+
+def layer_groups(layers: int) -> list[str]:
+    """What the names of a decoder layer's losses start with: 'd0.', 'd1.', ..., and nothing for the last one's."""
+    return [*(f'd{layer}.' for layer in range(layers - 1)), '']

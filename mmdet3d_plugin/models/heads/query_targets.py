@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from torch import Tensor
 
 from .hungarian import HungarianBoxAssigner
@@ -30,7 +31,7 @@ class QueryTargets(NamedTuple):
 
 
 def usable_objects(
-    boxes, labels: Tensor, coder: QueryBoxCoder, num_classes: int, device: torch.device
+    boxes: LiDARInstance3DBoxes, labels: Tensor, coder: QueryBoxCoder, num_classes: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Labels (N,) and codes (N, 10) of a sample's boxes, without those of no class or of no size."""
     codes, labels = coder.encode(boxes).to(device), labels.to(device).long()

@@ -21,11 +21,13 @@ from typing import Any
 
 import torch
 from mmcv.cnn.bricks.transformer import BaseTransformerLayer
-from mmcv.ops import MultiScaleDeformableAttention
 from mmcv.runner import BaseModule
 from mmdet.models.utils import SinePositionalEncoding
 from mmdet3d.models.builder import NECKS
 from torch import Tensor, nn
+
+from ..bev_transformer.cell_places import cell_places
+from ..bev_transformer.initialisation import init_layers
 
 
 @NECKS.register_module()
@@ -85,12 +87,7 @@ class DeformableBEVEncoder(BaseModule):
 
     def init_weights(self) -> None:
         """Xavier for all matrices; then attention starts on rings around the cell's centre with equal weights."""
-        for parameter in self.layers.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-        for module in self.layers.modules():
-            if isinstance(module, MultiScaleDeformableAttention):
-                module.init_weights()
+        init_layers(self.layers)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Gather.
@@ -112,7 +109,7 @@ class DeformableBEVEncoder(BaseModule):
         inputs = dict(
             value=tokens,
             query_pos=self._position(device),
-            reference_points=self._centres(device).expand(batch, -1, self.num_levels, -1),
+            reference_points=cell_places(self.bev_size, device).unsqueeze(1).expand(batch, -1, self.num_levels, -1),
             spatial_shapes=shapes,
             level_start_index=torch.cat([shapes.new_zeros(1), shapes.prod(1).cumsum(0)[:-1]]),
         )
@@ -125,9 +122,3 @@ class DeformableBEVEncoder(BaseModule):
         """(1, rows * columns, embed_dims) encoding of each cell."""
         mask = torch.zeros(1, *self.bev_size, dtype=torch.bool, device=device)
         return self.positional_encoding(mask).flatten(2).transpose(1, 2)
-
-    def _centres(self, device):
-        """(1, rows * columns, 1, 2) centre (x, y) of each cell as fractions of the map."""
-        rows, columns = ((torch.arange(size, device=device) + 0.5) / size for size in self.bev_size)
-        y, x = torch.meshgrid(rows, columns, indexing='ij')
-        return torch.stack([x, y], dim=-1).view(1, -1, 1, 2)

@@ -3,10 +3,8 @@
 import torch
 from mmdet3d.models.builder import VOXEL_ENCODERS
 
+from ...structures.virtual_points import FLAG_COLUMN, POINT_COLUMNS, VIRTUAL
 from .dynamic_pillar_encoder import DynamicPillarEncoder
-
-FLAG_COLUMN = -2  # (..., flag, dt)
-VIRTUAL_FLAG = -1
 
 
 @VOXEL_ENCODERS.register_module()
@@ -25,6 +23,6 @@ class VirtualPillarEncoder(DynamicPillarEncoder):
     def _decorate(self, features, coors, groups):
         """(M, in_channels + 3 + center_dims), as the base class, with the flag replaced."""
         decorated = super()._decorate(features, coors, groups)
-        flag = self.raw_channels + FLAG_COLUMN
-        is_virtual = (features[:, flag, None] == VIRTUAL_FLAG).to(features.dtype)
+        flag = self.raw_channels - POINT_COLUMNS + FLAG_COLUMN  # last but one
+        is_virtual = (features[:, flag, None] == VIRTUAL).to(features.dtype)
         return torch.cat([decorated[:, :flag], is_virtual, decorated[:, flag + 1 :]], dim=1)

@@ -8,14 +8,12 @@ from mmdet3d.models.builder import VOXEL_ENCODERS
 from torch import Tensor, nn
 
 from ...ops.scatter import group_points, scatter_points
-from .virtual_pillar_encoder import FLAG_COLUMN
+from ...structures.virtual_points import FLAG_COLUMN, PAINTED, POINT_COLUMNS, RAW, TIME_COLUMN
 
-POINT_COLUMNS = 17  # x, y, z, reflectance, 11 labels, flag, dt
-RAW_FLAG, PAINTED_FLAG = 1, 0
 # columns of a point that each half of a voxel's vector averages
-RAW_COLUMNS = [0, 1, 2, 3, 4, 16]  # x, y, z, reflectance, first label, dt
-OTHER_COLUMNS = list(range(15))
-TIMES = {'flag': 15, 'dt': 16}
+RAW_COLUMNS = [0, 1, 2, 3, 4, TIME_COLUMN]  # x, y, z, reflectance, first label, dt
+OTHER_COLUMNS = list(range(FLAG_COLUMN))
+TIMES = {'flag': FLAG_COLUMN, 'dt': TIME_COLUMN}
 
 
 @VOXEL_ENCODERS.register_module()
@@ -63,8 +61,8 @@ class VirtualVoxelEncoder(nn.Module):
             raise ValueError(f'VirtualVoxelEncoder takes points of {POINT_COLUMNS} numbers, got {features.shape[1]}')
         groups = group_points(coors)
         flag = features[:, FLAG_COLUMN, None]
-        raw = (flag == RAW_FLAG).to(features.dtype)
-        painted = (flag == PAINTED_FLAG).to(features.dtype)
+        raw = (flag == RAW).to(features.dtype)
+        painted = (flag == PAINTED).to(features.dtype)
         others = torch.cat([features[:, OTHER_COLUMNS], features[:, [TIMES[self.virtual_time]]], painted], dim=1)
         halves = torch.cat([raw, 1 - raw, features[:, RAW_COLUMNS] * raw, others * (1 - raw)], dim=1)
         raw_count, other_count, raw_sum, other_sum = scatter_points(halves, groups, 'sum').split(

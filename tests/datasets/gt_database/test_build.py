@@ -13,7 +13,7 @@ from mmdet3d_plugin.datasets.gt_database.files import database_filenames, load_d
 from mmdet3d_plugin.datasets.infos.info_io import InfoFileError, load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.splits import scenes_by_split
-from mmdet3d_plugin.datasets.virtual_point_files.point_layout import FLAG_COLUMN
+from mmdet3d_plugin.structures.virtual_points import FLAG_COLUMN
 
 
 def write_train_infos(root, folder):

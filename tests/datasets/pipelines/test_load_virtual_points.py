@@ -8,7 +8,7 @@ from helpers.virtual_points import PAINTED, VIRTUAL, labelled
 from mmdet3d.datasets.builder import PIPELINES
 
 from mmdet3d_plugin.datasets.virtual_point_files import VirtualPoints, virtual_path, write_virtual_file
-from mmdet3d_plugin.datasets.virtual_point_files.point_layout import FLAG_COLUMN, TIME_COLUMN
+from mmdet3d_plugin.structures.virtual_points import FLAG_COLUMN, TIME_COLUMN
 
 QUARTER_TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 

@@ -1,6 +1,9 @@
 import torch
+from helpers.nuscenes_batch import load_tables
 
+from mmdet3d_plugin.datasets.infos.nuscenes_infos import sample_info
 from mmdet3d_plugin.models.bev_transformer.pillar_projection import find_visible, frame_projection, pillar_points
+from mmdet3d_plugin.models.detectors.bevformer import BEVFORMER_CAMERAS
 from mmdet3d_plugin.structures import BEVGrid
 from mmdet3d_plugin.synthetic.random_batch import planar_motion
 
@@ -82,3 +85,28 @@ def test_pairs_are_packed_over_samples_and_cameras():
     assert pairs.cell.tolist() == [0, 1, 1, 4, 3, 4]
     assert pairs.points.shape == (6, 2, 2) and (pairs.points[:, 1, 1] > 1).all()
     assert pairs.share.flatten().tolist() == [1, 0.5, 1, 1, 0.5, 1]
+
+
+def test_a_real_rig_sees_what_it_should(real_root):
+    """The published count of a nuScenes car at 200 x 200 cells: 6,200 to 9,500 cells a camera, 45,000 in all."""
+    nusc = load_tables(real_root)
+    info, _ = sample_info(nusc, nusc.sample[0], max_sweeps=0, exists=lambda name: True, cameras=BEVFORMER_CAMERAS)
+    cameras = [info['cams'][name] for name in BEVFORMER_CAMERAS]
+    poses = torch.eye(4, dtype=torch.float64).repeat(6, 1, 1)
+    for pose, camera in zip(poses, cameras):
+        pose[:3, :3] = torch.as_tensor(camera['sensor2lidar_rotation'])
+        pose[:3, 3] = torch.as_tensor(camera['sensor2lidar_translation'])
+    batch = dict(
+        intrins=torch.stack([torch.as_tensor(camera['cam_intrinsic']) for camera in cameras])[None, None],
+        post_rots=torch.eye(3).expand(1, 1, 6, 3, 3),
+        post_trans=torch.zeros(1, 1, 6, 3),
+        cam2lidar=poses[None, None],
+        bev_aug=torch.eye(4)[None],
+    )
+    pillars = pillar_points(BEVGrid(-51.2, -51.2, 51.2, 51.2, 200, 200), (-5.0, 3.0), 4)
+    pairs = find_visible(pillars, frame_projection(batch, 0), (928, 1600))
+    seen = torch.bincount(pairs.image, minlength=6)
+    assert seen.min() > 6100 and seen.max() < 9700 and 44000 < len(pairs.image) < 46000
+    assert seen.argmax() == BEVFORMER_CAMERAS.index('CAM_BACK'), 'the one with the widest angle'
+    cameras_of_cell = torch.bincount(pairs.cell, minlength=40000)
+    assert 40 < (cameras_of_cell == 0).sum() < 110 and 0.12 < (cameras_of_cell == 2).float().mean() < 0.14

@@ -7,6 +7,7 @@ from mmcv import ConfigDict
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.models import build_model
 
+from mmdet3d_plugin.checkpoints.output_meaning import checkpoint_meta, stored_facts
 from mmdet3d_plugin.models.grid_mask import GridMask
 
 
@@ -56,6 +57,25 @@ def test_losses_are_finite_and_reach_every_parameter(num_frames):
     _total(losses).backward()
     assert not [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert model.img_backbone.conv1.weight.grad.abs().sum() > 0
+
+
+def test_a_few_steps_reduce_the_loss():
+    model, batch = _build(trained=False, grid_mask=dict(prob=0.7)), make_queue()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    totals = []
+    for _ in range(6):
+        total = _total(model(return_loss=True, **batch))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.8 * totals[0]
+
+
+def test_samples_without_boxes():
+    batch = make_queue()
+    batch['gt_bboxes_3d'][0], batch['gt_labels_3d'][0] = batch['gt_bboxes_3d'][0][:0], batch['gt_labels_3d'][0][:0]
+    assert _total(_build()(return_loss=True, **batch)).isfinite()
 
 
 def test_only_the_current_frame_carries_gradients():
@@ -186,7 +206,9 @@ def test_two_samples_at_test_are_refused_but_queues_are_not():
 
 
 def test_what_no_weight_shows_is_told():
-    facts = _build().meaning()
+    model = _build()
+    facts = model.meaning()
+    assert stored_facts(checkpoint_meta(model)) == facts
     assert facts['point_cloud_range'] == [-12.8, -12.8, -5.0, 12.8, 12.8, 3.0]
     told = {key: facts[key] for key in ('cameras', 'alignment', 'motion_source')}
     motion = 'can, quaternion full, yaw wrapped'
@@ -211,7 +233,7 @@ def test_what_no_weight_shows_is_told():
         (dict(motion_source='gps'), "motion_source must be one of .*'gps'"),
         (dict(quaternion='x'), "quaternion must be one of .*'x'"),
         (dict(encoder_levels=(2,)), 'there is no layer 2, the encoder has 2'),
-        (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 level\(s\) of 16 channels but bev_encoder takes 3 of 16'),
+        (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 map\(s\) of 16 channels but bev_encoder takes 3 of 16'),
         (dict(encoder=dict(bev_size=(8, 8))), 'targets on 16x16 cells.*gives 16@8x8'),
     ],
 )

@@ -135,12 +135,12 @@ def test_meaning_and_config():
         ('pts_voxel_encoder', dict(type='VirtualVoxelEncoder'), 'max_num_points=10 but .* is VirtualVoxelEncoder'),
         ('pts_backbone', dict(in_channels=16), 'in_channels is 16 but pts_middle_encoder makes a map of 8 channels'),
         ('pts_neck', dict(in_channels=[16, 8]), r'in_channels is \[16, 8\] but the stages have \[16, 16\] channels'),
-        ('pts_neck', dict(num_outs=2), 'gives 2 maps of 16 channels but bev_encoder takes 3 of 16'),
+        ('pts_neck', dict(num_outs=2), r'gives 2 map\(s\) of 16 channels but bev_encoder takes 3 of 16'),
         ('bev_encoder', dict(bev_size=[8, 8]), 'the head draws targets on 16x16 cells'),
         ('train_cfg', dict(rpn=None), "train_cfg: unknown section 'rpn'"),
     ],
 )  # fmt: skip
-def test_parts_that_do_not_fit_are_refused(part, change, message):
+def test_parts_that_do_not_fit_are_one_clear_error(part, change, message):
     cfg = toy_lidarformer_cfg()
     if part == 'pts_voxel_encoder':
         cfg[part] = change

@@ -20,7 +20,7 @@ from mmdet3d_plugin.models.bev_transformer.spatial_cross_attention import Spatia
 from mmdet3d_plugin.models.detectors import BEVFormer
 from mmdet3d_plugin.models.heads.base import BEVHead
 from mmdet3d_plugin.structures import BEVGrid
-from mmdet3d_plugin.synthetic.random_batch import camera_to_lidar, make_batch
+from mmdet3d_plugin.synthetic.random_batch import make_batch
 
 from .timing import paired_times, peak_extra_mib
 from .variants import check_equal, compare, variant_rows
@@ -163,7 +163,7 @@ def _cameras(image_size):
     )  # fmt: skip
     intrins = batch['intrins'].clone()
     intrins[..., 0, 0] = intrins[..., 1, 1] = torch.tensor(_FOCALS)
-    return dict(batch, intrins=intrins, cam2lidar=camera_to_lidar(_CAMS).view(1, 1, _CAMS, 4, 4))
+    return dict(batch, intrins=intrins)
 
 
 def _attention_inputs(device, sizes):

@@ -1,10 +1,27 @@
-"""Start of a deformable attention: every head looks in a direction of its own (arXiv 2010.04159)."""
+"""How transformers with deformable attention start (arXiv 2010.04159)."""
 
 import math
+from typing import cast
 
 import torch
 from mmcv.cnn import constant_init, xavier_init
+from mmcv.ops import MultiScaleDeformableAttention
 from torch import nn
+
+
+def init_matrices(part: nn.Module) -> None:
+    """Xavier for all matrices in ``part``; biases and norms stay."""
+    for parameter in part.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+
+
+def init_layers(part: nn.Module) -> None:
+    """:func:`init_matrices`; then mmcv's deformable attentions start as :func:`init_deformable` says."""
+    init_matrices(part)
+    for module in part.modules():
+        if isinstance(module, MultiScaleDeformableAttention):
+            module.init_weights()
 
 
 def init_deformable(attention: nn.Module, heads: int, points: int) -> None:
@@ -23,7 +40,7 @@ def init_deformable(attention: nn.Module, heads: int, points: int) -> None:
     directions = directions / directions.abs().max(-1, keepdim=True)[0]
     ring = directions.view(heads, 1, 1, 2) * torch.arange(1, points + 1).view(1, 1, points, 1)
     constant_init(attention.sampling_offsets, 0.0)
-    bias = attention.sampling_offsets.bias
+    bias = cast(nn.Linear, attention.sampling_offsets).bias
     with torch.no_grad():
         bias.copy_(ring.expand(-1, bias.numel() // ring.numel(), -1, -1).flatten())
     constant_init(attention.attention_weights, 0.0)

@@ -227,7 +227,7 @@ def change(path, value):
         (['train_cfg', 'pts', 'point_cloud_range'], [-25.6, -25.6, -5, 0, 0, 3], 'train_cfg'),
     ],
 )
-def test_wrong_wiring_is_named(path, value, words):
+def test_parts_that_do_not_fit_are_one_clear_error(path, value, words):
     with pytest.raises(ValueError, match=words):
         DETECTORS.build(change(path, value))
 

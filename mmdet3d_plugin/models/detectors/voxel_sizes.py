@@ -1,4 +1,4 @@
-"""Build-time checks that the parts of a LidarFormer fit."""
+"""Build-time checks that the sizes of a LidarFormer's voxels and maps fit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...structures import BEVLevel
+from .neck_check import check_neck_fits
 
 if TYPE_CHECKING:
     from .lidarformer import LidarFormer
@@ -15,8 +16,8 @@ def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
     """Raise ValueError unless each part takes what the part before gives.
 
     Args:
-        detector: LidarFormer.
-        stages: BEVLevel of each stage of its backbone.
+        detector: to check.
+        stages: planned map of each stage of its backbone.
     """
     _check_voxels(detector)
     middle, backbone, neck = detector.pts_middle_encoder, detector.pts_backbone, detector.pts_neck
@@ -28,25 +29,16 @@ def check_parts_fit(detector: LidarFormer, stages: Sequence[BEVLevel]) -> None:
     channels = [stage.channels for stage in stages]
     if list(neck.in_channels) != channels:
         raise ValueError(f'pts_neck.in_channels is {list(neck.in_channels)} but the stages have {channels} channels')
-    encoder = detector.bev_encoder
-    if (neck.num_outs, neck.out_channels) != (encoder.num_levels, encoder.embed_dims):
-        raise ValueError(
-            f'pts_neck gives {neck.num_outs} maps of {neck.out_channels} channels but bev_encoder takes '
-            f'{encoder.num_levels} of {encoder.embed_dims}: make num_outs equal num_levels, out_channels embed_dims'
-        )
+    check_neck_fits('pts_neck', neck, detector.bev_encoder.num_levels, detector.bev_encoder.embed_dims)
 
 
 def _check_voxels(detector):
-    layer, encoder, middle = detector.pts_voxel_layer, detector.pts_voxel_encoder, detector.pts_middle_encoder
-    grid_x, grid_y, grid_z = (int(size) for size in layer.grid_size)
+    middle = detector.pts_middle_encoder
+    grid_x, grid_y, grid_z = (int(size) for size in detector.pts_voxel_layer.grid_size)
     size_z, *size_yx = middle.sparse_shape
     if size_yx != [grid_y, grid_x] or size_z < grid_z:
         raise ValueError(
             f'pts_middle_encoder.sparse_shape is {middle.sparse_shape} (z, y, x) but pts_voxel_layer makes '
             f'{(grid_z, grid_y, grid_x)} voxels: y and x must be equal, z may be larger'
         )
-    if detector.dynamic_voxels != getattr(encoder, 'dynamic_voxels', False):
-        raise ValueError(
-            f'pts_voxel_layer has max_num_points={layer.max_num_points} but pts_voxel_encoder is '
-            f'{type(encoder).__name__}: -1 goes with VirtualVoxelEncoder, a limit with HardSimpleVFE'
-        )
+    detector.check_voxel_encoder(dynamic='VirtualVoxelEncoder', limited='HardSimpleVFE')

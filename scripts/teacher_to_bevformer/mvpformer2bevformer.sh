@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Distil MVPFormer into BEVFormer (ResNet-50, 928x1600), then evaluate the student. Run it again to resume.
+#   GPUS=8 TEACHER_CKPT=checkpoints/mvpformer.pth ./scripts/teacher_to_bevformer/mvpformer2bevformer.sh
+# GPUS, DATA_ROOT, TEACHER_CKPT, WORK_DIR (outputs/mvpformer_to_bevformer_r50) and arguments: see scripts/launch.sh.
+set -euo pipefail
+WORK_DIR=${WORK_DIR:-outputs/mvpformer_to_bevformer_r50} exec bash "$(dirname "${BASH_SOURCE[0]}")/../launch.sh" \
+  configs/lidar2camera_bev_distillation/teacher_to_bevformer/mvpformer_to_bevformer_nus_1x1conv_r50.py "$@"
