@@ -2,6 +2,7 @@
 # Set-up, synthetic data, teacher, student, distilled student, evaluation and report. Run it again to resume.
 #   bash scripts/quickstart.sh [flags]
 # Flags, passed to tools/quickstart.py, which says more with --help once the set-up is done:
+#   --family <bevdepth4d or bevformer>
 #   --teacher <centerpoint or mvp>
 #   --seeds <0,1,2>
 #   --jobs <trainings at a time>

@@ -3,6 +3,7 @@
     bash scripts/quickstart.sh            # set-up first, then this file
     python tools/quickstart.py --seeds 0,1,2
     python tools/quickstart.py --teacher mvp        # sparse LiDAR: virtual points, MVP and CenterPoint teachers
+    python tools/quickstart.py --family bevformer   # turning drives: LidarFormer teaches BEVFormer
 
 Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes. Every step is one
 of the project's ordinary commands, printed in full in ``<out-dir>/steps/*.json``. Model, schedule and data settings
@@ -56,6 +57,27 @@ MVP_CONFIGS = {
     'dualdistill_lidar': 'configs/quickstart/dualdistill_toy.py',
     'dualdistill': 'configs/quickstart/dualdistill_mvp_toy.py',
 }
+# With --family bevformer: scenes long enough to remember and drives that turn, some with CAN bus files. Nothing reads
+# the images between keyframes.
+BEVFORMER_SYNTHETIC = {
+    'scenes': 138,
+    'val-scenes': 18,
+    'keyframes': 5,
+    'camera-sweep-hz': 2,
+    'ego-turn': (10, 40),
+    'can-bus': 0.5,
+}
+BEVFORMER_CONFIGS = {
+    'teacher': 'configs/quickstart/lidarformer_toy.py',
+    'student': 'configs/quickstart/bevformer_toy.py',
+    'dualdistill': 'configs/quickstart/lidarformer_to_bevformer_toy.py',
+}
+# What a reader of the report must know beside its numbers.
+BEVFORMER_NOTE = (
+    'Heads with object queries learn their matching of queries and objects first and score close to nothing until '
+    "then, so after so few iterations the students' scores mostly say how early they took off: the distilled one "
+    "starts from its teacher's decoder and queries, and a difference here is no estimate of one after a full training"
+)
 # (what changes from the second model to the first, first, second); those whose models were trained are reported
 COMPARISONS = (
     ('distillation', 'dualdistill', 'student'),
@@ -69,21 +91,44 @@ def parse_args(argv=None):
     """Read the command line."""
     parser = ToolParser(__doc__)
     add_run_flags(parser, seeds='0', what='teacher, student and distilled student for each')
-    parser.add_argument('--teacher', choices=('centerpoint', 'mvp'), default='centerpoint', help='default: %(default)s')
-    parser.add_argument('--out-dir', type=Path, help='default: outputs/quickstart, or outputs/quickstart_mvp')
+    parser.add_argument(
+        '--family', choices=('bevdepth4d', 'bevformer'), default='bevdepth4d', help='students (default: %(default)s)'
+    )
+    parser.add_argument('--teacher', choices=('centerpoint', 'mvp'), help='of bevdepth4d (default: centerpoint)')
+    parser.add_argument(
+        '--out-dir', type=Path, help='default: outputs/quickstart, quickstart_mvp or quickstart_bevformer'
+    )
     args = parser.parse_args(argv)
-    args.out_dir = args.out_dir or Path('outputs/quickstart_mvp' if args.teacher == 'mvp' else 'outputs/quickstart')
+    if args.family == 'bevformer' and args.teacher:
+        parser.error('--teacher chooses a teacher of --family bevdepth4d; that of bevformer is LidarFormer')
+    kind = 'bevformer' if args.family == 'bevformer' else 'mvp' if args.teacher == 'mvp' else ''
+    args.out_dir = args.out_dir or Path('outputs', f'quickstart_{kind}' if kind else 'quickstart')
     return args
 
 
-def summarise(plan, seconds, jobs, wall):
-    """Write ``results.json`` and ``report.md``; returns the console table and the gain of distillation."""
+def make_plan(args):
+    """The steps that the command line asks for, as a Plan."""
+    from experiments.plan import Plan
+
+    configs, synthetic, bevformer = CONFIGS, SYNTHETIC, args.family == 'bevformer'
+    if bevformer:
+        configs, synthetic = BEVFORMER_CONFIGS, {**SYNTHETIC, **BEVFORMER_SYNTHETIC}
+    elif args.teacher == 'mvp':
+        configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
+    return Plan(
+        configs, synthetic, args.out_dir, args.data_root, args.seeds, pictures=PICTURES, link_frames=not bevformer
+    )
+
+
+def summarise(plan, seconds, jobs, wall, remarks=()):
+    """Write ``results.json`` and ``report.md``; returns the console table, the gain of distillation and the remarks."""
     per_seed = {
         seed: {name: scores_in(plan.run_dir(name, seed) / 'eval') for name in plan.configs} for seed in plan.seeds
     }
     notes = [
         describe_machine(),
         f'the call that wrote this took {clock(wall)}, {jobs} step(s) at a time; steps done before it were skipped',
+        *remarks,
     ]
     for seed, models in per_seed.items():
         for what, new, old in COMPARISONS:
@@ -102,18 +147,14 @@ def main(argv=None):
     """Run the plan. Returns the exit status."""
     args = parse_args(argv)
     os.chdir(Path(__file__).resolve().parent.parent)
-    from experiments.plan import Plan
-
-    configs, synthetic = CONFIGS, SYNTHETIC
-    if args.teacher == 'mvp':
-        configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
-    plan = Plan(configs, synthetic, args.out_dir, args.data_root, args.seeds, pictures=PICTURES)
+    plan = make_plan(args)
     jobs = args.jobs or default_jobs()
     start = time.monotonic()
     status, seconds = run_to_the_end(lambda: run_steps(plan.steps, jobs))
     if status:
         return status
-    print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start)}\n')
+    remarks = [BEVFORMER_NOTE] if args.family == 'bevformer' else []
+    print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start, remarks)}\n')
     print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
     return 0
 

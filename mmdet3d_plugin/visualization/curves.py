@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 LOSS_PANELS = {
     'loss (all terms)': r'^loss$',
     'heatmaps': r'^task\d+\.loss_heatmap$',
-    'boxes': r'^task\d+\.loss_bbox$',
+    'classes of queries': r'^(d\d+\.)?loss_cls$',
+    'boxes': r'^((task|d)\d+\.)?loss_bbox$',
     'depth': r'^loss_depth$',
     'feature distillation': r'^distill\..*loss_\w+$',
     'response distillation': r'^crd\..*loss_\w+$',

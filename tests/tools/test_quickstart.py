@@ -93,6 +93,20 @@ class TestPlan:
                 moved = [word for word in step.command if word.startswith('data.train.ann_file=')]
                 assert own or moved[0].startswith('data.train.ann_file=data/quickstart_mvp/'), step.command
 
+    def test_the_bevformer_family_has_data_and_results_of_its_own(self, tmp_path, repo_root, monkeypatch):
+        monkeypatch.chdir(repo_root)
+        plan = quickstart.make_plan(quickstart.parse_args(['--family', 'bevformer']))
+        assert plan.data_root == Path('data/quickstart_bevformer')
+        assert plan.out_dir == Path('outputs/quickstart_bevformer')
+        names = [step.name for step in plan.steps]
+        assert names[:4] == ['synthetic_data', 'create_data', 'train_teacher', 'eval_teacher']
+        words = plan.steps[0].command
+        assert words[words.index('--ego-turn') + 1 : words.index('--ego-turn') + 3] == ('10', '40')
+        # nothing is moved: the configs name the folders that the plan writes
+        assert not any(word.startswith('data.') for step in plan.steps for word in step.command)
+        distilled = plan.configs['dualdistill'].model.teacher.checkpoint
+        assert Path(distilled) == plan.checkpoint('teacher', 0)
+
     def test_every_flag_and_new_data_root_reach_the_commands(self, configs, tmp_path):
         plan = make_plan(configs, tmp_path, data_root=tmp_path / 'data')
         assert plan.steps[0].command[2:] == ('--out-dir', f'{tmp_path}/data', '--version', 'v1.0-mini', '--scenes', '3')
@@ -240,7 +254,29 @@ class TestMain:
         ):
             assert line in report
 
+    def test_the_bevformer_report_says_what_its_numbers_mean(self, configs, tmp_path, monkeypatch, capsys):
+        def steps(plan):
+            for name in plan.configs:
+                folder = plan.run_dir(name, 0) / 'eval'
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / 'eval_1.json').write_text(json.dumps(METRICS))
+            return [touching_step(tmp_path)]
+
+        self.fake(monkeypatch, tmp_path, configs, steps)
+        monkeypatch.setattr(quickstart, 'BEVFORMER_CONFIGS', configs)
+        for family, told in (('bevformer', True), ('bevdepth4d', False)):
+            out = tmp_path / family
+            assert quickstart.main(['--family', family, '--out-dir', str(out)]) == 0
+            assert (quickstart.BEVFORMER_NOTE in (out / 'report.md').read_text()) == told
+            assert (quickstart.BEVFORMER_NOTE in capsys.readouterr().out) == told
+
+    def test_the_bevformer_family_has_one_teacher(self, capsys):
+        with pytest.raises(SystemExit):
+            quickstart.parse_args(['--family', 'bevformer', '--teacher', 'mvp'])
+        assert 'LidarFormer' in capsys.readouterr().err
+
     def test_each_teacher_has_its_folder(self):
+        assert quickstart.parse_args(['--family', 'bevformer']).out_dir == Path('outputs/quickstart_bevformer')
         assert quickstart.parse_args([]).out_dir == Path('outputs/quickstart')
         assert quickstart.parse_args(['--teacher', 'mvp']).out_dir == Path('outputs/quickstart_mvp')
         assert quickstart.parse_args(['--teacher', 'mvp', '--out-dir', 'x']).out_dir == Path('x')

@@ -78,7 +78,7 @@ def test_help_is_found_behind_other_words(call, words):
     [
         ('scripts/setup.sh', ['now'], "it takes no arguments, settings are variables: 'now'"),
         ('scripts/quickstart.sh', ['now'], "'now' is one word too many"),
-        ('scripts/quickstart.sh', ['--seed', '1'], 'there is no flag --seed; these are known: --teacher --seeds'),
+        ('scripts/quickstart.sh', ['--seed', '1'], 'there is no flag --seed; these are known: --family --teacher'),
         ('scripts/quickstart.sh', ['--seeds', '1', '2'], "'2' is one word too many after --seeds"),
         ('scripts/quickstart.sh', ['--seeds', '--jobs', '1'], '--seeds wants a value'),
         ('scripts/ablation.sh', ['--full-size', 'x'], "'x' is one word too many after --full-size"),

@@ -46,13 +46,15 @@ def test_terms_are_summed_into_their_panels():
         2, 5, loss=10.0, loss_depth=1.0, grad_norm=3.0,
         **{'task0.loss_heatmap': 1.0, 'task1.loss_heatmap': 2.0, 'task0.loss_bbox': 4.0,
            'distill.backbone1.loss_fg': 0.5, 'distill.head.loss_bg': 0.25, 'distill.head.raw_bg': 100.0,
-           'crd.task0.loss_bbox': 0.125, 'my_loss': 9.0},
+           'crd.task0.loss_bbox': 0.125, 'my_loss': 9.0,
+           'loss_cls': 0.5, 'd0.loss_cls': 0.25, 'loss_bbox': 2.0, 'd1.loss_bbox': 1.0},
     )  # fmt: skip
     series = panels([train(1, 10, loss=11.0), record, dict(mode='val', epoch=2, iter=3, mAP=0.3, NDS=0.4)])
     last = {title: values[-1] for title, (_, values) in series.items()}
     assert last == {
-        'loss (all terms)': 10.0, 'learning rate': 0.1, 'depth': 1.0, 'heatmaps': 3.0, 'boxes': 4.0,
-        'feature distillation': 0.75, 'response distillation': 0.125, 'my_loss': 9.0, 'val mAP': 0.3, 'val NDS': 0.4,
+        'loss (all terms)': 10.0, 'learning rate': 0.1, 'depth': 1.0, 'heatmaps': 3.0, 'boxes': 7.0,
+        'classes of queries': 0.75, 'feature distillation': 0.75, 'response distillation': 0.125, 'my_loss': 9.0,
+        'val mAP': 0.3, 'val NDS': 0.4,
     }  # fmt: skip
     np.testing.assert_allclose(series['loss (all terms)'][0], [1.0, 1.5])
 

@@ -12,7 +12,9 @@ from mmdet3d_plugin.datasets.virtual_point_files.storage import FORMAT
 from .command_line import as_flags
 
 
-def data_steps(root: Path, synthetic: dict, overwrite: bool, database: bool = False, prefix: str = '') -> list:
+def data_steps(
+    root: Path, synthetic: dict, overwrite: bool, database: bool = False, prefix: str = '', link_frames: bool = True
+) -> list:
     """Steps from nothing to a data root that trainings can read.
 
     Markers and logs lie beside the data, as the generator replaces the whole folder, and not with the results, as
@@ -25,6 +27,7 @@ def data_steps(root: Path, synthetic: dict, overwrite: bool, database: bool = Fa
         overwrite: Replace a set made with other flags; never for a folder that the user pointed at.
         database: Also collect the training objects for ground-truth sampling.
         prefix: Of the steps' names, where a workflow makes several sets.
+        link_frames: Also make the info files that know each keyframe's previous camera frames.
 
     Returns:
         list[Step]: In running order; each comes after the one before.
@@ -47,9 +50,10 @@ def data_steps(root: Path, synthetic: dict, overwrite: bool, database: bool = Fa
         ['nuscenes_infos_train.pkl', 'nuscenes_infos_val.pkl', *(['nuscenes_dbinfos_train.pkl'] if database else [])],
         f'{SCHEMA} {BOX_CONVENTION}')  # fmt: skip
     place = ['--root-path', root, '--version', version]
-    add('prepare_4d', 'link previous camera frames',
-        ['tools/data_converter/prepare_nuscenes_for_bevdet4d.py', *place],
-        [f'nuscenes_infos_{split}_4d_interval3_max60.pkl' for split in ('train', 'val')])  # fmt: skip
+    if link_frames:
+        add('prepare_4d', 'link previous camera frames',
+            ['tools/data_converter/prepare_nuscenes_for_bevdet4d.py', *place],
+            [f'nuscenes_infos_{split}_4d_interval3_max60.pkl' for split in ('train', 'val')])  # fmt: skip
     if synthetic.get('instance-masks'):
         add('virtual_points', 'make virtual points',
             ['tools/data_converter/create_virtual_points.py', *place, '--mask-format', 'rendered'],

@@ -26,6 +26,7 @@ class Plan:
         options (Sequence[str]): More ``--cfg-options`` of every training and evaluation.
         evaluate_on (tuple[Path, dict] | None): Data root and generator's flags of a set only to evaluate on; None
             takes the validation split of the training set.
+        link_frames: Also make the info files of two-frame students.
 
     Attributes:
         runs (dict[int, dict[str, tuple[Step, Step]]]): seed -> model name -> training and evaluation.
@@ -34,16 +35,20 @@ class Plan:
     def __init__(
         self, configs: dict, synthetic: dict, out_dir: Path, data_root: Optional[Path], seeds: list, *,
         pictures: Optional[dict] = None, own_data_root: Optional[Path] = None, database: bool = False, options=(),
-        evaluate_on: Optional[tuple] = None,
+        evaluate_on: Optional[tuple] = None, link_frames: bool = True,
     ):  # fmt: skip
         self.config_files, self.options, self.out_dir, self.seeds = configs, options, out_dir, seeds
         self.configs = {name: read_config(file) for name, file in configs.items()}
         self.data_root = data_root or own_data_root or Path(self.configs['teacher'].data.val.data_root)
-        self.data_steps = data_steps(self.data_root, synthetic, overwrite=data_root is None, database=database)
+        self.data_steps = data_steps(
+            self.data_root, synthetic, overwrite=data_root is None, database=database, link_frames=link_frames
+        )
         self.eval_root, self.eval_data_steps = self.data_root, []
         if evaluate_on is not None:
             self.eval_root, flags = evaluate_on
-            self.eval_data_steps = data_steps(self.eval_root, flags, overwrite=True, prefix='eval_')
+            self.eval_data_steps = data_steps(
+                self.eval_root, flags, overwrite=True, prefix='eval_', link_frames=link_frames
+            )
         self.runs = {seed: {} for seed in seeds}
         for seed in seeds:
             for name in configs:
