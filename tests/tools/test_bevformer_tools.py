@@ -111,7 +111,7 @@ def options(sizes, prefix):
 def test_the_command_of_the_method_s_readme(script, files, tiny_nuscenes, tmp_path, capsys):
     """On the config itself, its sizes overridden, where no teacher's file is; with the words of the command."""
     test = f'data.test.data_root={tiny_nuscenes} data.test.ann_file={files / "nuscenes_infos_train_base.pkl"}'.split()
-    steps = ['data.test.pipeline.1.motion_source=poses', 'data.test.pipeline.3.scale=0.1']
+    steps = ['data.test.pipeline.1.motion_source=poses', 'data.test.pipeline.3.scale=0.1', 'data.workers_per_gpu=0']
     student = [*options(SIZES['BEVFormer'], 'model.student'), 'model.student.motion_source=poses']
     command = (f'{FOLDER}/lidarformer_to_bevformer_nus_1x1conv_r50.py', files / 'epoch_24.pth', '--eval', 'mAP')
     script('test')(*command, '--work-dir', tmp_path, '--cfg-options', *student, *test, *steps)
