@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from helpers.golden import point_numbers, queue_length
 from helpers.nuscenes_batch import move_data, write_data_files
 from helpers.toy_engine import ToyEngineDetector
 from mmcv import Config
@@ -41,7 +42,7 @@ def load(name):
 
 
 def test_there_are_configs():
-    assert len(CONFIGS) >= 35
+    assert len(CONFIGS) >= 47
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -79,14 +80,17 @@ def test_data_sets_build_and_deliver(name, split, virtual_nuscenes, data_files):
         assert len(dataset.flag) == len(dataset)
     sample = dataset[0]
     keys = set(sample)
-    distilled, camera = 'teacher' in cfg.model, cfg.model.type != 'CenterPointBEV'
+    distilled, camera = 'teacher' in cfg.model, cfg.model.type not in ('CenterPointBEV', 'LidarFormer')
     assert 'img_metas' in keys
     assert ('img' in keys) == camera
     assert ('points' in keys) == (not camera or (distilled and split == 'train'))
     assert ('gt_bboxes_3d' in keys) == (split == 'train')
     if 'points' in keys:
         teacher = Config.fromfile(cfg.model.teacher.config).model if distilled else cfg.model
-        assert sample['points'].data.shape[1] == teacher.pts_voxel_encoder.in_channels
+        assert sample['points'].data.shape[1] == point_numbers(teacher)
+    if queue_length(cfg):
+        frames = queue_length(cfg) if split == 'train' else 1
+        assert sample['img'].data.shape[:2] == (frames, 6) and sample['can_bus'].data.shape == (frames, 18)
 
 
 @pytest.mark.parametrize('name', ABLATIONS)

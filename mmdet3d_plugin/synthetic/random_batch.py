@@ -1,4 +1,4 @@
-"""A collated training batch made up without any file: cameras around the car, two frames, boxes, points, depth.
+"""A collated training batch made up without any file: cameras around the car, frames, boxes, points, depth.
 
 Sensors, boxes and depths agree with each other, images are noise: enough to run, test and time a model of any size.
 """
@@ -7,6 +7,8 @@ import math
 
 import torch
 from mmdet3d.core.bbox import Box3DMode, LiDARInstance3DBoxes
+
+from .random_motion import motion_of_frames
 
 ORIGINAL_SIZE = (900, 1600)
 FOCAL = 1000.0
@@ -105,13 +107,16 @@ def _sample(index, num_frames, num_cams, image_size, stride, extent, num_boxes, 
     bev_aug = planar_motion(yaw=0.3, scale=1.03, flip_y=bool(index % 2)) if augment else torch.eye(4)
     intrins = torch.tensor([[FOCAL, 0, ORIGINAL_SIZE[1] / 2], [0, FOCAL, ORIGINAL_SIZE[0] / 2], [0, 0, 1]])
     affine = [[image_augmentation(image_size, augment) for _ in range(num_cams)]] * num_frames
-    motions = [torch.eye(4), planar_motion(yaw=0.05, shift=(-1.5, 0.1, 0.0))][:num_frames]
+    motion = planar_motion(yaw=0.05, shift=(-1.5, 0.1, 0.0))  # since the frame before
+    motions = torch.stack([torch.linalg.matrix_power(motion, frame) for frame in range(num_frames)])
+    moved, poses = motion_of_frames(motions, float(index))
+    sample.update(moved)
     sample['img'] = torch.randn(num_frames, num_cams, 3, *image_size)
     sample['intrins'] = intrins.expand(num_frames, num_cams, 3, 3).clone()
     sample['post_rots'] = torch.stack([torch.stack([pair[0] for pair in frame]) for frame in affine])
     sample['post_trans'] = torch.stack([torch.stack([pair[1] for pair in frame]) for frame in affine])
     sample['cam2lidar'] = camera_to_lidar(num_cams).expand(num_frames, num_cams, 4, 4).clone()
-    sample['frame2cur'] = torch.stack([bev_aug @ motion @ torch.linalg.inv(bev_aug) for motion in motions])
+    sample['frame2cur'] = bev_aug @ motions @ torch.linalg.inv(bev_aug)
     sample['bev_aug'] = bev_aug
     boxes, labels = random_boxes(num_boxes, extent)
     points = _points(boxes, extent, num_points, point_dims)
@@ -126,6 +131,7 @@ def _sample(index, num_frames, num_cams, image_size, stride, extent, num_boxes, 
         box_type_3d=LiDARInstance3DBoxes,
         box_mode_3d=Box3DMode.LIDAR,
         bev_aug=bev_aug.numpy(),
+        **poses,
     )
     return sample, points, boxes, labels, meta
 

@@ -85,6 +85,15 @@ def test_file_of_another_tool_is_refused(tmp_path):
     assert 'schema' in message and 'found none' in message and 'tools/create_data.py' in message
 
 
+def test_temporal_infos_of_bevformer_are_refused_by_name(tmp_path):
+    """As its authors' converter writes them: no stamp, and where the car stood in `can_bus`."""
+    foreign = dict(infos=[dict(token='a', prev='', can_bus=[0.0] * 18)], metadata=dict(version='v1.0-trainval'))
+    message = refusal(write(tmp_path / 'nuscenes_infos_temporal_val.pkl', foreign))
+    assert 'nuscenes_infos_temporal_*.pkl' in message and 'ordinary info files' in message
+    assert 'python tools/create_data.py nuscenes ' in message and '--extra-tag nuscenes ' in message
+    assert 'ordinary' not in refusal(write(tmp_path / 'x.pkl', dict(infos=[], metadata={})))
+
+
 @pytest.mark.parametrize('content', [INFOS, dict(data_list=[]), dict(infos=INFOS), dict(infos=INFOS, metadata=None)])
 def test_content_of_another_shape_is_refused(tmp_path, content):
     assert 'expected a dict with `infos` and `metadata`' in refusal(write(tmp_path / 'x.pkl', content))

@@ -91,6 +91,8 @@ def config_dataset(name, root, info_files, databases, split='train'):
 def move_data(node, root, info_files, databases):
     """Point every data set and every object database below a config ``node`` at other files.
 
+    Where these have no CAN bus files, motion comes from poses.
+
     Args:
         root (Path): data root.
         info_files (dict[str, str]): info file by kind, ``base`` and ``4d``.
@@ -105,6 +107,8 @@ def move_data(node, root, info_files, databases):
             node.ann_file = info_files['4d' if '_4d_' in node.ann_file else 'base']
         if node.get('type') == 'GTDatabaseSampler':
             node.info_path = databases[node.virtual_points]
+        if node.get('type') == 'LoadEgoMotion' and not (root / 'can_bus').is_dir():
+            node.motion_source = 'poses'
         for child in node.values():
             move_data(child, root, info_files, databases)
 

@@ -12,11 +12,26 @@ from helpers.signals import hear_signals
 FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
 R50, R101 = f'{FOLDER}/centerpoint_to_bevdepth4d_r50_256x704.py', f'{FOLDER}/centerpoint_to_bevdepth4d_r101_512x1408.py'
 MVP = 'configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py'
+BEVFORMER = FOLDER.replace('bevdepth4d', 'bevformer')
+TO_BEVFORMER = {
+    'lidarformer2bevformer': ('lidarformer', 'r50'),
+    'mvpformer2bevformer': ('mvpformer', 'r50'),
+    'lidarformer2bevformer_r101': ('lidarformer', 'r101'),
+    'mvpformer2bevformer_r101': ('mvpformer', 'r101'),
+    'exp_lidar_r50': ('lidarformer', 'r50'),
+    'exp_mvp_r50': ('mvpformer', 'r50'),
+}
 SCRIPTS = {
     'scripts/teacher_to_bevdepth4d/centerpoint2bevdepth.sh': R50,
     'scripts/teacher_to_bevdepth4d/centerpoint2bevdepth_r101.sh': R101,
     'scripts/teacher_to_bevdepth4d/mvp2bevdepth.sh': f'{FOLDER}/mvp_to_bevdepth4d_r50_256x704.py',
     'scripts/teacher_to_bevdepth4d/mvp2bevdepth_r101.sh': f'{FOLDER}/mvp_to_bevdepth4d_r101_512x1408.py',
+    **{
+        f'scripts/teacher_to_bevformer/{script}.sh': f'{BEVFORMER}/{teacher}_to_bevformer_nus_1x1conv_{size}.py'
+        for script, (teacher, size) in TO_BEVFORMER.items()
+    },
+    'scripts/teacher/lidarformer.sh': 'configs/lidarformer/lidarformer_voxel0064_cbgs_20e_nus.py',
+    'scripts/teacher/mvpformer.sh': 'configs/mvpformer/mvpformer_voxel0064_cbgs_20e_nus.py',
     'scripts/teacher/mvp.sh': MVP,
     'scripts/teacher/centerpoint.sh': 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py',
 }
@@ -41,7 +56,10 @@ def stub(path, text):
 @pytest.fixture
 def call(repo_root, tmp_path):
     """Run a script with a python that only says how it was called; returns exit status and lines."""
-    python = stub(tmp_path / 'bin' / 'python', '#!/bin/sh\necho "teacher: ${TEACHER_CKPT:-}"\necho "python: $*"\n')
+    python = stub(
+        tmp_path / 'bin' / 'python',
+        '#!/bin/sh\necho "teacher: ${TEACHER_CKPT:-}"\necho "python: $*"\necho "in: ${WORK_DIR:-}"\n',
+    )
 
     def run(script, *words, **env):
         env = dict(os.environ, PATH=f'{python.parent}{os.pathsep}{os.environ["PATH"]}', VIRTUAL_ENV='active', **env)
@@ -58,6 +76,13 @@ def test_each_script_names_its_config(call, repo_root, script, config):
     assert lines[1] == f'python: -W ignore tools/launch.py {config} --seed 1'
     assert lines[0] == ('teacher: ' if script.startswith('scripts/teacher/') else 'teacher: t.pth')
     assert len((repo_root / script).read_text().splitlines()) == 7
+
+
+@pytest.mark.parametrize('name, student', TO_BEVFORMER.items())
+def test_students_of_bevformer_s_kind_go_where_the_method_s_readme_looks(call, name, student):
+    script = f'scripts/teacher_to_bevformer/{name}.sh'
+    assert call(script)[1][-1] == 'in: outputs/{}_to_bevformer_{}'.format(*student)
+    assert call(script, WORK_DIR='elsewhere')[1][-1] == 'in: elsewhere'
 
 
 @pytest.mark.parametrize('dash', ['–', '—', '−'])

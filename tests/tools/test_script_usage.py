@@ -52,7 +52,7 @@ def call(tmp_path):
 
 def test_there_are_scripts_of_every_folder():
     assert {str(Path(script).parent) for script in SCRIPTS} == {
-        '.ci', 'scripts', 'scripts/teacher', 'scripts/teacher_to_bevdepth4d', 'tools'
+        '.ci', 'scripts', 'scripts/teacher', 'scripts/teacher_to_bevdepth4d', 'scripts/teacher_to_bevformer', 'tools'
     }  # fmt: skip
 
 

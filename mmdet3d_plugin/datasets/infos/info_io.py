@@ -121,6 +121,11 @@ def _problem_with(data, kind):
         content = f'keys {sorted(map(str, data))}' if isinstance(data, dict) else f'a {type(data).__name__}'
         return f'expected a dict with `infos` and `metadata`, found {content} (written by another tool?)'
     metadata = data['metadata']
+    if 'schema' not in metadata and any('can_bus' in info for info in data['infos'][:1]):
+        return (
+            "these are infos of BEVFormer's own code (nuscenes_infos_temporal_*.pkl), with boxes of mmdet3d before "
+            '1.0; here BEVFormer takes the ordinary info files, nuscenes_infos_*.pkl'
+        )
     for key, wanted in (('schema', (SCHEMA, OLD_SCHEMA)), ('box_convention', (BOX_CONVENTION,))):
         if metadata.get(key) not in wanted:
             found = repr(metadata[key]) if key in metadata else 'none (written by another tool?)'

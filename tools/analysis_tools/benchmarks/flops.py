@@ -1,8 +1,10 @@
 """Parameters and multiply-adds of each part of a model, counted while it answers."""
 
+import contextlib
 from unittest import mock
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, sdpa_flop
 
 from .models import build_distiller, build_tested, made_up_batch, read_config
@@ -22,13 +24,25 @@ EXTRA_FORMULAS = {
 
 @torch.no_grad()
 def count(module, call):
-    """Multiply-adds of ``call()``: {'': all of it, '<child>': inside that child of ``module``}."""
+    """Multiply-adds of ``call()``: {'': all of it, '<child>': inside that child of ``module``, which is frozen}."""
+    module.requires_grad_(False)  # torch's counter trips over a module that is called with a view of a parameter
     with FlopCounterMode(display=False, custom_mapping=EXTRA_FORMULAS) as counter:
         call()
     root = type(module).__name__
     found = {name: sum(by_operator.values()) // 2 for name, by_operator in counter.get_flop_counts().items()}
     children = {name: found.get(f'{root}.{name}', 0) for name, _ in module.named_children()}
     return {'': counter.get_total_flops() // 2, **children}
+
+
+@contextlib.contextmanager
+def called_as_module(head):
+    """Let a head that only has ``predict`` run it as its ``forward``: torch's counter knows modules by their calls."""
+    if type(head).forward is not nn.Module.forward:
+        yield
+        return
+    predict = head.predict
+    with mock.patch.object(head, 'forward', predict), mock.patch.object(head, 'predict', lambda *args: head(*args)):
+        yield
 
 
 def parameters(module):
@@ -40,7 +54,7 @@ def describe_detector(model, batch):
     """[(part, parameters, multiply-adds)] of a detector: all of it, then its children that have any."""
     model.eval()
     # decoding has nothing to count, and the NMS of what initial weights answer takes minutes
-    with mock.patch.object(model.head, 'decode', return_value=[]):
+    with mock.patch.object(model.head, 'decode', return_value=[]), called_as_module(model.head):
         macs = count(model, lambda: model(return_loss=False, **batch))
     whole = [('all', parameters(model), macs[''])]
     parts = [(name, parameters(child), macs[name]) for name, child in model.named_children()]
@@ -52,9 +66,9 @@ def describe(args):
     cfg = read_config(args)
     if cfg.model.type != 'DualDistill':
         model = build_tested(cfg, args.device)
-        return describe_detector(model, made_up_batch(cfg, model, args, 1))
+        return describe_detector(model, made_up_batch(cfg, model, args, 1, testing=True))
     model, _ = build_distiller(cfg, args)
-    batch = made_up_batch(cfg, model.student, args, 1)
+    batch = made_up_batch(cfg, model.student, args, 1, testing=True)
     rows = []
     for owner, detector in (('student', model.student), ('teacher', model.teacher.module)):
         rows += [(f'{owner}: {part}', *numbers) for part, *numbers in describe_detector(detector, batch)]

@@ -26,7 +26,7 @@ def measure(args):
     numbers, rows = {'inference.weights_mib': weights}, [_HEADER]
     for precision in args.precision:
         for batch_size in args.batch:
-            batch = made_up_batch(cfg, model, args, batch_size)
+            batch = made_up_batch(cfg, model, args, batch_size, testing=True)
             whole = functools.partial(_answer, model, batch, args.device, _DTYPES[precision], True)
             network = functools.partial(_answer, model, batch, args.device, _DTYPES[precision], False)
             title, name = f'{precision}, batch {batch_size}', f'inference.{precision}.batch{batch_size}'
@@ -40,7 +40,8 @@ def measure(args):
 
 
 def _answer(model, batch, device, dtype, decode):
-    """A forward pass, up to the head's maps or to boxes."""
+    """A forward pass, up to the head's maps or to boxes; nothing is remembered of the one before."""
+    model.reset()
     with torch.autocast(device, dtype, enabled=dtype != torch.float32):
         if decode:
             model(return_loss=False, **batch)

@@ -13,7 +13,7 @@ from mmdet3d_plugin.engine.config import require_distiller
 from mmdet3d_plugin.models.heads.bev_center_head import BEVCenterHead
 from mmdet3d_plugin.models.heads.center_decode import logit_threshold
 from mmdet3d_plugin.structures.virtual_points import POINT_COLUMNS
-from mmdet3d_plugin.synthetic.random_batch import make_batch
+from mmdet3d_plugin.synthetic.random_batch import ORIGINAL_SIZE, make_batch
 
 _UNSEEN_IMAGES = dict(image_size=(16, 16), stride=16)  # of data without cameras
 SURE = logit_threshold(0.1, temperature=0.1)  # from here on the response loss takes a peak for an object
@@ -47,7 +47,7 @@ def build_tested(cfg, device, checkpoint=None):
     return build_model(tested).to(device).eval()
 
 
-def made_up_batch(cfg, detector, args, batch_size):
+def made_up_batch(cfg, detector, args, batch_size, testing=False):
     """Collated batch of the sizes of a config's training data, see :func:`make_batch`; boxes stay on the CPU.
 
     Args:
@@ -55,19 +55,21 @@ def made_up_batch(cfg, detector, args, batch_size):
         detector (BEVDetector): its levels tell the range.
         args (argparse.Namespace): ``boxes`` and ``points`` a sample, and ``device``.
         batch_size (int): samples.
+        testing (bool): a detector that remembers frames gets one, as at test, and not its queue.
     """
     steps = _training_pipeline(cfg.data.train)
-    image_size, stride = _setting(steps, 'final_dim'), _setting(steps, 'downsample')
+    image_size, stride = _image_size(steps), _setting(steps, 'downsample')
+    queue = 1 if testing and detector.sequential else _setting(steps, 'queue_length')
     grid = next(iter(detector.bev_levels().values())).grid
     batch = make_batch(
         batch_size=batch_size,
-        num_frames=student_model_cfg(cfg.model).get('num_frames', 1),
+        num_frames=queue or student_model_cfg(cfg.model).get('num_frames', 1),
         num_cams=6,
         point_cloud_range=(grid.x_min, grid.y_min, -5.0, grid.x_max, grid.y_max, 3.0),
         num_boxes=args.boxes,
         num_points=args.points,
         point_dims=POINT_COLUMNS if any('VirtualPoints' in step['type'] for step in steps) else 5,
-        **(_UNSEEN_IMAGES if image_size is None else dict(image_size=tuple(image_size), stride=stride or 16)),
+        **(_UNSEEN_IMAGES if image_size is None else dict(image_size=image_size, stride=stride or 16)),
     )
     return {key: _move(value, args.device) for key, value in batch.items()}
 
@@ -76,6 +78,15 @@ def _training_pipeline(data):
     while 'dataset' in data:
         data = data['dataset']
     return data['pipeline']
+
+
+def _image_size(steps):
+    """(H, W) that the pipeline makes of nuScenes' images, None without cameras."""
+    final_dim, divisor = _setting(steps, 'final_dim'), _setting(steps, 'size_divisor')
+    if final_dim is not None or divisor is None:
+        return final_dim and tuple(final_dim)
+    (scale,) = (effective(step, 'scale') for step in steps if step['type'] == 'NormalizePad')
+    return tuple(-(-round(side * scale) // divisor) * divisor for side in ORIGINAL_SIZE)
 
 
 def _setting(steps, key):

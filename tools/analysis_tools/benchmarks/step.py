@@ -99,9 +99,10 @@ class _Steps:
 
     @torch.no_grad()
     def teacher(self):
-        """What distillation asks of the teacher: its maps and predictions."""
-        bev = self.model.teacher.extract_bev(self.batch)
-        self.model.teacher.respond(bev.head_map, self.batch['img_metas'])
+        """What distillation asks of the teacher: its maps, and predictions where a loss reads them."""
+        model, bev = self.model, self.model.teacher.extract_bev(self.batch)
+        if model.response is not None or any(loss.needs_false_positives for loss in model.feature_losses.values()):
+            model.teacher.respond(bev.head_map, self.batch['img_metas'])
 
     def _step(self, model):
         with self.autocast:
