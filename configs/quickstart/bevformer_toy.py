@@ -63,4 +63,4 @@ camera_only = dict(use_camera=True, use_lidar=False)
 val = dict(pipeline=test_pipeline, modality=camera_only)
 data = dict(train=dict(pipeline=train_pipeline, modality=camera_only), val=val, test=val)
 
-runner = dict(max_epochs=5)
+runner = dict(max_epochs=4)
