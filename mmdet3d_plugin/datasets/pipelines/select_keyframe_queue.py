@@ -55,7 +55,7 @@ class SelectKeyframeQueue(SelectFrames):
 
     @property
     def earlier_keyframes(self) -> int:
-        """Keyframes that the data set hands over, one of which is dropped; none for a queue of the current one alone."""
+        """Keyframes that the data set hands over, one of which is dropped; none for a queue of one."""
         return self.queue_length if self.queue_length > 1 else 0
 
     def __call__(self, results):
