@@ -58,6 +58,7 @@ def test_the_performance_document_asks_for_tables_there_are(tool, repo_root):
     places = [match.group('file', 'table') for match in tool('benchmarks.report').TABLE_PLACE.finditer(text)]
     known = dict(
         ops=('bev_pooling', 'regions', 'projection_order'),
+        sparse=('submanifold', 'strided'),
         step=('step',),
         data=('steps', 'loader'),
         inference=('inference',),
