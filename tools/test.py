@@ -93,6 +93,7 @@ def main(argv=None):
     from mmdet3d_plugin.audit.run_check import load_for_test
     from mmdet3d_plugin.checkpoints.files import trust_checkpoints
     from mmdet3d_plugin.engine import init_distributed, load_student, run_inference
+    from mmdet3d_plugin.engine.pipeline_agreement import check_pipelines
     from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
     from mmdet3d_plugin.engine.test import build_test_loader
 
@@ -104,6 +105,7 @@ def main(argv=None):
     check_writable(folders)
     with trust_checkpoints(args.trust_checkpoint):
         model = load_student(cfg, args.checkpoint, fuse=args.fuse_conv_bn)
+    check_pipelines(model, cfg.data.test, 'data.test')
     dataset, loader = build_test_loader(cfg, distributed, model=model)
     check_classes(model, dataset)
     if args.eval:

@@ -7,13 +7,16 @@ from mmdet3d_plugin.datasets.pipelines.presets import bevformer_pipelines
 
 _base_ = './bevformer_r50_928x1600_24e_nus.py'
 
+image_norm = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+model = dict(image_norm=image_norm)
+
 train_pipeline, test_pipeline = bevformer_pipelines(
     class_names={{_base_.class_names}},
     point_cloud_range={{_base_.point_cloud_range}},
     cameras={{_base_.cameras}},
     queue_length={{_base_.queue_length}},
     distortion=dict(),
-    image=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True, size_divisor=32),
+    image=image_norm,
 )
 data = dict(
     train=dict(pipeline=train_pipeline),

@@ -14,6 +14,7 @@ cameras = [
 ]
 motion_source = 'poses'
 queue_length = 2
+image_norm = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True)
 
 model = dict(
     _delete_=True,
@@ -47,6 +48,7 @@ model = dict(
     pts_bbox_head={{_base_.model.pts_bbox_head}},
     train_cfg={{_base_.model.train_cfg}},
     motion_source=motion_source,
+    image_norm=image_norm,
 )
 
 train_pipeline, test_pipeline = bevformer_pipelines(
@@ -56,7 +58,7 @@ train_pipeline, test_pipeline = bevformer_pipelines(
     queue_length=queue_length,
     motion=dict(motion_source=motion_source),
     # 240x135 -> 160x90, padded to 160x96
-    image=dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True, scale=2 / 3),
+    image=dict(scale=2 / 3, **image_norm),
     bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )
 camera_only = dict(use_camera=True, use_lidar=False)

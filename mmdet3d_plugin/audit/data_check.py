@@ -5,6 +5,7 @@ import inspect
 
 from mmdet3d.datasets.builder import PIPELINES
 
+from ..engine.pipeline_agreement import disagreements, tuple_of
 from ..structures import BEVGrid
 from .component_keys import find_class
 from .config_problem import ConfigProblem, blame
@@ -55,14 +56,6 @@ def _build_steps(pipeline, place):
                 raise
 
 
-def effective(step, key):
-    """Value of a pipeline step's argument, its default where the config is silent; None for no such argument."""
-    if key in step:
-        return step[key]
-    parameter = inspect.signature(find_class(step['type'])).parameters.get(key)
-    return None if parameter is None or parameter.default is parameter.empty else parameter.default
-
-
 def check_agreement(data_sets, detector, inputs):
     """Raise where the data do not give a detector what it was built for.
 
@@ -75,26 +68,17 @@ def check_agreement(data_sets, detector, inputs):
         ConfigProblem: names both sides.
     """
     classes, grid = detector.head.classes, next(iter(detector.bev_levels().values())).grid
-    wanted = detector.pipeline_settings()
     for split, (_, dataset) in data_sets.items():
         place = f'data.{split}'
         ours = list(dataset.get('classes') or classes)
         if ours != classes:
             raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')
         pipeline = dataset.get('pipeline') or []
+        for text in disagreements(detector, pipeline):
+            raise ConfigProblem(f'{place}: {text}')
         for step in pipeline:
-            for (name, key), value in wanted.items():
-                if step['type'] == name and tuple_of(effective(step, key)) != tuple_of(value):
-                    raise ConfigProblem(f'{place}: {name} has {key}={effective(step, key)}, the detector needs {value}')
             _check_range(step, grid, place)
         _check_keys(pipeline, inputs[split] | (detector.targets if split == 'train' else set()), place)
-
-
-def tuple_of(value):
-    """Lists and tuples as tuples, their numbers as floats, so that only values are compared."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    return tuple(item if isinstance(item, str) else float(item) for item in value)
 
 
 def _check_range(step, grid, place):

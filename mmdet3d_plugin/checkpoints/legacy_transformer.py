@@ -6,8 +6,15 @@ There the head owns the encoder; here the detector does, as ``bev_encoder``. Box
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from torch import Tensor, nn
+
+from ..structures.image_norm import ImageNorm
+from .camera_facts import camera_facts
+from .config_text import look_up, read_literals
+from .told_by_meta import SERVED_BY
 
 _HEAD = 'pts_bbox_head.'
 _PLACES = {
@@ -31,6 +38,9 @@ PUBLISHED_CAMERAS = (
     'CAM_BACK_LEFT',
     'CAM_BACK_RIGHT',
 )
+# slips of the released code included: its reference points were shifted in place, its quaternions held w alone
+_PUBLISHED_ENCODER: dict[str, Any] = dict(alignment='released', shift_both=True)
+_PUBLISHED_MOTION: dict[str, Any] = dict(motion_source='can', quaternion='w', wrap_yaw=False)
 
 
 def encoder_name(key: str) -> str:
@@ -68,15 +78,66 @@ def changed_value(target: str, value: Tensor, own: Tensor, cameras: Sequence[str
     return value, ''
 
 
-def settings_as_published(detector: nn.Module) -> list[str]:
-    """Settings of a BEVFormer that are not those of published weights, in words for the reader; empty for any other."""
-    encoder = getattr(detector, 'bev_encoder', None)
-    if not hasattr(encoder, 'cams_embeds'):
+def published_facts(detector: nn.Module, meta: Mapping[str, Any]) -> dict[str, str]:
+    """What published BEVFormer weights mean and no weight shows, for checkpoints; empty for any other detector.
+
+    Args:
+        detector: the converted model; its cameras are those of the converted weights.
+        meta: of the published file.
+    """
+    if not _is_bevformer(detector):
+        return {}
+    cameras: Any = detector.cameras
+    motion = tuple(_PUBLISHED_MOTION.values())
+    return camera_facts(cameras, _image_norm(meta), motion=motion, **_PUBLISHED_ENCODER)
+
+
+def conversion_notes(detector: nn.Module, meta: Mapping[str, Any], config: str) -> list[str]:
+    """What whoever converts a file should know, a line each.
+
+    Args:
+        detector: the converted model.
+        meta: of the published file.
+        config: name of the model's config file.
+    """
+    notes, other = [], settings_as_published(detector, meta)
+    if other:
+        notes.append(
+            f'published BEVFormer weights were trained with {", ".join(other)}; {config} has it otherwise, and a test '
+            f'with it refuses the file: {SERVED_BY}'
+        )
+    if hasattr(getattr(detector, 'pts_voxel_encoder', None), 'virtual_time'):
+        notes.append(
+            "published MVPFormer weights saw the LiDAR's ring index in the first label column of raw points, where the "
+            'loaders here write 1: detections may differ from the published ones'
+        )
+    return notes
+
+
+def settings_as_published(detector: nn.Module, meta: Mapping[str, Any]) -> list[str]:
+    """Settings of a BEVFormer that are not those of published weights, in words for the reader; empty for any other.
+
+    Args:
+        detector: the converted model.
+        meta: of the published file.
+    """
+    if not _is_bevformer(detector):
         return []
-    wanted = [
-        (encoder, 'bev_encoder.', 'alignment', 'released'),
-        (encoder, 'bev_encoder.', 'shift_both', True),
-        (detector, '', 'quaternion', 'w'),
-        (detector, '', 'wrap_yaw', False),
-    ]
-    return [f'{where}{name}={value!r}' for part, where, name, value in wanted if getattr(part, name) != value]
+    encoder, norm = detector.bev_encoder, _image_norm(meta)
+    wanted = [(encoder, 'bev_encoder.', name, value) for name, value in _PUBLISHED_ENCODER.items()]
+    wanted += [(detector, '', name, value) for name, value in _PUBLISHED_MOTION.items()]
+    other = [f'{where}{name}={value!r}' for part, where, name, value in wanted if getattr(part, name) != value]
+    return other if detector.image_norm == norm else [*other, f'image_norm={asdict(norm)}']
+
+
+def _is_bevformer(detector):
+    return hasattr(getattr(detector, 'bev_encoder', None), 'cams_embeds')
+
+
+def _image_norm(meta):
+    """Of the config's text, which mmdet's users write as ``img_norm_cfg``; as released where it tells nothing."""
+    told = look_up(read_literals(str(meta.get('config') or '')), 'img_norm_cfg')
+    try:
+        return ImageNorm(**told)
+    except (TypeError, ValueError):
+        return ImageNorm()

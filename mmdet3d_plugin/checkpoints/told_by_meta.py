@@ -7,9 +7,13 @@ from typing import Any
 
 from ..compat import wrote_old_boxes
 from .findings import Finding
-from .output_meaning import ENTRY, GEOMETRY, SETTINGS, stored_facts
+from .output_meaning import ENTRY, GEOMETRY, OF_PUBLISHED, SETTINGS, stored_facts
 
 CONVERTER = 'convert it with tools/model_converters/convert_legacy.py'
+SERVED_BY = (
+    'test published weights with configs/bevformer/bevformer_r50_928x1600_24e_nus_as_released.py, in place of a '
+    'distillation config too; docs/checkpoints.md has the overrides for other configs'
+)
 
 
 def class_finding(meta: Mapping[str, Any], tasks: Sequence[Sequence[str]]) -> Finding:
@@ -78,15 +82,16 @@ def _compared(subject, names, meta, facts, untold, agreed):
     known = {name: theirs[name] for name in names if name in theirs and name in facts}
     if not known:
         return Finding(subject, 'unknown', untold)
-    wrong = _difference(known, facts)
+    wrong = _difference(known, facts, published='converted_from' in meta)
     return Finding(subject, 'wrong', wrong) if wrong else Finding(subject, 'ok', f'{", ".join(known)} {agreed}')
 
 
-def _difference(known, facts):
+def _difference(known, facts, published):
     """Words for the first value that differs, None when all agree; metres to a tenth of a millimetre."""
     for name, theirs in known.items():
         if not _same(theirs, facts[name]):
-            return f'trained with {name} {theirs}, the config has {facts[name]}: use the config it was trained with'
+            way_out = SERVED_BY if published and name in OF_PUBLISHED else 'use the config it was trained with'
+            return f'trained with {name} {theirs}, the config has {facts[name]}: {way_out}'
     return None
 
 

@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
 from .distributed import pick_device, wrap_model
+from .pipeline_agreement import check_pipelines
 from .preflight import check_classes, check_data, check_evaluation_data
 from .resume import already_trained, start_from
 from .runners import RESUMABLE
@@ -62,6 +63,7 @@ def _register_checkpoints(runner, cfg):
 
 def _register_evaluation(runner, cfg, distributed):
     model = runner.model.module
+    check_pipelines(model, cfg.data.val, 'data.val')
     dataset, loader = build_test_loader(cfg, distributed, split='val', model=model)
     check_classes(model, dataset)
     check_evaluation_data(dataset)
@@ -102,10 +104,11 @@ def train_detector(
 
     Raises:
         FileNotFoundError: Files of the data sets are missing, found before the first iteration.
-        ValueError: The data sets have other classes than the detector.
+        ValueError: The data sets have other classes than the detector, or their pipelines other settings.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
     check_classes(model, dataset)
+    check_pipelines(model, cfg.data.get('train'), 'data.train')
     check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))

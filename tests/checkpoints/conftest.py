@@ -1,7 +1,8 @@
-"""Checkpoint files behind a URL."""
+"""Checkpoint files behind a URL, and the converter of legacy files as a function."""
 
 import functools
 import http.server
+import importlib.util
 import threading
 
 import pytest
@@ -20,3 +21,13 @@ def served(tmp_path, monkeypatch):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def convert(repo_root):
+    """``tools/model_converters/convert_legacy.py`` as a function of its command-line words."""
+    path = repo_root / 'tools' / 'model_converters' / 'convert_legacy.py'
+    spec = importlib.util.spec_from_file_location('convert_legacy', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda *words: module.main([str(word) for word in words])

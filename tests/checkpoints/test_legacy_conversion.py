@@ -1,6 +1,5 @@
 """Legacy checkpoints: the same boxes in space before and after conversion, and nothing passed over in silence."""
 
-import importlib.util
 import math
 
 import pytest
@@ -20,16 +19,6 @@ from mmdet3d_plugin.distill import student_model_cfg
 
 CLASS_NAMES = [task['class_names'] for task in TASKS]
 THRESHOLD, DT, CELL = 0.2, 0.5, 1.6
-
-
-@pytest.fixture
-def convert(repo_root):
-    """``tools/model_converters/convert_legacy.py`` as a function of its command-line words."""
-    path = repo_root / 'tools' / 'model_converters' / 'convert_legacy.py'
-    spec = importlib.util.spec_from_file_location('convert_legacy', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda *words: module.main([str(word) for word in words])
 
 
 def config_file(folder, cfg):

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from helpers.bevformer import toy_bevformer_cfg
 from helpers.distill_fakes import build
-from helpers.toy_models import TASKS, TOY_RANGE, toy_bevdepth_cfg, toy_centerpoint_cfg
+from helpers.query_heads import query_head_cfg
+from helpers.toy_models import TASKS, TOY_RANGE, toy_bevdepth_cfg, toy_centerpoint_cfg, toy_lidarformer_cfg
 from mmcv import Config
 
 from mmdet3d_plugin import load_student
 from mmdet3d_plugin.checkpoints.averages import split_averages
-from mmdet3d_plugin.checkpoints.output_meaning import checkpoint_meta, detector_facts, stored_facts
+from mmdet3d_plugin.checkpoints.output_meaning import GEOMETRY, SETTINGS, checkpoint_meta, detector_facts, stored_facts
 from mmdet3d_plugin.checkpoints.told_by_meta import class_finding, trained_classes, version_finding
 
 NAMES = [task['class_names'] for task in TASKS]
@@ -44,6 +46,46 @@ def test_a_detector_tells_its_meaning_in_plain_values(camera, lidar):
     assert theirs['voxel_size'] == pytest.approx([0.4, 0.4, 8.0]) and theirs['velocity_mode'] == 'velocity'
     assert 'depth_bound' not in theirs and theirs['bev_cell'] == [1.6, 1.6]
     assert checkpoint_meta(camera) == dict(detector=facts) and checkpoint_meta(torch.nn.Linear(1, 1)) == {}
+
+
+DETECTORS = {
+    'BEVDepth4D': toy_bevdepth_cfg,
+    'CenterPointBEV': toy_centerpoint_cfg,
+    'BEVFormer': toy_bevformer_cfg,
+    'LidarFormer': toy_lidarformer_cfg,
+    'LidarFormer with queries': lambda: toy_lidarformer_cfg(head=query_head_cfg()),
+    'MVPFormer': lambda: toy_lidarformer_cfg(virtual=True),
+}
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_everything_a_detector_tells_is_read_back_and_compared(name):
+    facts = detector_facts(build(DETECTORS[name]()))
+    assert set(facts) <= {'tasks', *GEOMETRY, *SETTINGS}
+    assert stored_facts(dict(detector=facts)) == facts
+
+
+@pytest.mark.parametrize(
+    'cfg, change',
+    [
+        (
+            toy_lidarformer_cfg(virtual=True),
+            dict(pts_voxel_encoder=dict(type='VirtualVoxelEncoder', virtual_time='dt')),
+        ),
+        (toy_bevformer_cfg(), dict(image_norm=dict(to_rgb=True))),
+    ],
+)
+def test_what_a_network_saw_in_another_way_is_not_tested(cfg, change, tmp_path):
+    model, path = build(cfg), str(tmp_path / 'seen.pth')
+    torch.save(dict(state_dict=model.state_dict(), meta=checkpoint_meta(model)), path)
+    (name,) = (
+        name for name, value in detector_facts(build({**cfg, **change})).items() if value != detector_facts(model)[name]
+    )
+    with pytest.raises(ValueError, match=f'settings: trained with {name} '):
+        load_student(Config(dict(model={**cfg, **change})), path)
+    without = {key: value for key, value in detector_facts(model).items() if key != name}
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(detector=without)), path)  # as older files tell it
+    load_student(Config(dict(model={**cfg, **change})), path)
 
 
 @pytest.mark.parametrize('wrap', [lambda cfg: cfg, lambda cfg: dict(type='DualDistill', student=cfg)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.bevformer import toy_bevformer_cfg
+from helpers.published import toy_state
 from mmcv import Config
 from mmdet3d.models import build_detector
 
@@ -70,18 +71,6 @@ def test_converted_names_and_shapes_are_the_models(published_keys, repo_root, mo
     assert len(state) == len(conversion.state) + len(left_out)
 
 
-def toy_state(model):
-    """A toy model's weights under published names."""
-    rename = {'bev_encoder.layers.': 'transformer.encoder.layers.'}
-    rename.update({f'bev_encoder.{name}': f'transformer.{name}' for name in ('level_emb', 'cams_emb', 'can_bus_mlp')})
-    rename.update({f'bev_encoder.{name}': name for name in ('bev_embedding', 'positional_encoding')})
-    state = {}
-    for key, value in model.state_dict().items():
-        start = next((start for start in rename if key.startswith(start)), None)
-        state[key if start is None else f'pts_bbox_head.{rename[start]}{key[len(start) :]}'] = value
-    return state
-
-
 def toy_model(**overrides):
     return build_detector(toy_bevformer_cfg(encoder=dict(num_cams=6), **{'cameras': PUBLISHED_CAMERAS, **overrides}))
 
@@ -122,8 +111,8 @@ def test_kernels_of_spconv_2_are_turned():
 @pytest.mark.filterwarnings('ignore:pretrained')
 def test_settings_of_published_weights_are_named(repo_root, monkeypatch):
     monkeypatch.chdir(repo_root)
-    assert settings_as_published(toy_model()) == [
+    assert settings_as_published(toy_model(), {}) == [
         "bev_encoder.alignment='released'", 'bev_encoder.shift_both=True', "quaternion='w'", 'wrap_yaw=False'
     ]  # fmt: skip
-    assert settings_as_published(build('bevformer/bevformer_r50_928x1600_24e_nus_as_released')) == []
-    assert settings_as_published(torch.nn.Linear(1, 1)) == []
+    assert settings_as_published(build('bevformer/bevformer_r50_928x1600_24e_nus_as_released'), {}) == []
+    assert settings_as_published(torch.nn.Linear(1, 1), {}) == []

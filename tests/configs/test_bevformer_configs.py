@@ -233,4 +233,5 @@ def test_normalisation_of_imagenet_is_a_config_of_its_own():
             key: value for key, value in IMAGENET_NORM.items() if key not in ('mean', 'std')
         }
         assert (norm.mean.tolist(), norm.std.tolist()) == (IMAGENET_NORM['mean'], IMAGENET_NORM['std'])
-    assert cfg.model == Config.fromfile(STUDENTS['r50']).model
+    norm = {key: IMAGENET_NORM[key] for key in ('mean', 'std', 'to_rgb')}
+    assert cfg.model == dict(Config.fromfile(STUDENTS['r50']).model, image_norm=norm)

@@ -3,6 +3,8 @@
 import copy
 import importlib.util
 import json
+import re
+from pathlib import Path
 
 import cv2
 import pytest
@@ -12,6 +14,8 @@ from helpers.golden_sizes import SIZES
 from helpers.nuscenes_batch import load_tables, move_data, write_infos
 from mmcv import Config
 from mmcv.runner import save_checkpoint
+
+from mmdet3d_plugin.checkpoints.legacy_transformer import published_facts
 
 FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevformer'
 SMALL = ['--points', '400', '--boxes', '3']
@@ -116,6 +120,29 @@ def test_the_command_of_the_method_s_readme(script, files, tiny_nuscenes, tmp_pa
     command = (f'{FOLDER}/lidarformer_to_bevformer_nus_1x1conv_r50.py', files / 'epoch_24.pth', '--eval', 'mAP')
     script('test')(*command, '--work-dir', tmp_path, '--cfg-options', *student, *test, *steps)
     assert 'NDS' in capsys.readouterr().out and list(tmp_path.glob('eval_*.json'))
+
+
+def test_a_converted_published_file_is_tested_with_the_overrides_that_docs_name(script, files, tiny_nuscenes, tmp_path):
+    content = torch.load(files / 'epoch_24.pth', weights_only=True)
+    facts = published_facts(make_model(Config.fromfile(str(files / 'distill.py'))).student, {})
+    content['meta'].update(converted_from=dict(file='old.pth'), detector=facts)
+    torch.save(content, tmp_path / 'converted.pth')
+    root = tmp_path / 'data'
+    (root / 'can_bus').mkdir(parents=True)
+    for entry in tiny_nuscenes.iterdir():
+        (root / entry.name).symlink_to(entry)
+    test = f'data.test.data_root={root} data.test.ann_file={files / "nuscenes_infos_train_base.pkl"}'.split()
+    small = [*options(SIZES['BEVFormer'], 'model.student'), 'data.test.pipeline.3.scale=0.1', 'data.workers_per_gpu=0']
+    distilled = f'{FOLDER}/lidarformer_to_bevformer_nus_1x1conv_r50.py'
+    command = (distilled, tmp_path / 'converted.pth', '--eval', 'mAP', '--work-dir', tmp_path, '--cfg-options', *small)
+    with pytest.raises(ValueError, match='alignment released.*bevformer_r50_928x1600_24e_nus_as_released.py'):
+        script('test')(*command, *test)
+    text = Path('docs/checkpoints.md').read_text()
+    (block,) = re.findall(r'--cfg-options (model\.student\.bev_encoder[^`]*)```', text)
+    with pytest.raises(ValueError, match='data.test: LoadEgoMotion has quaternion=full, the detector needs w'):
+        script('test')(*command, *test, *(word for word in block.split() if word.startswith('model.')))
+    script('test')(*command, *test, *block.replace('\\', '').split())
+    assert list(tmp_path.glob('eval_*.json'))
 
 
 @pytest.mark.parametrize('name', ['publish_model', 'export_student'])

@@ -68,7 +68,7 @@ def main(argv=None):
     )
     from mmdet3d_plugin.checkpoints.legacy_conversion import plan_conversion
     from mmdet3d_plugin.checkpoints.legacy_geometry import check_geometry
-    from mmdet3d_plugin.checkpoints.legacy_transformer import settings_as_published
+    from mmdet3d_plugin.checkpoints.legacy_transformer import conversion_notes, published_facts
     from mmdet3d_plugin.checkpoints.output_meaning import ENTRY, stored_facts
 
     cfg = load_checked(args.config, args.cfg_options)[0]
@@ -91,14 +91,13 @@ def main(argv=None):
         )
     check_geometry(state, detector)
     load_strictly(model, conversion.state, args.checkpoint, args.config)
-    other = settings_as_published(detector)
-    if other:
-        print(f'note: published BEVFormer weights were trained with {", ".join(other)}; {args.config} has it otherwise')
+    for note in conversion_notes(detector, meta, args.config):
+        print(f'note: {note}')
     if args.dry_run:
         print(f'every entry has its place: {len(state)} in the file, {len(conversion.state)} in the model')
         return
     kept = {key: meta[key] for key in ('epoch', 'iter', 'CLASSES') if key in meta}
-    kept[ENTRY] = stored_facts(meta)
+    kept[ENTRY] = {**stored_facts(meta), **published_facts(detector, meta)}
     source = dict(file=os.path.basename(args.checkpoint), sha256=file_sha256(args.checkpoint))
     write_checkpoint(
         args.out, conversion.state, dict(kept, dualdistill_version=mmdet3d_plugin.__version__, converted_from=source)

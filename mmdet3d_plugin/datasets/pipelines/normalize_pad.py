@@ -5,6 +5,7 @@ import mmcv
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
+from ...structures.image_norm import ImageNorm
 from .image_affine import resize_matrix
 
 
@@ -33,10 +34,9 @@ class NormalizePad:
         ValueError: a number that cannot serve.
     """
 
-    def __init__(self, mean=(103.530, 116.280, 123.675), std=(1.0, 1.0, 1.0), to_rgb=False, size_divisor=32, scale=1.0):
-        self.mean, self.std = np.array(mean, dtype=np.float64), np.array(std, dtype=np.float64)
-        if self.mean.shape != (3,) or self.std.shape != (3,) or (self.std <= 0).any():
-            raise ValueError(f'need 3 means and 3 positive stds, got {mean}, {std}')
+    def __init__(self, mean=ImageNorm.mean, std=ImageNorm.std, to_rgb=ImageNorm.to_rgb, size_divisor=32, scale=1.0):
+        norm = ImageNorm(mean, std, to_rgb)
+        self.mean, self.std = np.array(norm.mean), np.array(norm.std)
         if size_divisor < 1 or scale <= 0:
             raise ValueError(f'size_divisor and scale must be positive, got {size_divisor} and {scale}')
         self.to_rgb, self.size_divisor, self.scale = to_rgb, size_divisor, scale

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from mmdet3d.models import builder
 from torch import Tensor, nn
 
+from ...checkpoints.camera_facts import camera_facts
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
+from ...structures.image_norm import ImageNorm
 from ..bev_transformer.pillar_projection import frame_projection
 from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion
 from ..evaluating import evaluating
@@ -64,6 +67,8 @@ class BEVFormer(BEVDetector):
         motion_source, quaternion, wrap_yaw: what the motion vector holds, as in the pipeline's :class:`LoadEgoMotion`.
             Checkpoints keep them. At test the change of yaw is taken here, and ``wrap_yaw`` brings it into (-180, 180]
             degrees.
+        image_norm: ``mean``, ``std`` and ``to_rgb`` of the images, as in the pipeline's :class:`NormalizePad`; default
+            as released. Checkpoints keep it.
         grid_mask: arguments of :class:`GridMask`, which hides parts of the current training images; None: nothing.
         encoder_levels: layers of the encoder (from 0) whose maps are levels of their own, ``encoder0``, ...
         train_cfg, test_cfg: dicts whose ``pts`` section goes to the head.
@@ -86,6 +91,7 @@ class BEVFormer(BEVDetector):
         motion_source: str = 'can',
         quaternion: str = 'full',
         wrap_yaw: bool = True,
+        image_norm: Mapping[str, Any] | None = None,
         grid_mask: Mapping[str, Any] | None = None,
         encoder_levels: Sequence[int] = (),
         train_cfg: Mapping[str, Any] | None = None,
@@ -97,6 +103,7 @@ class BEVFormer(BEVDetector):
         self.motion_source = motion_source
         self.quaternion = quaternion
         self.wrap_yaw = wrap_yaw
+        self.image_norm = ImageNorm(**(image_norm or {}))
         self.encoder_levels = tuple(encoder_levels)
         self.img_backbone = builder.build_backbone(drop_missing_pretrained(img_backbone))
         self.img_neck = builder.build_neck(img_neck)
@@ -123,20 +130,18 @@ class BEVFormer(BEVDetector):
         return dict.fromkeys(names, self.bev_encoder.level)
 
     def meaning(self) -> dict[str, Any]:
-        """Adds range and cells (metres), the cameras' order, and how history and motion vector come about."""
+        """Adds range and cells (metres), and what :func:`camera_facts` says of cameras, images and history."""
         encoder = self.bev_encoder
-        both = ', both references shifted' if encoder.shift_both else ''
         facts = dict(super().meaning(), point_cloud_range=list(encoder.point_cloud_range))
-        facts.update(bev_cell=[encoder.grid.cell_x, encoder.grid.cell_y], cameras=', '.join(self.cameras))
-        facts.update(alignment=encoder.alignment + both)
-        if encoder.reads_can_bus:
-            yaw = 'wrapped' if self.wrap_yaw else 'not wrapped'
-            facts.update(motion_source=f'{self.motion_source}, quaternion {self.quaternion}, yaw {yaw}')
-        return facts
+        facts.update(bev_cell=[encoder.grid.cell_x, encoder.grid.cell_y])
+        motion = (self.motion_source, self.quaternion, self.wrap_yaw) if encoder.reads_can_bus else None
+        history = dict(alignment=encoder.alignment, shift_both=encoder.shift_both, motion=motion)
+        return dict(facts, **camera_facts(self.cameras, self.image_norm, **history))
 
     def pipeline_settings(self) -> dict[tuple[str, str], Any]:
-        """The cameras' order, and what the motion vector holds."""
-        settings = {('SelectKeyframeQueue', 'cameras'): self.cameras}
+        """The cameras' order, how images are normalised, and what the motion vector holds."""
+        settings: dict[tuple[str, str], Any] = {('SelectKeyframeQueue', 'cameras'): self.cameras}
+        settings.update({('NormalizePad', key): value for key, value in asdict(self.image_norm).items()})
         if self.bev_encoder.reads_can_bus:
             for key in ('motion_source', 'quaternion', 'wrap_yaw'):
                 settings['LoadEgoMotion', key] = getattr(self, key)

@@ -210,9 +210,10 @@ def test_what_no_weight_shows_is_told():
     facts = model.meaning()
     assert stored_facts(checkpoint_meta(model)) == facts
     assert facts['point_cloud_range'] == [-12.8, -12.8, -5.0, 12.8, 12.8, 3.0]
-    told = {key: facts[key] for key in ('cameras', 'alignment', 'motion_source')}
+    told = {key: facts[key] for key in ('cameras', 'alignment', 'motion_source', 'image_norm')}
     motion = 'can, quaternion full, yaw wrapped'
-    assert told == dict(cameras='CAM_FRONT, CAM_BACK', alignment='warp', motion_source=motion)
+    norm = 'BGR, mean 103.53, 116.28, 123.675, std 1, 1, 1'
+    assert told == dict(cameras='CAM_FRONT, CAM_BACK', alignment='warp', motion_source=motion, image_norm=norm)
     assert facts['bev_cell'] == pytest.approx([1.6, 1.6])
     motion = dict(wrap_yaw=False, motion_source='poses', quaternion='w')
     released = _build(encoder=dict(alignment='released', shift_both=True), **motion)
@@ -222,7 +223,12 @@ def test_what_no_weight_shows_is_told():
     assert {key: settings['LoadEgoMotion', key] for key in motion} == motion
     without = _build(encoder=dict(use_can_bus=False))
     assert 'motion_source' not in without.meaning()
-    assert without.pipeline_settings() == {('SelectKeyframeQueue', 'cameras'): ('CAM_FRONT', 'CAM_BACK')}
+    assert without.pipeline_settings() == {
+        ('SelectKeyframeQueue', 'cameras'): ('CAM_FRONT', 'CAM_BACK'),
+        ('NormalizePad', 'mean'): (103.53, 116.28, 123.675),
+        ('NormalizePad', 'std'): (1.0, 1.0, 1.0),
+        ('NormalizePad', 'to_rgb'): False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -231,6 +237,7 @@ def test_what_no_weight_shows_is_told():
         (dict(cameras=('CAM_FRONT',)), r'must name 2 cameras \(bev_encoder.num_cams\)'),
         (dict(cameras=('CAM_FRONT', 'CAM_FRONT')), 'must name 2 cameras'),
         (dict(motion_source='gps'), "motion_source must be one of .*'gps'"),
+        (dict(image_norm=dict(std=(1, 1))), 'need 3 means and 3 positive stds'),
         (dict(quaternion='x'), "quaternion must be one of .*'x'"),
         (dict(encoder_levels=(2,)), 'there is no layer 2, the encoder has 2'),
         (dict(encoder=dict(num_levels=3)), r'img_neck gives 2 map\(s\) of 16 channels but bev_encoder takes 3 of 16'),

@@ -5,11 +5,11 @@ import copy
 import torch
 
 from mmdet3d_plugin.audit.config_check import stand_in_for_teacher
-from mmdet3d_plugin.audit.data_check import effective
 from mmdet3d_plugin.audit.overrides import load_checked
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import build_model, load_student
 from mmdet3d_plugin.engine.config import require_distiller
+from mmdet3d_plugin.engine.pipeline_agreement import effective
 from mmdet3d_plugin.models.heads.bev_center_head import BEVCenterHead
 from mmdet3d_plugin.models.heads.center_decode import logit_threshold
 from mmdet3d_plugin.structures.virtual_points import POINT_COLUMNS
