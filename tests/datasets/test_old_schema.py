@@ -59,6 +59,8 @@ def test_samples_of_an_old_file_are_those_of_a_new_one(tmp_path, tables_root, in
             boxes[0]['gt_bboxes_3d'].tensor, boxes[1]['gt_bboxes_3d'].tensor, rtol=0, atol=1e-6, equal_nan=True
         )
         np.testing.assert_array_equal(boxes[0]['gt_labels_3d'], boxes[1]['gt_labels_3d'])
+        poses = [vars(item.pop('scene_poses')) for item in (ours, theirs)]
+        np.testing.assert_equal(poses[0], poses[1])
         np.testing.assert_equal(ours, theirs)
 
 

@@ -59,6 +59,7 @@ def test_the_performance_document_asks_for_tables_there_are(tool, repo_root):
     known = dict(
         ops=('bev_pooling', 'regions', 'projection_order'),
         attention=('sampling', 'spatial_attention', 'history'),
+        sparse=('submanifold', 'strided'),
         step=('step',),
         data=('steps', 'loader'),
         inference=('inference',),

@@ -8,6 +8,7 @@ import cv2
 import pytest
 import torch
 from helpers.golden import make_model, tiny_batch, tiny_config
+from helpers.golden_sizes import SIZES
 from helpers.nuscenes_batch import load_tables, move_data, write_infos
 from mmcv import Config
 from mmcv.runner import save_checkpoint
@@ -85,10 +86,36 @@ def test_step_and_inference_are_timed(tool, files, tmp_path):
         assert json.loads(out.read_text())[f'{subject}.fp32.batch1.{key}'] > 0
 
 
+def test_steps_of_the_pipeline_are_timed(tool, files, tmp_path):
+    out = tmp_path / 'data.json'
+    tool('benchmark').main(['data', str(files / 'distill.py'), '--samples', '2', '--workers', '1', '--json', str(out)])
+    steps = [row[0] for row in json.loads(out.read_text())['tables']['steps']]
+    assert '1. SelectKeyframeQueue' in steps and '5. NormalizePad' in steps
+
+
 def test_a_picture_of_what_is_distilled(script, files, tmp_path):
     out = tmp_path / 'distill.png'
     script('visualization/draw_distill')(files / 'distill.py', files / 'epoch_24.pth', '--out', out, '--panel', '40')
     assert cv2.imread(str(out)).size > 0
+
+
+def options(sizes, prefix):
+    """Nested sizes as words for ``--cfg-options``."""
+    words = []
+    for key, value in sizes.items():
+        nested = isinstance(value, dict)
+        words += options(value, f'{prefix}.{key}') if nested else [f'{prefix}.{key}={value}'.replace(' ', '')]
+    return words
+
+
+def test_the_command_of_the_method_s_readme(script, files, tiny_nuscenes, tmp_path, capsys):
+    """On the config itself, its sizes overridden, where no teacher's file is; with the words of the command."""
+    test = f'data.test.data_root={tiny_nuscenes} data.test.ann_file={files / "nuscenes_infos_train_base.pkl"}'.split()
+    steps = ['data.test.pipeline.1.motion_source=poses', 'data.test.pipeline.3.scale=0.1', 'data.workers_per_gpu=0']
+    student = [*options(SIZES['BEVFormer'], 'model.student'), 'model.student.motion_source=poses']
+    command = (f'{FOLDER}/lidarformer_to_bevformer_nus_1x1conv_r50.py', files / 'epoch_24.pth', '--eval', 'mAP')
+    script('test')(*command, '--work-dir', tmp_path, '--cfg-options', *student, *test, *steps)
+    assert 'NDS' in capsys.readouterr().out and list(tmp_path.glob('eval_*.json'))
 
 
 @pytest.mark.parametrize('name', ['publish_model', 'export_student'])

@@ -166,12 +166,12 @@ class TestSchedule:
         assert done == [[True, False], [True, True]]
 
     def test_a_failure_stops_the_other_steps(self, tmp_path):
-        long = counting_step(tmp_path, 'long', code='import time; time.sleep(60)')
+        long = counting_step(tmp_path, 'long', code='import time; time.sleep(600)')
         broken = counting_step(tmp_path, 'broken', code='raise SystemExit(3)')
         start = time.monotonic()
         with pytest.raises(StepFailedError, match='exit code 3'):
             run_steps([long, broken], jobs=2)
-        assert time.monotonic() - start < 30 and not long.is_done()
+        assert time.monotonic() - start < 300 and not long.is_done()  # a busy machine needs its time
 
     def test_stop_ends_a_running_step(self, tmp_path):
         stop = threading.Event()

@@ -5,13 +5,10 @@ the lists its base built from it. A config therefore calls one of these with its
 the result is plain lists of dicts, which is also what ``Config.dump`` writes down.
 """
 
-from .format_bev_inputs import META_KEYS
-
 KEYFRAME_POINTS = dict(type='LoadLidarPointsFromFile')
 TARGETS = ['gt_bboxes_3d', 'gt_labels_3d']
 CAMERA_KEYS = ['img', 'intrins', 'post_rots', 'post_trans', 'cam2lidar', 'frame2cur', 'bev_aug']
 QUEUE_KEYS = [*CAMERA_KEYS, 'has_prev', 'can_bus']
-POSE_KEYS = ['ego2global', 'lidar2ego']  # by which a detector finds how the car moved since the last test sample
 
 
 def lidar_pipelines(
@@ -123,7 +120,8 @@ def bevformer_pipelines(
         motion (dict, optional): arguments of LoadEgoMotion.
         distortion (dict, optional): arguments of PhotometricDistortion at training; None leaves it out.
         image (dict, optional): arguments of NormalizePad.
-        bev_aug (dict, optional): arguments of GlobalBEVAug at training; None augments nothing.
+        bev_aug (dict, optional): arguments of GlobalBEVAug at training; None augments nothing. The motion vector stays
+            as measured: in a mirrored map the car turns the other way than it says.
         teacher_sweeps, teacher_virtual_points: see :func:`camera_4d_pipelines`.
     """
     images = (cameras, motion, decode_reduction, image)
@@ -137,7 +135,7 @@ def bevformer_pipelines(
         dict(type='FormatBEVInputs', keys=[*QUEUE_KEYS, *points, *TARGETS]),
     ]
     test = [*_queue_steps(*images, queue_length=1, distortion=None), dict(type='GlobalBEVAug', test_mode=True)]
-    return train, [*test, dict(type='FormatBEVInputs', keys=QUEUE_KEYS, meta_keys=[*META_KEYS, *POSE_KEYS])]
+    return train, [*test, dict(type='FormatBEVInputs', keys=QUEUE_KEYS)]
 
 
 def lidar_loading(num_sweeps, virtual_points=False, test_mode=False):

@@ -55,16 +55,16 @@ class SelectKeyframeQueue(SelectFrames):
 
     @property
     def earlier_keyframes(self) -> int:
-        """Keyframes that the data set hands over, one of which is dropped."""
-        return self.queue_length
+        """Keyframes that the data set hands over, one of which is dropped; none for a queue of one."""
+        return self.queue_length if self.queue_length > 1 else 0
 
     def __call__(self, results):
-        if 'earlier_keyframes' not in results:
+        if self.earlier_keyframes and 'earlier_keyframes' not in results:
             raise KeyError(
                 f'sample {results["sample_idx"]} comes without `earlier_keyframes`: SelectKeyframeQueue must stand in '
                 f'the pipeline of a NuScenesBEVDataset, which then adds them'
             )
-        current, known = results, results['earlier_keyframes']
+        current, known = results, results.get('earlier_keyframes', [])
         slots = self._slots()
         chosen = [known[slot] for slot in slots if slot < len(known)]
         copies = [(chosen or [current])[-1]] * (len(slots) - len(chosen))

@@ -27,6 +27,7 @@ from mmdet3d.models.builder import NECKS
 from torch import Tensor, nn
 
 from ..bev_transformer.cell_places import cell_places
+from ..bev_transformer.deformable_sampling import in_full_precision
 from ..bev_transformer.initialisation import init_layers
 
 
@@ -90,7 +91,7 @@ class DeformableBEVEncoder(BaseModule):
         init_layers(self.layers)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Gather.
+        """Gather, in float32: half precision would move the places that are read.
 
         Args:
             maps: ``num_levels`` (B, embed_dims, h, w) maps over the same metres.
@@ -103,6 +104,10 @@ class DeformableBEVEncoder(BaseModule):
         """
         if len(maps) != self.num_levels:
             raise ValueError(f'{len(maps)} maps came in, the encoder was built with num_levels={self.num_levels}')
+        with torch.autocast(maps[0].device.type, enabled=False):
+            return self._gather([in_full_precision(level) for level in maps])
+
+    def _gather(self, maps):
         batch, device = len(maps[0]), maps[0].device
         tokens = torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1)
         shapes = torch.tensor([level.shape[2:] for level in maps], device=device)

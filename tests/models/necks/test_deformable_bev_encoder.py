@@ -122,6 +122,15 @@ def test_gradients_reach_maps_and_parameters():
         assert tensor.grad is not None and tensor.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision_moves_no_place(dtype):
+    model, inputs = perturb(build()), [level.detach().to(dtype) for level in maps()]
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = model(inputs)
+    assert mixed.dtype == torch.float32
+    torch.testing.assert_close(mixed, model([level.float() for level in inputs]))
+
+
 def test_each_sample_as_if_alone():
     model, inputs = perturb(build()).eval(), maps(batch=3)
     together = model(inputs)

@@ -5,6 +5,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "sparse_conv_cpu_kernels.h"
 
@@ -61,7 +62,8 @@ at::Tensor forward(const at::Tensor& features, const at::Tensor& weight, const P
       features.const_data_ptr<T>(), packed.const_data_ptr<T>(), pairs, offsets, channels, panels,
       out.mutable_data_ptr<T>()};
   at::parallel_for(0, (rows + kRowBlock - 1) / kRowBlock, 1, [&](int64_t begin, int64_t end) {
-    run(job, begin, end);
+    std::vector<int64_t> next(offsets);
+    run(job, begin, end, next.data());
   });
   return out.narrow(1, 0, columns).contiguous();
 }

@@ -27,6 +27,12 @@ struct PairLists {
   DUALDISTILL_INLINE int64_t first(int64_t k, int64_t row) const {
     return std::lower_bound(targets + starts[k], targets + starts[k + 1], row) - targets;
   }
+
+  // The same, from a pair before it that is near.
+  DUALDISTILL_INLINE int64_t pass(int64_t k, int64_t pair, int64_t row) const {
+    while (pair < starts[k + 1] && targets[pair] < row) ++pair;
+    return pair;
+  }
 };
 
 // out[o] = sum over kernel offsets k and their pairs (i, o) of features[i] * weight[k].
@@ -39,15 +45,19 @@ struct SparseForward {
   int64_t offsets, channels, panels;
   T* out;  // (rows, panels * kPanel), zeros
 
-  // Output rows of blocks [begin, end).
-  DUALDISTILL_INLINE void operator()(int64_t begin, int64_t end) const {
+  // Output rows of blocks [begin, end); `next` holds a number for each offset.
+  DUALDISTILL_INLINE void operator()(int64_t begin, int64_t end, int64_t* next) const {
+    for (int64_t k = 0; k < offsets; ++k) next[k] = pairs.first(k, begin * kRowBlock);
     for (int64_t block = begin; block < end; ++block)
       for (int64_t k = 0; k < offsets; ++k) {
-        const int64_t first = pairs.first(k, block * kRowBlock), last = pairs.first(k, (block + 1) * kRowBlock);
+        const int64_t first = next[k], last = pairs.pass(k, first, (block + 1) * kRowBlock);
+        next[k] = last;
         for (int64_t panel = 0; panel < panels; ++panel) {
           int64_t i = first;
           for (; i + kRowsAtOnce <= last; i += kRowsAtOnce) multiply<kRowsAtOnce>(i, k, panel);
-          for (; i < last; ++i) multiply<1>(i, k, panel);
+          if (last - i == 3) multiply<3>(i, k, panel);  // what is left of kRowsAtOnce
+          if (last - i == 2) multiply<2>(i, k, panel);
+          if (last - i == 1) multiply<1>(i, k, panel);
         }
       }
   }
