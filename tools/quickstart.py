@@ -74,9 +74,9 @@ BEVFORMER_CONFIGS = {
 }
 # What a reader of the report must know beside its numbers.
 BEVFORMER_NOTE = (
-    'Heads with object queries learn their matching of queries and objects first and score close to nothing until '
-    "then, so after so few iterations the students' scores mostly say how early they took off: the distilled one "
-    "starts from its teacher's decoder and queries, and a difference here is no estimate of one after a full training"
+    'Heads with object queries learn slowly: after so few iterations a score says how early a student took off and not '
+    "how good it gets. The distilled one also starts from its teacher's decoder and queries, so its lead is that head "
+    "start and what the teacher's maps taught it together."
 )
 # (what changes from the second model to the first, first, second); those whose models were trained are reported
 COMPARISONS = (
