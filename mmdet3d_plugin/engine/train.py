@@ -75,6 +75,23 @@ def _register_evaluation(runner, cfg, distributed):
     runner.register_hook(hook(loader, **options), priority='LOW')
 
 
+def _build_runner(wrapped, cfg, logger, distributed, timestamp, meta):
+    """mmcv's runner with the hooks of training; checkpoints and evaluation are registered by the caller."""
+    optimizer = build_optimizer(wrapped, cfg.optimizer)
+    options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
+    runner = build_runner(dict(cfg.runner, type=RESUMABLE.get(cfg.runner.type, cfg.runner.type)), default_args=options)
+    runner.timestamp = timestamp
+    runner.register_training_hooks(
+        cfg.lr_config,
+        _optimizer_hook(cfg, distributed),
+        None,
+        cfg.log_config,
+        cfg.get('momentum_config'),
+        custom_hooks_config=cfg.get('custom_hooks'),
+    )
+    return runner
+
+
 def train_detector(
     model: nn.Module,
     dataset: Dataset,
@@ -112,19 +129,8 @@ def train_detector(
     check_data(dataset)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
-    optimizer = build_optimizer(wrapped, cfg.optimizer)
     meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
-    options = dict(model=wrapped, optimizer=optimizer, work_dir=cfg.work_dir, logger=logger, meta=meta)
-    runner = build_runner(dict(cfg.runner, type=RESUMABLE.get(cfg.runner.type, cfg.runner.type)), default_args=options)
-    runner.timestamp = timestamp
-    runner.register_training_hooks(
-        cfg.lr_config,
-        _optimizer_hook(cfg, distributed),
-        None,
-        cfg.log_config,
-        cfg.get('momentum_config'),
-        custom_hooks_config=cfg.get('custom_hooks'),
-    )
+    runner = _build_runner(wrapped, cfg, logger, distributed, timestamp, meta)
     _register_checkpoints(runner, cfg)
     if distributed and cfg.runner.type != 'IterBasedRunner':
         runner.register_hook(DistSamplerSeedHook())

@@ -3,8 +3,8 @@
 MVPFormer replaces ``pts_voxel_layer`` and ``pts_voxel_encoder``, and takes 23 numbers a voxel.
 """
 
-lidarformer_range = [-51.2, -51.2, -5.0, 51.2, 51.2, 3.0]
-lidarformer_dims = 256
+_base_ = './detr_bev_head.py'
+
 lidarformer_bn_1d = dict(type='BN1d', eps=1e-3, momentum=0.01)
 lidarformer_bn_2d = dict(type='BN', eps=1e-3, momentum=0.01)
 
@@ -14,7 +14,7 @@ model = dict(
         max_num_points=10,
         max_voxels=(90000, 120000),
         voxel_size=[0.064, 0.064, 0.2],
-        point_cloud_range=lidarformer_range,
+        point_cloud_range={{_base_.query_range}},
     ),
     pts_voxel_encoder=dict(type='HardSimpleVFE', num_features=5),
     pts_middle_encoder=dict(
@@ -40,7 +40,7 @@ model = dict(
     pts_neck=dict(
         type='FPN',
         in_channels=[128, 256],
-        out_channels=lidarformer_dims,
+        out_channels={{_base_.query_dims}},
         num_outs=4,
         norm_cfg=lidarformer_bn_2d,
         act_cfg=dict(type='ReLU'),
@@ -48,7 +48,7 @@ model = dict(
     bev_encoder=dict(
         type='DeformableBEVEncoder',
         bev_size=(200, 200),
-        embed_dims=lidarformer_dims,
+        embed_dims={{_base_.query_dims}},
         num_levels=4,
         num_layers=6,
         num_heads=8,
@@ -56,42 +56,6 @@ model = dict(
         feedforward_channels=512,
         dropout=0.1,
     ),
-    pts_bbox_head=dict(
-        type='DETRBEVHead',
-        in_channels=lidarformer_dims,
-        class_names=[
-            'car',
-            'truck',
-            'construction_vehicle',
-            'bus',
-            'trailer',
-            'barrier',
-            'motorcycle',
-            'bicycle',
-            'pedestrian',
-            'traffic_cone',
-        ],
-        num_query=900,
-        transformer=dict(
-            type='QueryTransformer', num_layers=6, num_heads=8, num_points=4, feedforward_channels=512, dropout=0.1
-        ),
-        bbox_coder=dict(
-            type='QueryBoxCoder',
-            pc_range=lidarformer_range,
-            post_center_range=[-61.2, -61.2, -10.0, 61.2, 61.2, 10.0],
-            max_num=300,
-        ),
-        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
-        loss_bbox=dict(type='L1Loss', loss_weight=0.25),
-        code_weights=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2],
-    ),
-    train_cfg=dict(
-        pts=dict(
-            assigner=dict(
-                type='HungarianBoxAssigner',
-                cls_cost=dict(type='FocalLossCost', weight=2.0),
-                reg_cost=dict(type='BoxCodeL1Cost', weight=0.25),
-            )
-        )
-    ),
+    pts_bbox_head={{_base_.query_head}},
+    train_cfg={{_base_.query_train_cfg}},
 )

@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Union
+from typing import Any
 
 from mmcv import ops as mmcv_ops
 
 from .sparse_tensor import SparseTensor
 from .window import ConvWindow
 
-Size = Union[int, Sequence[int]]  # of all three axes, or of z, y and x
+
+class _WithWindow:
+    """Makes the window once, when mmcv's constructor knows kernel, stride, padding and dilation."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.window = self._make_window()
+
+    def _make_window(self) -> ConvWindow:
+        raise NotImplementedError
 
 
-class SubMConv3d(mmcv_ops.SubMConv3d):
+class SubMConv3d(_WithWindow, mmcv_ops.SubMConv3d):
     """Submanifold convolution: outputs are the input voxels, which see their occupied neighbours.
 
     Constructor, initialisation and the parameters ``weight`` (kz, ky, kx, in, out) and ``bias`` are mmcv's. Padding and
     stride are ignored, as there; ``indice_key`` too, because :class:`VoxelSites` knows what can be shared.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        indice_key: str | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, indice_key)
-        self.window = ConvWindow.submanifold(self.kernel_size, self.dilation)
+    def _make_window(self):
+        return ConvWindow.submanifold(self.kernel_size, self.dilation)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Convolve: (V, in) features to (V, out) of the same voxels."""
         return _convolve(self, x, submanifold=True)
 
 
-class SparseConv3d(mmcv_ops.SparseConv3d):
+class SparseConv3d(_WithWindow, mmcv_ops.SparseConv3d):
     """Strided convolution: outputs are all cells with a voxel in their window.
 
     Constructor, initialisation and parameters are mmcv's, see :class:`SubMConv3d`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Size = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        indice_key: str | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, indice_key)
-        self.window = ConvWindow.of(self.kernel_size, self.stride, self.padding, self.dilation)
+    def _make_window(self):
+        return ConvWindow.of(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Convolve: (V, in) features to (W, out) of the voxels that see them."""
