@@ -14,8 +14,9 @@ def camera_facts(
     alignment: str,
     shift_both: bool,
     motion: tuple[str, str, bool] | None,
+    history: bool,
 ) -> dict[str, str]:
-    """``cameras``, ``image_norm``, ``alignment`` and ``motion_source`` of :func:`~.output_meaning.detector_facts`.
+    """What :func:`~.output_meaning.detector_facts` says of cameras, images and earlier frames.
 
     Detectors and the conversion of published files both come here, so that their words are the same.
 
@@ -25,9 +26,11 @@ def camera_facts(
         alignment, shift_both: those of :class:`BEVFormerEncoder`.
         motion: source, quaternion and whether yaw is wrapped, as :class:`LoadEgoMotion` takes them; None for an
             encoder that reads no motion vector.
+        history: whether the frame before is remembered.
     """
     both = ', both references shifted' if shift_both else ''
     facts = dict(cameras=', '.join(cameras), image_norm=str(image_norm), alignment=alignment + both)
+    facts.update(history='the frame before' if history else 'none')
     if motion is not None:
         source, quaternion, wrapped = motion
         yaw = 'wrapped' if wrapped else 'not wrapped'

@@ -89,7 +89,7 @@ def published_facts(detector: nn.Module, meta: Mapping[str, Any]) -> dict[str, s
         return {}
     cameras: Any = detector.cameras
     motion = tuple(_PUBLISHED_MOTION.values())
-    return camera_facts(cameras, _image_norm(meta), motion=motion, **_PUBLISHED_ENCODER)
+    return camera_facts(cameras, _image_norm(meta), motion=motion, history=True, **_PUBLISHED_ENCODER)
 
 
 def conversion_notes(detector: nn.Module, meta: Mapping[str, Any], config: str) -> list[str]:

@@ -14,7 +14,7 @@ from .config_text import look_up, read_literals
 ENTRY = 'detector'
 GEOMETRY = ('point_cloud_range', 'voxel_size', 'bev_cell', 'box_range')
 OF_PUBLISHED = ('alignment', 'motion_source')  # published weights have seen slips here that a config must repeat
-WORDS = ('velocity_mode', 'frustum_anchor', 'cameras', *OF_PUBLISHED, 'image_norm', 'virtual_time')
+WORDS = ('velocity_mode', 'frustum_anchor', 'cameras', *OF_PUBLISHED, 'history', 'image_norm', 'virtual_time')
 SETTINGS = ('depth_bound', *WORDS)
 
 
@@ -25,7 +25,7 @@ def detector_facts(model: nn.Module) -> dict[str, Any]:
         plain values; those the detector has of ``tasks`` (class names of each), ``point_cloud_range`` (x, y, z
         minima, then maxima), ``voxel_size`` (x, y, z), ``bev_cell`` (x, y, of the head's maps), ``box_range`` (of which
         the centres of a query head are fractions), ``velocity_mode``, ``depth_bound`` (first, end, step),
-        ``frustum_anchor``, ``cameras`` (in the order of a batch), ``alignment`` (of earlier frames),
+        ``frustum_anchor``, ``cameras`` (in the order of a batch), ``alignment`` and ``history`` (of earlier frames),
         ``motion_source``, ``image_norm`` and ``virtual_time`` (what stands for the time of virtual points); metres.
     """
     detector: Any = getattr(model, 'student', model)

@@ -64,7 +64,8 @@ def test_the_facts_of_a_file_are_those_of_the_model_that_serves_it(converted, ca
     path = converted(served, {})
     assert 'note' not in capsys.readouterr().out
     facts, model = torch.load(path, weights_only=True)['meta']['detector'], build(served)
-    assert facts == {name: model.meaning()[name] for name in ('cameras', 'alignment', 'motion_source', 'image_norm')}
+    told = ('cameras', 'alignment', 'history', 'motion_source', 'image_norm')
+    assert facts == {name: model.meaning()[name] for name in told}
     assert facts['cameras'].startswith('CAM_BACK_RIGHT, CAM_BACK_LEFT')
 
 

@@ -43,7 +43,8 @@ class BEVFormer(BEVDetector):
     """Images of a queue of frames -> BEV map, refined from frame to frame -> head.
 
     A batch with several frames brings its own history, as in training. At test a batch has one frame, and the frame
-    before it is remembered: samples of a scene come in order, one at a time.
+    before it is remembered: samples of a scene come in order, one at a time. With ``history=False`` every frame stands
+    alone, in training and at test, which shows what the memory is worth.
 
     Published weights have the same parameters under other names:
 
@@ -69,6 +70,8 @@ class BEVFormer(BEVDetector):
             degrees.
         image_norm: ``mean``, ``std`` and ``to_rgb`` of the images, as in the pipeline's :class:`NormalizePad`; default
             as released. Checkpoints keep it.
+        history: remember the frame before. Checkpoints keep it. Without, samples hold one frame (``queue_length=1``),
+            in any order and number.
         grid_mask: arguments of :class:`GridMask`, which hides parts of the current training images; None: nothing.
         encoder_levels: layers of the encoder (from 0) whose maps are levels of their own, ``encoder0``, ...
         train_cfg, test_cfg: dicts whose ``pts`` section goes to the head.
@@ -92,6 +95,7 @@ class BEVFormer(BEVDetector):
         quaternion: str = 'full',
         wrap_yaw: bool = True,
         image_norm: Mapping[str, Any] | None = None,
+        history: bool = True,
         grid_mask: Mapping[str, Any] | None = None,
         encoder_levels: Sequence[int] = (),
         train_cfg: Mapping[str, Any] | None = None,
@@ -104,6 +108,7 @@ class BEVFormer(BEVDetector):
         self.quaternion = quaternion
         self.wrap_yaw = wrap_yaw
         self.image_norm = ImageNorm(**(image_norm or {}))
+        self.history = self.sequential = history
         self.encoder_levels = tuple(encoder_levels)
         self.img_backbone = builder.build_backbone(drop_missing_pretrained(img_backbone))
         self.img_neck = builder.build_neck(img_neck)
@@ -135,13 +140,15 @@ class BEVFormer(BEVDetector):
         facts = dict(super().meaning(), point_cloud_range=list(encoder.point_cloud_range))
         facts.update(bev_cell=[encoder.grid.cell_x, encoder.grid.cell_y])
         motion = (self.motion_source, self.quaternion, self.wrap_yaw) if encoder.reads_can_bus else None
-        history = dict(alignment=encoder.alignment, shift_both=encoder.shift_both, motion=motion)
-        return dict(facts, **camera_facts(self.cameras, self.image_norm, **history))
+        earlier = dict(alignment=encoder.alignment, shift_both=encoder.shift_both, motion=motion, history=self.history)
+        return dict(facts, **camera_facts(self.cameras, self.image_norm, **earlier))
 
     def pipeline_settings(self) -> dict[tuple[str, str], Any]:
-        """The cameras' order, how images are normalised, and what the motion vector holds."""
+        """The cameras' order, how images are normalised, what the motion vector holds; one frame without history."""
         settings: dict[tuple[str, str], Any] = {('SelectKeyframeQueue', 'cameras'): self.cameras}
         settings.update({('NormalizePad', key): value for key, value in asdict(self.image_norm).items()})
+        if not self.history:
+            settings['SelectKeyframeQueue', 'queue_length'] = 1
         if self.bev_encoder.reads_can_bus:
             for key in ('motion_source', 'quaternion', 'wrap_yaw'):
                 settings['LoadEgoMotion', key] = getattr(self, key)
@@ -175,8 +182,17 @@ class BEVFormer(BEVDetector):
                 that :func:`frame_projection` reads; with several frames ``frame2cur`` (B, F, 4, 4) and ``has_prev``
                 (B, F), whether frame f + 1 is the predecessor of frame f; ``can_bus`` (B, F, 18) where the encoder
                 reads it.
+
+        Raises:
+            ValueError: several frames for a detector without history.
         """
-        previous = self._history(batch) if batch['img'].shape[1] > 1 else None
+        frames = batch['img'].shape[1]
+        if frames > 1 and not self.history:
+            raise ValueError(
+                f'{type(self).__name__} with history=False looks at one frame, but a sample of the batch holds '
+                f'{frames}: set queue_length=1 in SelectKeyframeQueue'
+            )
+        previous = self._history(batch) if frames > 1 else None
         return self._current_bev(batch, previous)
 
     def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -192,7 +208,7 @@ class BEVFormer(BEVDetector):
         """
         batch['img_metas'] = img_metas
         samples, frames = batch['img'].shape[:2]
-        if frames > 1:
+        if frames > 1 or not self.history:
             return self.detections(self.extract_bev(batch), img_metas)
         if samples > 1:
             raise ValueError(

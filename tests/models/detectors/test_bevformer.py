@@ -197,6 +197,27 @@ def test_memory_is_neither_in_checkpoints_nor_in_what_extract_bev_returns():
     assert model.sequential
 
 
+def test_without_history_every_frame_stands_alone():
+    """The same weights see each frame as a remembering model sees the first of a scene, in any order and number."""
+    model, frames = _build().eval(), split_queue(make_queue(num_frames=3), 0)
+    alone = _build(history=False).eval()
+    alone.load_state_dict(model.state_dict())
+    assert not alone.sequential
+    for frame in frames:  # as LoadEgoMotion writes it for a queue of one
+        frame['can_bus'][..., [*range(3), 17]] = 0
+    maps = _test_maps(alone, frames)
+    for frame, bev in zip(frames, maps):
+        model.reset()
+        torch.testing.assert_close(_test_maps(model, [frame])[0], bev)
+    torch.testing.assert_close(_test_maps(alone, frames[::-1])[::-1], maps)
+    with torch.no_grad():
+        assert len(alone(return_loss=False, **make_queue(num_frames=1))) == 2
+    with pytest.raises(ValueError, match='history=False looks at one frame, but .* holds 3: set queue_length=1'):
+        alone(return_loss=True, **make_queue(num_frames=3))
+    assert alone.meaning()['history'] == 'none' and model.meaning()['history'] == 'the frame before'
+    assert alone.pipeline_settings()['SelectKeyframeQueue', 'queue_length'] == 1
+
+
 def test_two_samples_at_test_are_refused_but_queues_are_not():
     model, batch = _build().eval(), make_queue(num_frames=1)
     with pytest.raises(ValueError, match='remembers one scene, but the batch holds 2 samples.*samples_per_gpu=1'):
