@@ -56,7 +56,7 @@ def parse_args(argv=None):
     if args.eval_backend and not args.eval:
         parser.error('--eval-backend: nothing is evaluated without --eval')
     if args.eval_backend:
-        args.eval_options = {'backend': args.eval_backend, **(args.eval_options or {})}
+        args.eval_options = {**(args.eval_options or {}), 'backend': args.eval_backend}
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out takes a .pkl file, got {args.out}')
     return args

@@ -72,7 +72,7 @@ def check_evaluation_data(dataset: Dataset, backend: str | None = None) -> None:
 
     Args:
         dataset: Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
-        backend: Given to it, unless it is None.
+        backend: Given to it, if the data set has several ``BACKENDS`` and one is wanted.
 
     Raises:
         ValueError: No annotations, or tables that do not fit the samples.
@@ -80,7 +80,8 @@ def check_evaluation_data(dataset: Dataset, backend: str | None = None) -> None:
     """
     check_annotated(dataset)
     if hasattr(dataset, 'check_evaluation'):
-        dataset.check_evaluation(**({} if backend is None else dict(backend=backend)))
+        wanted = {} if backend is None or not hasattr(dataset, 'BACKENDS') else dict(backend=backend)
+        dataset.check_evaluation(**wanted)
 
 
 def check_writable(folders: Mapping[str, str]) -> None:

@@ -187,3 +187,20 @@ def test_weights_alone_cannot_be_resumed(toy_config, train, trained):
     torch.save(content, path)
     with pytest.raises(ValueError, match=r'epoch_1.pth: it lacks optimizer.*load_from='):
         train(toy_config, '--work-dir', trained, '--resume-from', path, '--no-validate')
+
+
+def test_the_backend_of_a_config_reaches_preflight_and_evaluation(toy_config, train, tmp_path, monkeypatch):
+    given = []
+    toy, evaluate = toy_engine.ToyEngineDataset, toy_engine.ToyEngineDataset.evaluate
+    monkeypatch.setattr(toy, 'BACKENDS', ('fast', 'both'), raising=False)
+    check = lambda dataset, backend='fast': given.append(backend)  # noqa: E731
+    monkeypatch.setattr(toy, 'check_evaluation', check, raising=False)
+
+    def remember(dataset, results, backend='fast', **named):
+        given.append(backend)
+        return evaluate(dataset, results)
+
+    monkeypatch.setattr(toy, 'evaluate', remember)
+    options = ['runner.max_epochs=1', 'evaluation.backend=both']
+    train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', *options)
+    assert given == ['both', 'both']
