@@ -6,7 +6,15 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+def _compiled(function):
+    """Compiled once for all runs, or for this one where neither the package nor the user's folder can be written to."""
+    try:
+        return njit(cache=True)(function)
+    except RuntimeError:  # numba finds no place for its cache
+        return njit(function)
+
+
+@_compiled
 def match(
     found: np.ndarray, begin: np.ndarray, end: np.ndarray, truth: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mmdet3d_plugin.datasets.evaluation import matching
 from mmdet3d_plugin.datasets.evaluation.matching import match
 
 
@@ -26,6 +27,18 @@ def test_of_two_as_near_the_first_is_taken():
 
 def test_what_is_taken_at_one_threshold_is_free_at_another():
     assert run([[0, 0], [1.9, 0]], [[1.0, 0]], [0.95, 2.0]) == [[-1, 0], [0, -1]]
+
+
+def test_without_a_place_for_the_cache_it_compiles_anew(monkeypatch):
+    compile_it = matching.njit
+
+    def no_place(*args, **options):
+        if options:
+            raise RuntimeError('cannot cache function: no locator available')
+        return compile_it(*args)
+
+    monkeypatch.setattr(matching, 'njit', no_place)
+    assert matching._compiled(lambda number: number + 1)(2) == 3
 
 
 def test_nothing_to_match():
