@@ -107,8 +107,11 @@ def test_torchvision_stands_in_only_when_it_cannot_be_imported(tmp_path):
 
 
 def test_warnings_nobody_can_act_on_are_left_out(tmp_path, monkeypatch):
-    code = 'import os, mmdet3d_plugin; from mmdet3d.utils import setup_multi_processes as s; from mmcv import Config; '
-    code += "s(Config(dict(data=dict(workers_per_gpu=2), mp_start_method='spawn'))); print(os.environ['MKL_NUM_THREADS'])"
+    code = """
+import os, mmdet3d_plugin, mmcv
+from mmdet3d.utils import setup_multi_processes
+setup_multi_processes(mmcv.Config(dict(data=dict(workers_per_gpu=2), mp_start_method='spawn')))
+print(os.environ['MKL_NUM_THREADS'])"""
     for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('PYTHONPATH', os.getcwd())

@@ -192,7 +192,8 @@ def test_weights_alone_cannot_be_resumed(toy_config, train, trained):
 
 @pytest.mark.parametrize('flags', [[], ['-v']])
 def test_the_log_tells_time_left_and_initial_weights_only_when_asked(toy_config, train, tmp_path, caplog, flags):
-    log = train(toy_config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', 'runner.max_epochs=1', *flags)
+    options = ('--no-validate', *flags, '--cfg-options', 'runner.max_epochs=1')
+    log = train(toy_config, '--work-dir', tmp_path / 'run', *options)
     assert len(log) == 3
     assert ('body.0.weight (8, 4): ' in caplog.text) == bool(flags)
     assert 'init_weights' not in caplog.text or flags
