@@ -36,10 +36,11 @@ class _Whole(BaseModule):
     def _dump_init_info(self, logger_name):
         if not self._verbose:
             return
-        lines = [
-            f'  {name} {tuple(parameter.shape)}: {" ".join(self._params_init_info[parameter]["init_info"].split())}'
-            for name, parameter in self.model.named_parameters()
-        ]
+        lines = []
+        for name, parameter in self.model.named_parameters():
+            origin = ' '.join(self._params_init_info[parameter]['init_info'].split())
+            origin = origin.replace(type(self).__name__, type(self.model).__name__)
+            lines.append(f'  {name} {tuple(parameter.shape)}: {origin}')
         get_root_logger().info('\n'.join([f'initial weights of {type(self.model).__name__}:', *lines]))
 
 

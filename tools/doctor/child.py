@@ -1,4 +1,4 @@
-"""The looks that need torch, in a process of their own: ``python child.py <file for the answers> <repository>``.
+"""The looks that need torch, in a process of their own.
 
 An answer is written as soon as it is there, a line of JSON for each look, so that a library that ends this process
 takes no answer along but its own.
@@ -12,11 +12,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-if __name__ == '__main__':
-    sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folder, whose names others have too
-
-from doctor import checkpoint_files, gpu, imports, operators
-from doctor.line import Line, first_line
+from . import checkpoint_files, gpu, imports, operators
+from .line import Line, first_line
 
 # section -> look; all but the first need what the first one imports
 LOOKS = (
@@ -26,6 +23,8 @@ LOOKS = (
     ('checkpoints', checkpoint_files.look),
 )
 _LIMIT = 120  # s
+# the folder above this package, then the arguments of main; nothing else comes before the installed packages
+_START = 'import sys; sys.path[0] = sys.argv[1]; from doctor.child import main; main(*sys.argv[2:])'
 
 
 def main(answers: str, root: str) -> None:
@@ -66,7 +65,7 @@ def look_in_child(root: Path) -> dict:
     environment = dict(os.environ, PYTHONWARNINGS='ignore')
     with tempfile.TemporaryDirectory(prefix='dualdistill_doctor') as folder:
         answers = Path(folder) / 'answers'
-        command = [sys.executable, __file__, str(answers), str(root)]
+        command = [sys.executable, '-c', _START, str(Path(__file__).resolve().parents[1]), str(answers), str(root)]
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_LIMIT)
             end = _end(done)
@@ -94,7 +93,3 @@ def _end(done):
     if done.returncode < 0:
         return f'the process was ended by signal {-done.returncode} ({last})'
     return f'the process ended with status {done.returncode} ({last})'
-
-
-if __name__ == '__main__':
-    main(*sys.argv[1:])
