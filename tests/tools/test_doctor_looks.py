@@ -270,15 +270,24 @@ def test_next_steps_follow_from_what_is_missing(data):
     assert prepare.startswith('python tools/data_converter/prepare_nuscenes_for_bevdet4d.py --root-path data/nuscenes')
     assert train.startswith('python tools/train.py configs/centerpoint/')
 
+    (real / 'v1.0-trainval').mkdir()
+    (real / 'v1.0-trainval' / 'sample.json').write_text('[]')
+    assert steps({'data sets': list(look_at_data(real).values())})[0].endswith('--version v1.0-trainval')
     for kind in ('base', '4d'):
         name = info_io.info_filename('nuscenes', 'train', kind)
         info_io.save_infos(real / name, [dict(token='a')], 'v1.0-mini', 'train', kind)
     found = list(look_at_data(real).values())
-    teacher = Line('outputs/t/epoch_20.pth', 'ok', '', dict(servable=True, distilled=False, detector='CenterPointBEV'))
+    teacher = Line(
+        'outputs/t/epoch_20.pth',
+        'ok',
+        '',
+        dict(servable=True, distilled=False, detector='CenterPointBEV', config='t.py'),
+    )
     verify, distill = steps({'data sets': found, 'checkpoints': [teacher]})
     assert 'verify_teacher.py' in verify and distill.startswith('python tools/train.py configs/lidar2camera')
     student = Line('outputs/s/epoch_24.pth', 'ok', '', dict(servable=True, distilled=True, detector='B', config='c.py'))
-    sections = {'data sets': found, 'checkpoints': [student, teacher]}
+    toy = Line('outputs/q/epoch_4.pth', 'ok', '', dict(student.facts, config='configs/quickstart/dualdistill_toy.py'))
+    sections = {'data sets': found, 'checkpoints': [toy, student, teacher]}
     assert steps(sections) == ['python tools/test.py c.py outputs/s/epoch_24.pth --eval bbox']
 
 

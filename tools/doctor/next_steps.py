@@ -3,7 +3,8 @@
 _MOST = 4
 _TEACHER = 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py'
 _DISTILL = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d/centerpoint_to_bevdepth4d_r50_256x704.py'
-_REAL = 'data/nuscenes'
+_REAL, _FULL = 'data/nuscenes', 'v1.0-trainval'
+_TOYS = 'configs/quickstart/'
 
 
 def next_steps(sections: dict) -> list:
@@ -44,7 +45,8 @@ def _for_infos(data):
     for line in data:
         if line.facts.get('kind') != 'data set' or not line.facts['versions']:
             continue
-        folder, (version, *_) = line.subject, line.facts['versions']
+        folder, versions = line.subject, list(line.facts['versions'])
+        version = _FULL if _FULL in versions else versions[0]
         there = {
             other.facts.get('content')
             for other in data
@@ -66,6 +68,7 @@ def _for_models(sections):
     models = [line for line in sections.get('checkpoints', []) if line.facts.get('servable')]
     if not real:
         return [] if models else [_step('bash scripts/quickstart.sh', 'there is generated data and no model yet')]
+    models = [line for line in models if not line.facts['config'].startswith(_TOYS)]
     detectors = {line.facts['detector'] for line in models}
     if not models:
         return [_step(f'python tools/train.py {_TEACHER}', 'there is no teacher yet')]
