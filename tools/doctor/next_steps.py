@@ -23,7 +23,7 @@ def next_steps(sections: dict) -> list:
     if not any(line.facts.get('kind') == 'data set' for line in data):
         return [
             _step('bash scripts/quickstart.sh', 'there is no data: this makes a small set and trains on it'),
-            _step(f'link or unpack nuScenes to {_REAL}', 'for the real thing, as the README says under "Data"'),
+            _step(f'link or unpack nuScenes to {_REAL}', 'for the real thing, as the README says'),
         ]
     return [*_for_files(data), *_for_infos(data), *_for_models(sections)][:_MOST]
 
