@@ -13,7 +13,6 @@ from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import EvaluatedDataset
-from .evaluation.global_boxes import Keyframes
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
 from .lidar_file import check_lidar_files
@@ -139,7 +138,6 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
             raise ValueError(f'{self.ann_file} holds no samples')
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
         self._scene_starts = scene_starts(infos)
-        self.keyframes = Keyframes.of(infos)
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
         self._category_ids = [self._categories(info) for info in infos]
         if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):

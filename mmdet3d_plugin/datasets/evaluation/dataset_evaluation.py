@@ -1,5 +1,6 @@
 """What a data set over nuScenes info files does with detections: submission file and scores."""
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from ...structures.atomic_file import scratch_folder
 from .array_eval import evaluate_boxes
 from .backends import BACKENDS, check_agreement, check_backend
 from .devkit_files import check_devkit_files, check_truth_files
-from .global_boxes import global_boxes
+from .global_boxes import Keyframes, global_boxes
 from .nuscenes_eval import devkit_summary, summary_of
 from .scores import metrics_table, score_rules, scores_of
 from .submission_file import read_submission, write_submission
@@ -19,15 +20,20 @@ from .truth_cache import is_prepared, load_truth
 
 
 class EvaluatedDataset:
-    """Evaluation of a data set that has ``keyframes`` (:class:`global_boxes.Keyframes`) of its samples, in order.
+    """Evaluation of a data set that has ``data_infos`` of its samples, in order.
 
-    Also used of it: ``ann_file``, ``data_root``, ``version``, ``CLASSES``, ``modality``, ``eval_detection_configs``,
-    ``data_infos`` and :meth:`all_infos`.
+    Also used of it: ``ann_file``, ``data_root``, ``version``, ``CLASSES``, ``modality``, ``eval_detection_configs`` and
+    ``all_infos()``.
     """
 
     METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
     BACKENDS = BACKENDS
     score_rules = staticmethod(score_rules)
+
+    @functools.cached_property
+    def keyframes(self):
+        """Keyframes: tokens and poses of the samples, taken from the infos once, by the first that evaluates."""
+        return Keyframes.of(self.data_infos)
 
     def check_evaluation(self, backend='fast'):
         """Preflight: stop with one clear error if these samples cannot be scored from ``data_root``.
