@@ -41,7 +41,7 @@ def test_a_module_with_hardly_a_gradient_is_held_against_all_gradients(compare):
     assert found.modules == pytest.approx(dict(a=0.0, b=1e-6, c=0.0))
 
 
-@pytest.mark.parametrize('precision, factor', [('fp32', 1.03), ('fp16', 1.2), ('bf16', 1.6)])
+@pytest.mark.parametrize('precision, factor', [('fp32', 1.05), ('fp16', 1.2), ('bf16', 1.6)])
 def test_each_precision_has_its_tolerance(compare, precision, factor):
     reference = result(compare, dict(loss=1.0), a__w=[1.0, 2.0])
     assert compare.compare(reference, reference).failures(precision) == []

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 # Largest relative difference of the sum of all losses and of each of them, of the gradients of a whole model and of
-# each of its modules. They are two to eight times the largest that was measured on a CPU: for fp32 with all weights
+# each of its modules. They are several times the largest that was measured on a CPU: for fp32 with all weights
 # changed by 1e-5 of themselves, as sums in another order do less, for fp16 and bf16 (11 and 8 bits) under autocast.
 TOLERANCES = dict(
-    fp32=dict(loss=1e-4, term=3e-3, gradient=1e-2, module=2e-2),
+    fp32=dict(loss=1e-3, term=3e-3, gradient=2e-2, module=3e-2),
     fp16=dict(loss=5e-3, term=2e-2, gradient=1e-1, module=1.5e-1),
     bf16=dict(loss=2e-2, term=1e-1, gradient=4e-1, module=5e-1),
 )
