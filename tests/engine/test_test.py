@@ -8,6 +8,8 @@ import torch
 from helpers import toy_engine
 from helpers.harmful import RunsCode
 
+from mmdet3d_plugin.datasets import NuScenesBEVDataset
+
 
 @pytest.fixture
 def checkpoint(toy_config, train, tmp_path):
@@ -37,6 +39,12 @@ def test_the_backend_reaches_preflight_and_evaluation(toy_config, checkpoint, ru
     assert given == ['both', dict(metric='bbox', backend='both'), 'fast', dict(metric='bbox')]
     with pytest.raises(ValueError, match="--eval-options backend: 'devkit' is none of fast, both"):
         run_test_tool(*words, '--eval-backend', 'devkit')
+
+
+def test_the_flag_knows_the_backends_of_the_data_set(run_test_tool, capsys):
+    with pytest.raises(SystemExit):
+        run_test_tool('--help')
+    assert f'--eval-backend {{{",".join(NuScenesBEVDataset.BACKENDS)}}}' in capsys.readouterr().out
 
 
 def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path, capsys):
