@@ -73,7 +73,7 @@ class EvaluatedDataset:
             metric (str | list[str]): ``bbox``, ``mAP`` or ``NDS``: all the same evaluation.
             logger (logging.Logger | str, optional): Where the table goes; None prints it.
             jsonfile_prefix (str, optional): Folder that keeps the submission file; None keeps nothing.
-            backend (str): ``fast``; ``devkit``, the same numbers from the devkit's own code in about fifty times the
+            backend (str): ``fast``; ``devkit``, the same numbers from the devkit's own code in about forty times the
                 time; or ``both``, which stops when they differ by more than 1e-9.
 
         Returns:
