@@ -12,8 +12,8 @@ namespace emulator {
 // Exactly as large as asked for, so that AddressSanitizer sees a byte too many; filled with 0xff (NaN, or -1).
 class Buffer {
  public:
-  Buffer(size_t bytes, size_t offset) : bytes_(bytes), offset_(offset), memory_(std::malloc(bytes + offset)) {
-    if (memory_ == nullptr && bytes + offset) std::abort();
+  Buffer(size_t bytes, size_t offset) : bytes_(bytes), offset_(offset) {
+    if (posix_memalign(&memory_, 64, bytes + offset)) std::abort();
     if (bytes + offset) std::memset(memory_, 0xff, bytes + offset);
   }
   Buffer(Buffer&& other) noexcept : bytes_(other.bytes_), offset_(other.offset_), memory_(other.memory_) {
@@ -30,7 +30,7 @@ class Buffer {
 
  private:
   size_t bytes_, offset_;
-  void* memory_;
+  void* memory_ = nullptr;
 };
 
 class CaseFile {

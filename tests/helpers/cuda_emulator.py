@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ import pytest
 EMULATOR = Path(__file__).parents[1] / 'cuda_emulator'
 SANITIZED = ('-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all')
 TRACED = ('-O0', '-fsanitize=thread')  # one access in the source stays one call of the tracer
+KERNEL = ('-include', 'cuda_runtime_api.h')  # as nvcc does for every .cu file
 _FLAGS = ('-std=c++17', '-g1', '-Wall', '-Werror', '-Wno-unknown-pragmas')
 _LAUNCH = re.compile(r'(\w+(?:<[^<>;]*>)?)\s*<<<(.*?)>>>\s*\(', re.S)
 
 
+@functools.cache
 def require_compiler() -> list[str]:
     """Words that call the C++ compiler; skips the test where there is none that has the sanitizers."""
     compiler = shlex.split(os.environ.get('CXX', 'c++'))
@@ -31,13 +34,15 @@ def require_compiler() -> list[str]:
     return compiler
 
 
-def translate(source: Path, edits: Sequence[tuple[str, str]] = ()) -> str:
-    """The C++ of a ``.cu`` file: launches become calls; each edit (old, new) must meet its text exactly once."""
+def translated(folder: Path, source: Path, edits: Sequence[tuple[str, str]] = ()) -> Path:
+    """Write the C++ of a ``.cu`` file into a folder: launches become calls; each edit (old, new) meets its text once."""
     text = source.read_text()
     for old, new in edits:
         assert text.count(old) == 1, f'{source.name} has {text.count(old)} times: {old}'
         text = text.replace(old, new)
-    return f'#line 1 "{source}"\n' + _LAUNCH.sub(r'emulator::launch(\1, \2)(', text)
+    copy = folder / f'{source.stem}.cu.cpp'
+    copy.write_text(f'#line 1 "{source}"\n' + _LAUNCH.sub(r'emulator::launch(\1, \2)(', text))
+    return copy
 
 
 def build(
@@ -54,33 +59,39 @@ def build(
         sources: ``.cu`` files; their folders are searched for headers.
         driver: C++ file with ``main``.
         flags: ``SANITIZED``, or ``TRACED`` to count what warps ask of memory.
-        edits: by name of a source, what is changed in it before (see :func:`translate`).
+        edits: by name of a source, what is changed in it before (see :func:`translated`).
 
     Returns:
         the program.
     """
-    compiler = require_compiler()
-    includes = [f'-I{path}' for path in dict.fromkeys([EMULATOR, EMULATOR / 'include', *(s.parent for s in sources)])]
     tracer = EMULATOR / ('trace.cpp' if flags is TRACED else 'no_trace.cpp')
-    units = [([], path) for path in (EMULATOR / 'emulator.cpp', tracer, driver)]
-    for source in sources:
-        copy = folder / f'{source.stem}.cpp'
-        copy.write_text(translate(source, (edits or {}).get(source.name, ())))
-        units.append((['-include', 'cuda_runtime_api.h', *flags], copy))
-    processes = [
-        subprocess.Popen(
-            [*compiler, *_FLAGS, *includes, *extra, '-c', str(path), '-o', str(folder / f'{path.stem}.o')],
+    units = [(path, ()) for path in (EMULATOR / 'emulator.cpp', tracer, driver)]
+    units += [(translated(folder, source, (edits or {}).get(source.name, ())), (*KERNEL, *flags)) for source in sources]
+    includes = [EMULATOR, EMULATOR / 'include', *{source.parent for source in sources}]
+    objects = compile_all(folder, units, [f'-I{path}' for path in includes])
+    program = folder / 'program'
+    link(objects, program, *(SANITIZED[1:] if flags is SANITIZED else ()))
+    return program
+
+
+def compile_all(folder: Path, units: Iterable[tuple[Path, Sequence[str]]], flags: Sequence[str]) -> list[Path]:
+    """Compile files side by side, each with flags of its own as well; returns the objects."""
+    started = {
+        folder / f'{path.stem}.o': subprocess.Popen(
+            [*require_compiler(), *_FLAGS, *flags, *own, '-c', str(path), '-o', str(folder / f'{path.stem}.o')],
             stderr=subprocess.PIPE,
             text=True,
         )
-        for extra, path in units
-    ]
-    errors = [process.communicate()[1] for process in processes]
-    assert not any(process.returncode for process in processes), '\n'.join(errors)[-4000:]
-    link = SANITIZED[1:] if flags is SANITIZED else ()
-    program = folder / 'program'
-    subprocess.run([*compiler, *link, *map(str, folder.glob('*.o')), '-o', str(program)], check=True)
-    return program
+        for path, own in units
+    }
+    errors = [process.communicate()[1] for process in started.values()]
+    assert not any(process.returncode for process in started.values()), '\n'.join(errors)[-4000:]
+    return list(started)
+
+
+def link(objects: Iterable[Path], target: Path, *flags: str) -> None:
+    """Link a program or a library."""
+    subprocess.run([*require_compiler(), *flags, *map(str, objects), '-o', str(target)], check=True)
 
 
 def run(program: Path, *words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess:

@@ -31,7 +31,9 @@ __device__ __forceinline__ void read_context(
   const bool planes = a.pixel_stride <= a.channel_stride;
   for (int i = thread_of_block(); i < channels * kTile; i += kThreads) {
     const int row = planes ? i % kTile : i / channels, c = planes ? i / kTile : i % channels;
-    if (row < rows) tile[row][c] = widen(context[c * a.channel_stride + row * a.pixel_stride]);
+    if (row >= rows) continue;
+    const T value = context[c * a.channel_stride + row * a.pixel_stride];
+    tile[row][c] = widen(value);
   }
 }
 
