@@ -18,7 +18,7 @@ EMULATOR = Path(__file__).parents[1] / 'cuda_emulator'
 SANITIZED = ('-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all')
 TRACED = ('-O0', '-fsanitize=thread')  # one access in the source stays one call of the tracer
 KERNEL = ('-include', 'cuda_runtime_api.h')  # as nvcc does for every .cu file
-_FLAGS = ('-std=c++17', '-g1', '-Wall', '-Werror', '-Wno-unknown-pragmas')
+_FLAGS = ('-std=c++17', '-g1', '-Wall', '-Werror', '-Wno-unknown-pragmas', '-fno-strict-aliasing')
 _LAUNCH = re.compile(r'(\w+(?:<[^<>;]*>)?)\s*<<<(.*?)>>>\s*\(', re.S)
 
 
@@ -35,7 +35,7 @@ def require_compiler() -> list[str]:
 
 
 def translated(folder: Path, source: Path, edits: Sequence[tuple[str, str]] = ()) -> Path:
-    """Write the C++ of a ``.cu`` file into a folder: launches become calls; each edit (old, new) meets its text once."""
+    """Write the C++ of a ``.cu`` file: launches become calls; the text of each edit (old, new) must be there once."""
     text = source.read_text()
     for old, new in edits:
         assert text.count(old) == 1, f'{source.name} has {text.count(old)} times: {old}'
@@ -91,7 +91,7 @@ def compile_all(folder: Path, units: Iterable[tuple[Path, Sequence[str]]], flags
 
 def link(objects: Iterable[Path], target: Path, *flags: str) -> None:
     """Link a program or a library."""
-    subprocess.run([*require_compiler(), *flags, *map(str, objects), '-o', str(target)], check=True)
+    subprocess.run([*require_compiler(), *map(str, objects), '-o', str(target), *flags], check=True)
 
 
 def run(program: Path, *words: str | Path, timeout: float = 120) -> subprocess.CompletedProcess:

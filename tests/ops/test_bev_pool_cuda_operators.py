@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import cuda_emulator
 from helpers.bev_pool import GRID, SHAPE, Z_RANGE, pool_and_gradients, random_inputs, random_locations
-from torch.utils.cpp_extension import include_paths
+from torch.utils.cpp_extension import include_paths, library_paths
 
 from mmdet3d_plugin.ops import build_extension
 from mmdet3d_plugin.ops.bev_pool import BEVPoolPlan
@@ -31,7 +31,8 @@ def operators(tmp_path_factory):
     flags = ['-std=c++20', '-O1', '-fPIC', abi, *(f'-I{path}' for path in includes)]
     flags += [f'-isystem{path}' for path in include_paths()]
     library = folder / 'operators.so'
-    cuda_emulator.link(cuda_emulator.compile_all(folder, units, flags), library, '-shared')
+    libraries = [*(f'-L{path}' for path in library_paths()), '-lc10', '-ltorch', '-ltorch_cpu']
+    cuda_emulator.link(cuda_emulator.compile_all(folder, units, flags), library, '-shared', *libraries)
     torch.ops.load_library(str(library))
 
 

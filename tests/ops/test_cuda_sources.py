@@ -53,7 +53,7 @@ def test_rows_and_planes_move_16_bytes_at_a_time(kind, nvcc, tmp_path):
     _run(nvcc, '-O3', '-std=c++17', arch, '-ptx', CSRC / f'bev_pool_cuda_{kind}.cu', '-o', target)
     for kernel in re.split(r'\.entry', target.read_text())[1:]:
         name = kernel.split('(')[0].strip()
-        assert re.search(r'st\.global\.v[24]\.', kernel), f'{name} stores no vectors'
+        assert re.search(r'st\.global\.cg\.v4\.', kernel), f'{name} stores no vectors'
         if not re.search(r'Li1E', name):  # those for rows that are no whole number of vectors
             assert re.search(r'ld\.global(\.nc)?\.v[24]\.', kernel), f'{name} loads no vectors'
 

@@ -22,12 +22,19 @@ inline cudaError_t cudaGetLastError() { return cudaSuccess; }  // an emulated ke
 struct uint3 {
   unsigned x, y, z;
 };
+struct __align__(16) uint4 {
+  unsigned x, y, z, w;
+};
 struct dim3 : uint3 {
   dim3(unsigned x_, unsigned y_ = 1, unsigned z_ = 1) : uint3{x_, y_, z_} {}
 };
 extern uint3 threadIdx, blockIdx;  // of the lane that runs
 extern dim3 blockDim, gridDim;
 
+template <typename T>
+void __stcg(T* to, T value) {
+  *to = value;
+}
 template <typename T>
 T min(T a, T b) {
   return b < a ? b : a;

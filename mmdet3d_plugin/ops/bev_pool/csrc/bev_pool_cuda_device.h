@@ -12,6 +12,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <cstring>
+
 #include "bev_pool_cuda_kernels.h"
 
 namespace dualdistill {
@@ -49,9 +51,16 @@ __device__ __forceinline__ Pack<T, kVector> load(const T* from) {
   return *reinterpret_cast<const Pack<T, kVector>*>(from);
 }
 
+// By an intrinsic: nvcc takes a pack of values that it has just computed apart, and would store them one by one.
 template <typename T, int kVector>
 __device__ __forceinline__ void store(T* to, const Pack<T, kVector>& pack) {
-  *reinterpret_cast<Pack<T, kVector>*>(to) = pack;
+  if constexpr (sizeof(pack) == kBytes) {
+    uint4 bits;
+    memcpy(&bits, &pack, kBytes);
+    __stcg(reinterpret_cast<uint4*>(to), bits);
+  } else {
+    *reinterpret_cast<Pack<T, kVector>*>(to) = pack;
+  }
 }
 
 // Whether rows of `length` values that start at `data` are whole numbers of aligned packs.
