@@ -28,8 +28,10 @@ void forward(CaseFile& file, CaseFile& result) {
   const int64_t shift = file.number(), samples = file.number(), cells = file.number(), channels = file.number();
   const Buffer depth = file.array(), rows = file.array(offset * row_bytes(type)), points = file.array(), pixels = file.array();
   const Buffer starts = file.array(), out(samples * cells * channels * sum_bytes(type), offset * sum_bytes(type));
+  emulator::watch("depth", depth.data(), depth.bytes());
   emulator::watch("rows", rows.data(), rows.bytes());
   emulator::watch("points", points.data(), points.bytes());
+  emulator::watch("pixels", pixels.data(), pixels.bytes());
   emulator::watch("out", out.data(), out.bytes());
   launch_forward(
       type,
@@ -50,6 +52,7 @@ void backward(CaseFile& file, CaseFile& result) {
   const Buffer grad_context(images * pixels * channels * row_bytes(type), offset * row_bytes(type));
   emulator::watch("depth", depth.data(), depth.bytes());
   emulator::watch("context", context.data(), context.bytes());
+  emulator::watch("grad_rows", grad_rows.data(), grad_rows.bytes());
   emulator::watch("cells", cells.data(), cells.bytes());
   emulator::watch("grad_depth", grad_depth.data(), grad_depth.bytes());
   emulator::watch("grad_context", grad_context.data(), grad_context.bytes());
