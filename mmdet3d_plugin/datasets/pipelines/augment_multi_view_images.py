@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
-from .image_affine import ImageAug, resize_matrix
+from .channel_norm import ChannelNorm
+from .image_affine import ImageAug, resize_matrix, seen_part
 
 
 @PIPELINES.register_module()
@@ -58,11 +59,9 @@ class AugmentMultiViewImages:
         self.flip_prob = flip_prob
         self.test_resize = test_resize
         self.test_mode = test_mode
-        levels = np.arange(256, dtype=np.float64)
-        # One table per RGB channel: uint8 -> normalised float32, an order of magnitude faster than arithmetic on HWC.
-        self._tables = [((levels - m) / s).astype(np.float32) for m, s in zip(mean, std)]
-        if len(self._tables) != 3 or len(self.final_dim) != 2:
+        if len(mean) != 3 or len(std) != 3 or len(self.final_dim) != 2:
             raise ValueError(f'need 3 means and stds and final_dim=(H, W), got {mean}, {std}, {final_dim}')
+        self._norm = ChannelNorm(mean, std, to_rgb=True)
 
     def __call__(self, results):
         frames, reduction = results.pop('images'), results.pop('image_reduction')
@@ -107,17 +106,16 @@ class AugmentMultiViewImages:
     def _render(self, image, matrix, out):
         """Warps ``image`` (h, w, 3) BGR by ``matrix`` (pixel -> augmented pixel) into ``out`` (3, H, W) RGB float32."""
         scale = math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
-        shrink = int(1 / scale + 1e-6)
-        if shrink >= 2:
-            height, width = image.shape[0] // shrink, image.shape[1] // shrink
-            # cropped to a multiple first, so that every box holds exactly shrink x shrink pixels
-            image = cv2.resize(
-                image[: height * shrink, : width * shrink], (width, height), interpolation=cv2.INTER_AREA
-            )
-            matrix = matrix @ resize_matrix(shrink)
-        warped = cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR)
-        for channel, table, target in zip(cv2.split(warped)[::-1], self._tables, out):
-            cv2.LUT(channel, table, target)
+        shrink = max(1, int(1 / scale + 1e-6))
+        matrix = matrix @ resize_matrix(shrink)
+        # Whole boxes of shrink x shrink pixels, and only those that the result shows: the crop drops much of the sky.
+        rows, cols = seen_part(matrix, self.final_dim, [side // shrink for side in image.shape[:2]])
+        matrix[:2, 2] += matrix[:2, :2] @ (cols.start, rows.start)
+        image = image[rows.start * shrink : rows.stop * shrink, cols.start * shrink : cols.stop * shrink]
+        if shrink > 1:
+            size = (cols.stop - cols.start, rows.stop - rows.start)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        self._norm.write(cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR), out)
 
     def __repr__(self):
         return (

@@ -41,3 +41,24 @@ def resize_matrix(scale):
     """(3, 3) float64: pixel -> pixel of the image resized by ``scale``."""
     offset = 0.5 * scale - 0.5
     return np.array([[scale, 0.0, offset], [0.0, scale, offset], [0.0, 0.0, 1.0]])
+
+
+def seen_part(matrix, final_dim, size):
+    """Rows and columns of an image that a warp reads, so that the rest need not be touched.
+
+    Args:
+        matrix (ndarray): (3, 3), pixel of the image -> pixel of the result.
+        final_dim (tuple[int]): (H, W) of the result.
+        size (Sequence[int]): (height, width) of the image.
+
+    Returns:
+        tuple[slice]: rows, columns; at least one of each, also of an image that the result does not show.
+    """
+    bottom, right = final_dim[0] - 1, final_dim[1] - 1
+    corners = np.linalg.inv(matrix) @ [[0, right, 0, right], [0, 0, bottom, bottom], [1, 1, 1, 1]]
+    parts = []
+    for seen, side in zip((corners[1], corners[0]), size):
+        # bilinear sampling reads two pixels beside each place; one more for the sampler's rounding to 1/32 px
+        start = min(max(math.floor(seen.min()) - 1, 0), side - 1)
+        parts.append(slice(start, max(start + 1, min(math.ceil(seen.max()) + 2, side))))
+    return tuple(parts)

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
+from .freed_memory import keep_freed_memory
+
 # Loader workers fill the cores. Set here, before OpenCV starts threads: a forked worker would wait for them for ever.
 cv2.setNumThreads(0)
 
@@ -41,6 +43,7 @@ class LoadMultiViewImages:
         self.decode_reduction = decode_reduction
 
     def __call__(self, results):
+        keep_freed_memory()
         filenames = [[camera['data_path'] for camera in frame] for frame in results['frames']]
         decoded = {path: self._read(path) for path in dict.fromkeys(sum(filenames, []))}
         results['images'] = [[decoded[path] for path in frame] for frame in filenames]

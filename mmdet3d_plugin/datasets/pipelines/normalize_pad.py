@@ -1,11 +1,11 @@
 """Camera images as they are: resized at most, normalised and padded."""
 
 import cv2
-import mmcv
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
 from ...structures.image_norm import ImageNorm
+from .channel_norm import ChannelNorm
 from .image_affine import resize_matrix
 
 
@@ -37,6 +37,7 @@ class NormalizePad:
     def __init__(self, mean=ImageNorm.mean, std=ImageNorm.std, to_rgb=ImageNorm.to_rgb, size_divisor=32, scale=1.0):
         norm = ImageNorm(mean, std, to_rgb)
         self.mean, self.std = np.array(norm.mean), np.array(norm.std)
+        self._norm = ChannelNorm(norm.mean, norm.std, to_rgb)
         if size_divisor < 1 or scale <= 0:
             raise ValueError(f'size_divisor and scale must be positive, got {size_divisor} and {scale}')
         self.to_rgb, self.size_divisor, self.scale = to_rgb, size_divisor, scale
@@ -51,7 +52,7 @@ class NormalizePad:
         for f, frame in enumerate(frames):
             for n, image in enumerate(frame):
                 height, width = sizes[f][n]
-                img[f, n, :, :height, :width] = self._normalised(image, (height, width)).transpose(2, 0, 1)
+                self._norm.write(_resized(image, (height, width)), img[f, n, :, :height, :width])
                 for axis, ratio in enumerate((width / image.shape[1], height / image.shape[0])):
                     matrix = resize_matrix(ratio / reduction)
                     post_rots[f, n, axis, axis], post_trans[f, n, axis] = matrix[0, 0], matrix[0, 2]
@@ -62,14 +63,16 @@ class NormalizePad:
         """(height, width) after resizing, px."""
         return tuple(max(1, round(side * reduction * self.scale)) for side in image.shape[:2])
 
-    def _normalised(self, image, size):
-        if size != image.shape[:2]:
-            shrinks = size[0] < image.shape[0]
-            image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return mmcv.imnormalize(image, self.mean, self.std, self.to_rgb)
-
     def __repr__(self):
         return (
             f'{type(self).__name__}(mean={self.mean.tolist()}, std={self.std.tolist()}, to_rgb={self.to_rgb}, '
             f'size_divisor={self.size_divisor}, scale={self.scale})'
         )
+
+
+def _resized(image, size):
+    """``image`` in ``size`` (height, width)."""
+    if size == image.shape[:2]:
+        return image
+    shrinks = size[0] < image.shape[0]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
