@@ -5,12 +5,14 @@
     python tools/analysis_tools/benchmark.py sparse --threads 2 --out outputs/benchmark/sparse.json
     python tools/analysis_tools/benchmark.py step <distillation config> --batch 1 2 --out outputs/benchmark/step.json
     python tools/analysis_tools/benchmark.py data <config> --workers 1 2
+    python tools/analysis_tools/benchmark.py images [--folder <JPEG files>]
     python tools/analysis_tools/benchmark.py inference <config> [--checkpoint <file>]
     python tools/analysis_tools/benchmark.py evaluation --keyframes 600 --boxes 300
     python tools/analysis_tools/benchmark.py tables outputs/benchmark/*.json --into docs/performance.md
 
 What is compared runs in one process, in turn, round by round; numbers are medians with the middle half of all rounds,
-ratios are medians over rounds. Evaluations run once, each in a process of its own. Only ``data`` needs a data set.
+ratios are medians over rounds. Evaluations and images run in processes of their own, evaluations once. Only ``data``
+needs a data set.
 How to read the tables: docs/performance.md.
 """
 
@@ -22,7 +24,7 @@ from benchmarks.arguments import SUBJECTS
 
 from dualdistill_cli import ToolParser, run_tool
 
-ROUNDS = dict(ops=11, attention=3, sparse=11, step=3, inference=11)
+ROUNDS = dict(ops=11, attention=3, sparse=11, step=3, images=5, inference=11)
 
 
 def parse_args(argv=None):

@@ -58,6 +58,15 @@ def _of_data(parser):
     parser.add_argument('--workers', type=int, nargs='+', default=[1, 2], help='worker processes (default: 1 2)')
 
 
+def _of_images(parser):
+    parser.add_argument('--folder', help='twelve or more JPEG files; twelve of 1600x900 are made without')
+    parser.add_argument('--samples', type=int, default=4, help='samples of each process (default: %(default)s)')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=[256, 704], metavar=('H', 'W'),
+        help='of the network\'s images (default: 256 704)',
+    )  # fmt: skip
+
+
 def _of_inference(parser):
     add_model_arguments(parser)
     parser.add_argument('--checkpoint', help='weights; initial ones without (they give as many boxes as can be)')
@@ -86,6 +95,7 @@ SUBJECTS = dict(
     sparse=Subject('sparse_convolution', 'sparse 3-D convolution against plain torch', _of_operators),
     step=Subject('step', "the distilled training step part by part, beside the student's and the teacher", _of_step),
     data=Subject('pipeline', 'where the time of a training sample goes, and what worker processes deliver', _of_data),
+    images=Subject('images', 'decoding and augmenting the images of a sample, and what they cost before', _of_images),
     evaluation=Subject(
         'evaluation', "the evaluation, fast and by nuScenes' devkit, on generated results", _of_evaluation
     ),

@@ -1,13 +1,12 @@
 """``benchmark.py evaluation``: the fast evaluation and the devkit's, on generated keyframes without sensor files."""
 
 import functools
-import multiprocessing
-import resource
 import tempfile
-import time
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.synthetic.annotated_keyframes import random_results, write_keyframes
+
+from .timing import in_a_process
 
 TOLERANCE = 1e-9
 
@@ -27,14 +26,14 @@ def measure(args):
         info_path = write_keyframes(f'{folder}/data', args.keyframes, args.objects)
         dataset = NuScenesBEVDataset(info_path, f'{folder}/data', test_mode=True)
         results = random_results(dataset.data_infos, args.boxes)
-        numbers = dict(prepare=_in_a_process(dataset.check_evaluation)[1])
-        numbers['write'] = _in_a_process(functools.partial(dataset.format_results, results, folder))[1]
+        numbers = dict(prepare=in_a_process(dataset.check_evaluation)[1])
+        numbers['write'] = in_a_process(functools.partial(dataset.format_results, results, folder))[1]
         path, difference = dataset.format_results(results, folder)[0], 0.0
         for source, evaluate in (('results', dataset.evaluate), ('file', dataset.evaluate_file)):
             given, scores = results if source == 'results' else path, {}
             for backend in ('fast', 'devkit'):
                 run = functools.partial(evaluate, given, logger='silent', backend=backend)
-                scores[backend], numbers[f'{source}.{backend}'] = _in_a_process(run)
+                scores[backend], numbers[f'{source}.{backend}'] = in_a_process(run)
             difference = max(difference, _difference(scores))
     return _report(numbers, difference, args)
 
@@ -46,28 +45,6 @@ def _difference(scores):
     if worst > TOLERANCE:
         raise ValueError(f'the two evaluations differ by {worst}')
     return worst
-
-
-def _in_a_process(function):
-    """What a function returns in a process of its own, and dict of its ``cpu_s``, ``wall_s`` and ``peak_mib``."""
-    context = multiprocessing.get_context('fork')
-    receiver, sender = context.Pipe(duplex=False)
-
-    def run():
-        cpu, wall = time.process_time(), time.perf_counter()
-        value = function()
-        used = dict(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
-        sender.send((value, dict(used, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
-
-    process = context.Process(target=run)
-    process.start()
-    sender.close()
-    try:
-        return receiver.recv()
-    except EOFError:
-        raise ValueError('a measured process ended early: see its error above') from None
-    finally:
-        process.join()
 
 
 def _report(measured, difference, args):

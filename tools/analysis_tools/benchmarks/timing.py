@@ -1,6 +1,8 @@
 """Paired timing in one process, times of the parts of a step, and peak memory."""
 
 import json
+import multiprocessing
+import resource
 import statistics
 import sys
 import tempfile
@@ -87,3 +89,25 @@ def peak_extra_mib(function, device='cpu'):
         alive += event['args']['Bytes']
         peak = max(peak, alive)
     return peak / 2**20
+
+
+def in_a_process(function):
+    """What a function returns in a process of its own, and dict of its ``cpu_s``, ``wall_s`` and ``peak_mib``."""
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+
+    def run():
+        cpu, wall = time.process_time(), time.perf_counter()
+        value = function()
+        used = dict(cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)
+        sender.send((value, dict(used, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)))
+
+    process = context.Process(target=run)
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        raise ValueError('a measured process ended early: see its error above') from None
+    finally:
+        process.join()
