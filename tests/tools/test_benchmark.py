@@ -2,6 +2,8 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from helpers.nuscenes_batch import load_tables, write_infos
@@ -121,6 +123,18 @@ def test_data(run, tiny_nuscenes, tmp_path):
     assert [row[0] for row in steps][:3] == ['pipeline step', '0. info', '1. SelectAdjacentFrames']
     assert len(steps) > 5 and all(float(row[1]) >= 0 for row in steps[1:]) and float(steps[-1][1]) > 0
     assert report['data.workers1.samples_per_s'] > 0 and report['data.one_process.samples_per_s'] > 0
+
+
+def test_images(run, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        cv2.imwrite(str(tmp_path / f'{number}.jpg'), rng.integers(0, 256, (90, 160, 3), dtype=np.uint8))
+    report = run('images', '--folder', tmp_path, '--rounds', '2', '--batches', '1', '--size', '32', '64')
+    assert report['images.default.largest_difference'] == 0 < report['images.decode_reduction=4.largest_difference']
+    assert report['images.default.samples_per_cpu_s'] > 0 and report['images.as_uint8.mean_difference'] == 0
+    assert len(report['tables']['images']) == 8
+    with pytest.raises(ValueError, match='has 0 files'):
+        run('images', '--folder', tmp_path / 'nowhere')
 
 
 def test_evaluation(run):

@@ -24,7 +24,8 @@ class AugmentMultiViewImages:
     Reads: ``images``, ``image_reduction`` (from LoadMultiViewImages).
 
     Writes:
-        img (ndarray): (F, N, 3, H, W) float32, RGB, (value - mean) / std.
+        img (ndarray): (F, N, 3, H, W) float32, RGB, (value - mean) / std; uint8 as they are with ``as_uint8``.
+        img_norm_cfg (dict): ``mean``, ``std``, ``to_rgb``, only with ``as_uint8``: what the detector has to do.
         post_rots (ndarray): (F, N, 3, 3) float64; post_trans (ndarray): (F, N, 3) float64, px:
             (u', v', 1) = post_rots @ (u, v, 1) + post_trans.
     Removes ``images`` and ``image_reduction``.
@@ -37,6 +38,8 @@ class AugmentMultiViewImages:
         test_resize (float): added to the base scale when ``test_mode``; crop centred, no flip, no rotation.
         mean, std (Sequence[float]): RGB, 0..255 scale.
         test_mode (bool): deterministic geometry.
+        as_uint8 (bool): leave normalising to the detector (BEVDepth4D does it), equal to the rounding of float32. A
+            batch takes a quarter of the memory on its way from the loader's workers to the GPU.
 
     Raises:
         ValueError: one camera's images differ in size between frames.
@@ -52,6 +55,7 @@ class AugmentMultiViewImages:
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
         test_mode=False,
+        as_uint8=False,
     ):
         self.final_dim = tuple(final_dim)
         self.resize_range = tuple(resize_range)
@@ -61,12 +65,14 @@ class AugmentMultiViewImages:
         self.test_mode = test_mode
         if len(mean) != 3 or len(std) != 3 or len(self.final_dim) != 2:
             raise ValueError(f'need 3 means and stds and final_dim=(H, W), got {mean}, {std}, {final_dim}')
+        self.as_uint8 = as_uint8
+        self.mean, self.std = tuple(map(float, mean)), tuple(map(float, std))
         self._norm = ChannelNorm(mean, std, to_rgb=True)
 
     def __call__(self, results):
         frames, reduction = results.pop('images'), results.pop('image_reduction')
         matrices = np.stack([self._draw_matrix(sizes, reduction) for sizes in self._sizes(frames)])
-        img = np.empty((len(frames), len(matrices), 3, *self.final_dim), dtype=np.float32)
+        img = np.empty((len(frames), len(matrices), 3, *self.final_dim), np.uint8 if self.as_uint8 else np.float32)
         for frame, target in zip(frames, img):
             for image, matrix, out in zip(frame, matrices, target):
                 self._render(image, matrix @ resize_matrix(reduction), out)
@@ -76,6 +82,8 @@ class AugmentMultiViewImages:
         post_trans = np.zeros((len(matrices), 3))
         post_trans[:, :2] = matrices[:, :2, 2]
         results['img'] = img
+        if self.as_uint8:
+            results['img_norm_cfg'] = dict(mean=self.mean, std=self.std, to_rgb=True)
         results['post_rots'] = np.stack([post_rots] * len(frames))
         results['post_trans'] = np.stack([post_trans] * len(frames))
         return results
@@ -104,7 +112,7 @@ class AugmentMultiViewImages:
         return ImageAug(resize, (left, top), flip, rotate).matrix(self.final_dim)
 
     def _render(self, image, matrix, out):
-        """Warps ``image`` (h, w, 3) BGR by ``matrix`` (pixel -> augmented pixel) into ``out`` (3, H, W) RGB float32."""
+        """Warps ``image`` (h, w, 3) BGR by ``matrix`` (pixel -> augmented pixel) into ``out`` (3, H, W) RGB."""
         scale = math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
         shrink = max(1, int(1 / scale + 1e-6))
         matrix = matrix @ resize_matrix(shrink)
@@ -115,11 +123,18 @@ class AugmentMultiViewImages:
         if shrink > 1:
             size = (cols.stop - cols.start, rows.stop - rows.start)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._norm.write(cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR), out)
+        self._write(cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR), out)
+
+    def _write(self, image, planes):
+        if self.as_uint8:
+            for channel, plane in zip(cv2.split(image)[::-1], planes):
+                plane[:] = channel
+        else:
+            self._norm.write(image, planes)
 
     def __repr__(self):
         return (
             f'{type(self).__name__}(final_dim={self.final_dim}, resize_range={self.resize_range}, '
             f'rot_range={self.rot_range}, flip_prob={self.flip_prob}, test_resize={self.test_resize}, '
-            f'test_mode={self.test_mode})'
+            f'test_mode={self.test_mode}, as_uint8={self.as_uint8})'
         )

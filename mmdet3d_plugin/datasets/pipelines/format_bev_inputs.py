@@ -29,6 +29,7 @@ META_KEYS = (
     'box_mode_3d',
     'pts_filename',
     'img_filenames',
+    'img_norm_cfg',
 )
 
 
@@ -40,7 +41,7 @@ class FormatBEVInputs:
     batch always reads the same:
 
     - arrays and tensors of numbers: one stacked tensor (B, ...), float32 for floating point, int64 for whole numbers,
-      bool for truth values. All samples must have the same shape;
+      bool for truth values. Images of uint8 stay so. All samples must have the same shape;
     - points: a list of B tensors (M, C) float32;
     - boxes: a list of B box objects, on the CPU;
     - labels, keys that begin with ``gt_labels``: a list of B tensors (K,) int64;
@@ -89,6 +90,7 @@ def _wrap(key, value):
             f'FormatBEVInputs cannot make a batch of {key!r}, {found}: `keys` may name arrays or tensors of numbers, '
             f'points, boxes and gt_labels...; what the model gets as it is belongs into `meta_keys`'
         )
-    array = np.asarray(array, dtype=_DTYPE_OF_KIND[array.dtype.kind], order='C')
+    stays = key == 'img' and array.dtype == np.uint8
+    array = np.asarray(array, dtype=np.uint8 if stays else _DTYPE_OF_KIND[array.dtype.kind], order='C')
     # pad_dims=None: samples of unequal shape are an error, not something to pad silently
     return DataContainer(torch.from_numpy(array), stack=True, pad_dims=None)

@@ -7,6 +7,7 @@ Pixel convention, here and in every projection of the project: (u, v) counts col
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 
@@ -54,11 +55,12 @@ def seen_part(matrix, final_dim, size):
     Returns:
         tuple[slice]: rows, columns; at least one of each, also of an image that the result does not show.
     """
-    bottom, right = final_dim[0] - 1, final_dim[1] - 1
-    corners = np.linalg.inv(matrix) @ [[0, right, 0, right], [0, 0, bottom, bottom], [1, 1, 1, 1]]
+    inverse = cv2.invertAffineTransform(np.asarray(matrix[:2], dtype=np.float64)).tolist()
     parts = []
-    for seen, side in zip((corners[1], corners[0]), size):
+    for (of_col, of_row, first), side in zip(inverse[::-1], size):
+        reach = (of_col * (final_dim[1] - 1), of_row * (final_dim[0] - 1))
+        low, high = (first + sum(limit(0.0, step) for step in reach) for limit in (min, max))
         # bilinear sampling reads two pixels beside each place; one more for the sampler's rounding to 1/32 px
-        start = min(max(math.floor(seen.min()) - 1, 0), side - 1)
-        parts.append(slice(start, max(start + 1, min(math.ceil(seen.max()) + 2, side))))
+        start = min(max(math.floor(low) - 1, 0), side - 1)
+        parts.append(slice(start, max(start + 1, min(math.ceil(high) + 2, side))))
     return tuple(parts)

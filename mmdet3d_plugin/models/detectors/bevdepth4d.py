@@ -17,6 +17,7 @@ from ..view_transforms.geometry import CameraGeometry
 from ..view_transforms.temporal_align import align_bev
 from .base import BEVDetector, named_stages
 from .head_settings import build_bev_head
+from .image_input import normalised
 
 
 @builder.DETECTORS.register_module()
@@ -137,7 +138,7 @@ class BEVDepth4D(BEVDetector):
 
     def _frame_bev(self, batch, frame):
         """(BEV map (B, C, H, W) in the frame's own augmented BEV frame, depth logits (B, N, D, h, w))."""
-        images = batch['img'][:, frame]
+        images = normalised(batch['img'][:, frame], batch.get('img_metas', ()))
         feature = self.img_neck(self.img_backbone(images.flatten(0, 1)))
         feature = feature.unflatten(0, images.shape[:2])
         bev, depth_logits = self.img_view_transformer(feature, CameraGeometry.of_frame(batch, frame))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmdet3d_plugin.datasets.pipelines import AugmentMultiViewImages
-from mmdet3d_plugin.datasets.pipelines.image_affine import ImageAug, resize_matrix
+from mmdet3d_plugin.datasets.pipelines.image_affine import ImageAug, resize_matrix, seen_part
 
 PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
@@ -170,6 +170,62 @@ def test_shrinking_averages_instead_of_skipping_pixels():
     stripes[:, ::2] = 200
     step = AugmentMultiViewImages(final_dim=(16, 16), resize_range=(0, 0), rot_range=(0, 0), flip_prob=0, **PLAIN)
     np.testing.assert_allclose(_run(step, [[stripes]])['img'], 100, atol=1)
+
+
+def _warped_as_a_whole(image, matrix, final_dim):
+    """Independent of what the result shows: the whole image is shrunk, then sampled."""
+    shrink = max(1, int(1 / math.sqrt(abs(np.linalg.det(matrix[:2, :2]))) + 1e-6))
+    height, width = (side // shrink for side in image.shape[:2])
+    boxes = image[: height * shrink, : width * shrink].reshape(height, shrink, width, shrink, 3)
+    small = np.floor(boxes.mean(axis=(1, 3)) + 0.5).astype(np.uint8)
+    matrix = (matrix @ resize_matrix(shrink))[:2]
+    return cv2.warpAffine(small, matrix, final_dim[::-1], flags=cv2.INTER_LINEAR)[..., ::-1].transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize('final_dim', [(256, 704), (64, 176), (40, 300)])
+def test_what_the_result_does_not_show_changes_no_pixel(final_dim):
+    """Shrinking by 1 (some draws of the first), 2 and 9; the last crop is wider than the picture is."""
+    image = np.random.default_rng(1).integers(0, 256, (450, 801, 3), dtype=np.uint8)
+    step = AugmentMultiViewImages(final_dim=final_dim, rot_range=(-30, 30), **PLAIN)
+    for _ in range(6):
+        results = _run(step, [[image]])
+        matrix = results['post_rots'][0, 0].copy()
+        matrix[:2, 2] = results['post_trans'][0, 0, :2]
+        expected = _warped_as_a_whole(image, matrix, final_dim).astype(int)
+        difference = np.abs(results['img'][0, 0] - expected)
+        # a place within rounding of the middle between two of the sampler's steps of 1/32 px may go either way
+        assert difference.max() <= 9 and (difference > 1).mean() < 1e-4
+        assert results['img'].std() > 10
+
+
+def test_seen_part_by_hand():
+    """An image of 100 x 200 shown from (20, 30) on, in half its size, by a result of 10 x 16."""
+    matrix = np.array([[0.5, 0, -10], [0, 0.5, -15], [0, 0, 1]])
+    # columns 20..50, rows 30..48, then one pixel on either side for rounding and one for the right neighbour
+    assert seen_part(matrix, (10, 16), (100, 200)) == (slice(29, 50), slice(19, 52))
+    assert seen_part(matrix, (10, 16), (40, 45)) == (slice(29, 40), slice(19, 45))
+    beside = np.array([[1.0, 0, 500], [0, 1, -500], [0, 0, 1]])
+    assert seen_part(beside, (10, 16), (100, 200)) == (slice(99, 100), slice(0, 1))
+
+
+def test_a_result_that_shows_nothing_of_the_image_is_black():
+    step = AugmentMultiViewImages(final_dim=(8, 8), **PLAIN)
+    out = np.full((3, 8, 8), 7, dtype=np.float32)
+    step._render(np.full((20, 20, 3), 200, np.uint8), np.array([[1.0, 0, 500], [0, 1, 0], [0, 0, 1]]), out)
+    assert not out.any()
+
+
+def test_uint8_images_are_what_is_normalised_otherwise():
+    image = np.random.default_rng(2).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    random.seed(5)
+    floats = _run(AugmentMultiViewImages(final_dim=(32, 64)), [[image, image]])
+    random.seed(5)
+    whole = _run(AugmentMultiViewImages(final_dim=(32, 64), as_uint8=True), [[image, image]])
+    assert whole['img'].dtype == np.uint8 and 'img_norm_cfg' not in floats
+    norm = whole['img_norm_cfg']
+    assert norm['to_rgb'] and norm['mean'] == (123.675, 116.28, 103.53) and norm['std'] == (58.395, 57.12, 57.375)
+    mean, std = (np.array(norm[key])[:, None, None] for key in ('mean', 'std'))
+    np.testing.assert_allclose((whole['img'] - mean) / std, floats['img'], atol=1e-6)
 
 
 def test_seed_repeats_and_input_stays():

@@ -134,3 +134,10 @@ def test_a_missing_key_is_an_error():
     del results['gt_depth']
     with pytest.raises(KeyError, match='gt_depth'):
         FormatBEVInputs(keys=['img', 'gt_depth'])(results)
+
+
+def test_images_of_bytes_stay_so_and_tell_how_to_normalise_them():
+    norm = dict(mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 2.0), to_rgb=True)
+    sample = FormatBEVInputs(keys=['img'])(dict(img=np.full((1, 2, 3, 4, 4), 200, np.uint8), img_norm_cfg=norm))
+    assert sample['img'].data.dtype == torch.uint8 and (sample['img'].data == 200).all()
+    assert sample['img_metas'].data['img_norm_cfg'] == norm

@@ -60,7 +60,7 @@ def _of_data(parser):
 
 def _of_images(parser):
     parser.add_argument('--folder', help='twelve or more JPEG files; twelve of 1600x900 are made without')
-    parser.add_argument('--samples', type=int, default=4, help='samples of each process (default: %(default)s)')
+    parser.add_argument('--batches', type=int, default=4, help='batches of four of each process (default: %(default)s)')
     parser.add_argument(
         '--size', type=int, nargs=2, default=[256, 704], metavar=('H', 'W'),
         help='of the network\'s images (default: 256 704)',

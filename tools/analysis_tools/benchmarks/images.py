@@ -6,6 +6,7 @@ import random
 import statistics
 import tempfile
 import time
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from mmdet3d_plugin.datasets.pipelines.image_affine import resize_matrix
 
 from .timing import in_a_process, median_ratio
 
-CAMERAS, FRAMES = 6, 2
+CAMERAS, FRAMES, BATCH = 6, 2, 4
 PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # differences in grey levels
 
 
@@ -30,13 +31,16 @@ class WholeImages(AugmentMultiViewImages):
             boxes = image[: height * shrink, : width * shrink]
             image = cv2.resize(boxes, (width, height), interpolation=cv2.INTER_AREA)
             matrix = matrix @ resize_matrix(shrink)
-        self._norm.write(cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR), out)
+        self._write(cv2.warpAffine(image, matrix[:2], self.final_dim[::-1], flags=cv2.INTER_LINEAR), out)
 
 
 REFERENCE = 'fresh memory, whole images'
+BYTES = functools.partial(AugmentMultiViewImages, as_uint8=True)
 VARIANTS = {  # name -> decode_reduction, augmentation, whether freed memory is kept
     'default': (1, AugmentMultiViewImages, True),
+    'as_uint8': (1, BYTES, True),
     'decode_reduction=2': (2, AugmentMultiViewImages, True),
+    'both': (2, BYTES, True),
     'decode_reduction=4': (4, AugmentMultiViewImages, True),
     REFERENCE: (1, WholeImages, False),
 }
@@ -45,7 +49,7 @@ VARIANTS = {  # name -> decode_reduction, augmentation, whether freed memory is 
 def measure(args):
     """(numbers by name, e.g. 'images.default.samples_per_cpu_s'; table ``images``).
 
-    A process of its own makes ``args.samples`` samples of each variant in each round: what a process does with freed
+    A process of its own makes ``args.batches`` batches of each variant in each round: what a process does with freed
     memory cannot be taken back.
 
     Raises:
@@ -58,7 +62,7 @@ def measure(args):
         seconds, pictures = {name: [] for name in VARIANTS}, {}
         for index in range(args.rounds):
             for name in list(VARIANTS)[:: 1 if index % 2 == 0 else -1]:
-                job = functools.partial(_cpu_seconds, name, frames, args.size, args.samples)
+                job = functools.partial(_cpu_seconds, name, frames, args.size, args.batches)
                 seconds[name].append(in_a_process(job)[0])
         for name in VARIANTS:
             pictures[name] = in_a_process(functools.partial(_picture, name, frames, args.size))[0]
@@ -95,17 +99,31 @@ def _steps(name, size, **norm):
     return LoadMultiViewImages(reduction), augmentation(final_dim=size, **norm)
 
 
-def _cpu_seconds(name, frames, size, samples):
-    """Medians of decoding and augmenting a sample, after an untimed one, in s of this process."""
-    steps, seconds = _steps(name, size), []
+def _cpu_seconds(name, frames, size, batches):
+    """Decoding, augmenting and collating, s of this process a sample: the median over batches after an untimed one."""
+    (load, augment), seconds = _steps(name, size), []
     random.seed(0)
-    for _ in range(samples + 1):
-        results, marks = dict(frames=frames), [time.process_time()]
-        for step in steps:
-            results = step(results)
+    for _ in range(1 + batches):
+        spent, batch = np.zeros(3), []
+        for _ in range(BATCH):
+            marks = [time.process_time()]
+            results = load(dict(frames=frames))
             marks.append(time.process_time())
-        seconds.append([end - start for start, end in zip(marks, marks[1:])])
-    return [statistics.median(step) for step in zip(*seconds[1:])]
+            batch.append(augment(results)['img'])
+            marks.append(time.process_time())
+            spent[:2] += np.diff(marks)
+        _collate(batch)
+        spent[2] = time.process_time() - marks[-1]
+        seconds.append(spent / BATCH)
+    return np.median(seconds[1:], axis=0).tolist()
+
+
+def _collate(batch):
+    """As a worker does it: into memory that the training process sees too, fresh for every batch."""
+    memory = SharedMemory(create=True, size=len(batch) * batch[0].nbytes)
+    np.stack(batch, out=np.ndarray((len(batch), *batch[0].shape), batch[0].dtype, memory.buf))
+    memory.close()
+    memory.unlink()
 
 
 def _picture(name, frames, size):
@@ -117,21 +135,23 @@ def _picture(name, frames, size):
 
 
 def _report(seconds, differences):
-    numbers, columns = {}, [('decoding, CPU ms', 'augmentation, CPU ms', 'samples a CPU second', 'ratio',
-                             'grey levels of difference, mean', 'grey levels of difference, largest')]  # fmt: skip
+    numbers = {}
+    columns = [('decoding, CPU ms', 'augmentation, CPU ms', 'collating, CPU ms', 'samples a CPU second', 'ratio',
+                'grey levels of difference, mean', 'grey levels of difference, largest')]  # fmt: skip
     totals = {name: [sum(steps) for steps in rounds] for name, rounds in seconds.items()}
     for name, rounds in seconds.items():
-        decode, augment = (1e3 * statistics.median(step) for step in zip(*rounds))
+        decode, augment, collate = (1e3 * statistics.median(step) for step in zip(*rounds))
         found = dict(
             decode_ms=decode,
             augment_ms=augment,
+            collate_ms=collate,
             samples_per_cpu_s=1 / statistics.median(totals[name]),
             ratio=median_ratio(totals[REFERENCE], totals[name]),
             mean_difference=float(differences[name].mean()),
             largest_difference=int(differences[name].max()),
         )
         numbers.update({f'images.{name}.{key}': value for key, value in found.items()})
-        formats = ('.1f', '.1f', '.2f', '.2f', '.2f', 'd')
+        formats = ('.1f', '.1f', '.1f', '.2f', '.2f', '.2f', 'd')
         columns.append(tuple(format(value, spec) for value, spec in zip(found.values(), formats)))
     header = ('twelve images of a sample', *VARIANTS)
     return numbers, dict(images=[header, *zip(*columns)])
