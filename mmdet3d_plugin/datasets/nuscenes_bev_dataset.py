@@ -13,12 +13,14 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 
 from ..structures.atomic_file import scratch_folder
+from ..structures.labelled import KEY as LABELLED_KEY
 from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos
+from .labelled_scenes import LabelledScenes, choose_samples
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
@@ -53,6 +55,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         use_valid_flag (bool): Train on boxes with at least one LiDAR or radar point; else one LiDAR point.
         test_mode (bool): No annotations in the items.
         eval_version (str): Name of the devkit's evaluation config.
+        labelled (dict, optional): Which scenes are labelled, see :class:`LabelledScenes`; default: all of them.
 
     Raises:
         FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
@@ -78,7 +81,9 @@ class NuScenesBEVDataset(NuScenesDataset):
         use_valid_flag=False,
         test_mode=False,
         eval_version='detection_cvpr_2019',
+        labelled=None,
     ):
+        self._choice = None if labelled is None else LabelledScenes.of(labelled)
         self.info_kind = info_kind
         off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
         if not os.path.isfile(ann_file):
@@ -143,12 +148,16 @@ class NuScenesBEVDataset(NuScenesDataset):
         if not infos:
             raise ValueError(f'{self.ann_file} holds no samples')
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
+        scenes = [info.get('scene_name') or info['scene_token'] for info in infos]
+        kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file)
+        infos = [infos[index] for index in kept]
         self._scene_starts = scene_starts(infos)
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
-        self._category_ids = [self._categories(info) for info in infos]
-        if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
-            names = Counter(name for info in infos for name in info['gt_names'])
-            seen = sum(int(self._seen(info).sum()) for info in infos)
+        self._category_ids = [self._categories(info) if told else [] for info, told in zip(infos, self.is_labelled)]
+        labelled = [info for info, told in zip(infos, self.is_labelled) if told]
+        if not self.test_mode and self.filter_empty_gt and labelled and not any(self._category_ids):
+            names = Counter(name for info in labelled for name in info['gt_names'])
+            seen = sum(int(self._seen(info).sum()) for info in labelled)
             raise ValueError(
                 f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
                 f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
@@ -181,11 +190,11 @@ class NuScenesBEVDataset(NuScenesDataset):
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
             empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64), ``scene_poses`` (of all keyframes
             of its scene, :class:`ScenePoses`), ``data_root`` and, unless ``test_mode``, ``ann_info``. Paths include the
-            data root.
+            data root. A sample without labels also has ``labelled``, False.
 
             Only when a step of the pipeline asks for them, by an attribute ``earlier_keyframes`` (a number), there are
-            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of the same scene,
-            newest first, as dicts with ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
+            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of its scene, newest
+            first: dicts of ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         self._join_paths(file_records(info))
@@ -203,6 +212,8 @@ class NuScenesBEVDataset(NuScenesDataset):
             item['earlier_keyframes'] = self._earlier_keyframes(index)
         if not self.test_mode:
             item['ann_info'] = self.get_ann_info(index)
+        if not self.is_labelled[index]:
+            item[LABELLED_KEY] = False
         return item
 
     def _earlier_keyframes(self, index):
@@ -242,17 +253,21 @@ class NuScenesBEVDataset(NuScenesDataset):
 
     def _is_empty(self, index):
         """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
-        return self.filter_empty_gt and not self._category_ids[index]
+        return self.filter_empty_gt and self.is_labelled[index] and not self._category_ids[index]
 
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
+        if not self.is_labelled[index]:
+            return self.prepare_test_data(index)
         return None if self._is_empty(index) else super().prepare_train_data(index)
 
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
-        ``gt_names`` of a sample."""
+        ``gt_names`` of a sample; all empty for one without labels."""
         annotations = super().get_ann_info(index)
         annotations['gt_labels_3d'] = annotations['gt_labels_3d'].astype(np.int64)  # an empty one comes as float64
+        if not self.is_labelled[index]:
+            return {key: value[:0] for key, value in annotations.items()}
         if self.with_velocity:
             info = self.data_infos[index]  # the parent has zeroed unknown velocities in its own copy
             unknown = np.isnan(info['gt_velocity'][self._seen(info)]).any(axis=1)
