@@ -11,24 +11,25 @@ from mmdet3d.datasets.builder import DATASETS
 from torch.utils.data import Dataset, Sampler
 
 from .ratio_sampler import RatioSampler
+from .wrapped import first_reader, wrapped_datasets
 
 
 @DATASETS.register_module()
 class LabelledAndUnlabelled(Dataset):
     """Samples of a labelled data set, then those of an unlabelled one; every batch has both, in the same ratio::
 
-        train = dict(
-            type='LabelledAndUnlabelled',
-            labelled=dict(type='NuScenesBEVDataset', labelled=dict(share=0.2, use='labelled'), ...),
-            unlabelled=dict(type='NuScenesBEVDataset', labelled=dict(share=0.2, use='unlabelled'), ...),
-            ratio=(1, 1),
-        )
+        train = dict(type='LabelledAndUnlabelled', labelled=dict(type='NuScenesBEVDataset', ...),
+                     scenes=dict(share=0.2, seed=0), ratio=(1, 1))
 
     An epoch has every labelled sample once. See :class:`RatioSampler` for the unlabelled ones.
 
     Args:
         labelled (dict | Dataset): Data set whose samples all have labels, class-balanced or not.
-        unlabelled (dict | Dataset): Data set whose samples have none.
+        unlabelled (dict | list[dict] | Dataset, optional): Data set, or several, whose samples have none. A dict
+            without ``type`` is the data set that ``labelled`` reads, without class balance, with these entries
+            replaced, such as ``ann_file``. Default: that data set's scenes that are not labelled.
+        scenes (dict, optional): Which scenes are labelled, as in :class:`LabelledScenes` without ``use``; default: as
+            ``labelled`` itself says.
         ratio (Sequence[int]): Labelled to unlabelled samples of a batch; ``samples_per_gpu`` is a multiple of the sum.
 
     Raises:
@@ -38,10 +39,21 @@ class LabelledAndUnlabelled(Dataset):
     def __init__(
         self,
         labelled: Mapping[str, Any] | Dataset,
-        unlabelled: Mapping[str, Any] | Dataset,
+        unlabelled: Mapping[str, Any] | Sequence[Mapping[str, Any]] | Dataset | None = None,
+        scenes: Mapping[str, Any] | None = None,
         ratio: Sequence[int] = (1, 1),
     ) -> None:
-        self.datasets = [build_dataset(part) if isinstance(part, dict) else part for part in (labelled, unlabelled)]
+        if unlabelled is None and scenes is None:
+            raise ValueError(
+                'LabelledAndUnlabelled: nothing is unlabelled, give it scenes=dict(share=...) or an unlabelled data set'
+            )
+        if unlabelled is None:
+            unlabelled = dict(labelled=dict(scenes, use='unlabelled'))
+        unlabelled = _completed(unlabelled, labelled)
+        if scenes is not None:
+            labelled = _with_choice(labelled, dict(scenes, use='labelled'))
+        parts = (labelled, unlabelled)
+        self.datasets = [build_dataset(part) if isinstance(part, (dict, list)) else part for part in parts]
         self.ratio = tuple(ratio)
         if len(self.ratio) != 2 or min(self.ratio) < 1 or any(int(part) != part for part in self.ratio):
             raise ValueError(f'ratio of LabelledAndUnlabelled needs two whole numbers of at least 1, got {ratio}')
@@ -57,7 +69,7 @@ class LabelledAndUnlabelled(Dataset):
                 f'one {list(unlabelled.CLASSES)}: make names and order the same'
             )
         for name, part, wanted in (('labelled', labelled, True), ('unlabelled', unlabelled, False)):
-            told = np.asarray(getattr(getattr(part, 'dataset', part), 'is_labelled', True))
+            told = _told(part)
             if (told != wanted).any():
                 raise ValueError(
                     f'LabelledAndUnlabelled: {int((told != wanted).sum())} samples of the {name} part are '
@@ -74,3 +86,27 @@ class LabelledAndUnlabelled(Dataset):
     def make_sampler(self, samples_per_gpu: int, processes: int, rank: int, seed: int) -> Sampler:
         """Order of the samples in training; how a run's data loader asks a data set that has an order of its own."""
         return RatioSampler([len(part) for part in self.datasets], self.ratio, samples_per_gpu, processes, rank, seed)
+
+
+def _completed(part, labelled):
+    """Configs without a type take what they do not say from the data set that ``labelled`` reads."""
+    if isinstance(part, (list, tuple)):
+        return [_completed(one, labelled) for one in part]
+    return {**first_reader(labelled), **part} if isinstance(part, Mapping) and 'type' not in part else part
+
+
+def _with_choice(cfg, choice):
+    """Copy of a data set's config that has this ``labelled`` entry, inside its wrappers."""
+    inner = wrapped_datasets(cfg)
+    if not inner:
+        return {**cfg, 'labelled': choice}
+    return {**cfg, **{key: _with_choice(part, choice) for key, part in inner.items()}}
+
+
+def _told(dataset):
+    """Whether samples are labelled, (N,) bool, of a data set or of those that it wraps."""
+    if hasattr(dataset, 'datasets'):
+        return np.concatenate([_told(part) for part in dataset.datasets])
+    if hasattr(dataset, 'dataset'):
+        return _told(dataset.dataset)
+    return np.atleast_1d(getattr(dataset, 'is_labelled', True))

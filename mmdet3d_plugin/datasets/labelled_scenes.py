@@ -105,20 +105,24 @@ class LabelledScenes:
             return [line for line in map(str.strip, file) if line]
 
 
-def choose_samples(choice: LabelledScenes | None, scene_of: Sequence[str], what: str) -> tuple[np.ndarray, np.ndarray]:
+def choose_samples(
+    choice: LabelledScenes | None, scene_of: Sequence[str], what: str, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Samples to keep, and which of them are labelled; says in the log what was chosen.
 
     Args:
         choice: None keeps and labels all.
         scene_of: name of the scene of each of N samples.
         what: file, for the log.
+        kind: of the infos; those of the unlabelled kind are never labelled.
 
     Returns:
         (K,) int64 indices, in order, and (K,) bool.
     """
     if choice is None:
-        return np.arange(len(scene_of)), np.ones(len(scene_of), dtype=bool)
+        return np.arange(len(scene_of)), np.full(len(scene_of), kind != 'unlabelled')
     indices, labelled = choice.choose(scene_of)
+    labelled &= kind != 'unlabelled'
     kept = [scene_of[index] for index in indices]
     scenes = sorted({scene for scene, told in zip(kept, labelled) if told})
     named = f' ({", ".join(scenes[:10])}{", ..." if len(scenes) > 10 else ""})' if scenes else ''

@@ -48,7 +48,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             all ten in the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
             are False. Default: both camera and LiDAR.
-        info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
+        info_kind (str, optional): ``base``, ``4d`` or ``unlabelled`` to refuse other kinds of info files.
         load_interval (int): Keep every n-th sample.
         with_velocity (bool): Boxes with 9 numbers (vx, vy last) instead of 7.
         filter_empty_gt (bool): In training, replace samples without a box of ``classes`` by others.
@@ -149,7 +149,7 @@ class NuScenesBEVDataset(NuScenesDataset):
             raise ValueError(f'{self.ann_file} holds no samples')
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
         scenes = [info.get('scene_name') or info['scene_token'] for info in infos]
-        kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file)
+        kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file, self.metadata['kind'])
         infos = [infos[index] for index in kept]
         self._scene_starts = scene_starts(infos)
         # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.

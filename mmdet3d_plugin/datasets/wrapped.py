@@ -14,12 +14,14 @@ def wrapped_datasets(cfg: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         cfg: config of a data set.
     """
-    found = {key: cfg[key] for key in _KEYS if key in cfg}
-    return {
-        key: inner
-        for key, inner in found.items()
-        if isinstance(inner, (list, tuple)) or (isinstance(inner, Mapping) and 'type' in inner)
-    }
+    found = {}
+    for key in _KEYS:
+        inner = cfg.get(key)
+        if isinstance(inner, (list, tuple)):
+            inner = [part for part in inner if 'type' in part]
+        if inner and (isinstance(inner, list) or 'type' in inner):
+            found[key] = inner
+    return found
 
 
 def first_reader(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -33,9 +35,9 @@ def first_reader(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def may_be_unlabelled(cfg: Mapping[str, Any] | None) -> bool:
     """Whether a data set, going by its config, has samples without labels."""
-    inner = wrapped_datasets(cfg or {})
-    if 'unlabelled' in inner:
+    if (cfg or {}).get('type') == 'LabelledAndUnlabelled':
         return True
+    inner = wrapped_datasets(cfg or {})
     parts = [part for item in inner.values() for part in (item if isinstance(item, (list, tuple)) else [item])]
     own = (cfg or {}).get('labelled')
     return any(map(may_be_unlabelled, parts)) or (not inner and bool(own) and own.get('use') != 'labelled')

@@ -1,5 +1,6 @@
 """Batches of labelled and unlabelled samples: an exact ratio, every sample, one order for any number of processes."""
 
+import copy
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from mmdet3d.datasets import build_dataset
 from torch.utils.data import Dataset
 
-from mmdet3d_plugin.datasets import LabelledAndUnlabelled, SeededCBGSDataset
+from mmdet3d_plugin.datasets import LabelledAndUnlabelled, NuScenesBEVDataset, SeededCBGSDataset
 from mmdet3d_plugin.datasets.ratio_sampler import RatioSampler
 from mmdet3d_plugin.datasets.wrapped import first_reader, may_be_unlabelled, wrapped_datasets
 
@@ -100,18 +101,48 @@ def test_parts_that_do_not_fit(parts, options, message):
         LabelledAndUnlabelled(*parts, **options)
 
 
-def test_from_a_config_with_class_balance(info_files, tables_root):
-    def part(use):
-        choice = dict(scenes=['scene-0061'], use=use)
-        source = dict(ann_file=info_files['train', 'base'], data_root=str(tables_root), labelled=choice)
-        return dict(type='NuScenesBEVDataset', **source)
+@pytest.fixture
+def source(info_files, tables_root):
+    """Config of a data set of 5 samples of scene-0061 and 13 of scene-0553."""
+    return dict(type='NuScenesBEVDataset', ann_file=info_files['train', 'base'], data_root=str(tables_root))
 
-    balanced = dict(type='SeededCBGSDataset', dataset=part('labelled'))
-    cfg = dict(type='LabelledAndUnlabelled', labelled=balanced, unlabelled=part('unlabelled'))
+
+def test_scenes_of_one_data_set(source):
+    balanced = dict(type='SeededCBGSDataset', dataset=source)
+    cfg = dict(type='LabelledAndUnlabelled', labelled=balanced, scenes=dict(scenes=['scene-0061']))
+    before = copy.deepcopy(cfg)
     dataset = build_dataset(cfg)
-    assert isinstance(dataset.datasets[0], SeededCBGSDataset) and len(dataset.datasets[1]) == 13
-    assert wrapped_datasets(cfg) == dict(labelled=balanced, unlabelled=part('unlabelled'))
-    assert first_reader(cfg) == part('labelled') and wrapped_datasets(part('labelled')) == {}
-    assert may_be_unlabelled(cfg) and may_be_unlabelled(part('unlabelled')) and not may_be_unlabelled(balanced)
-    assert may_be_unlabelled(dict(type='RepeatDataset', dataset=part('all')))
+    assert cfg == before
+    labelled, unlabelled = dataset.datasets
+    assert isinstance(labelled, SeededCBGSDataset) and len(labelled.dataset) == 5 and labelled.dataset.is_labelled.all()
+    assert isinstance(unlabelled, NuScenesBEVDataset) and len(unlabelled) == 13 and not unlabelled.is_labelled.any()
+    assert may_be_unlabelled(cfg) and first_reader(cfg) == source
+
+
+def test_several_unlabelled_data_sets(source):
+    other = dict(source, labelled=dict(scenes=['scene-0061'], use='unlabelled'))
+    nothing = dict(source, labelled=dict(scenes=[]))
+    balanced = dict(type='SeededCBGSDataset', dataset=source)
+    dataset = build_dataset(
+        dict(type='LabelledAndUnlabelled', labelled=source, unlabelled=[other, nothing], ratio=(1, 2))
+    )
+    assert [len(part) for part in dataset.datasets] == [18, 13 + 18]
+    replaced = dict(labelled=dict(scenes=['scene-0061'], use='unlabelled'))  # the rest as in the labelled part
+    again = build_dataset(dict(type='LabelledAndUnlabelled', labelled=balanced, unlabelled=[replaced, nothing]))
+    assert [len(part) for part in again.datasets[1].datasets] == [13, 18]
+    with pytest.raises(ValueError, match='18 samples of the unlabelled part are labelled'):
+        build_dataset(dict(type='LabelledAndUnlabelled', labelled=source, unlabelled=[other, source]))
+    with pytest.raises(ValueError, match=r'nothing is unlabelled, give it scenes=dict\(share=...\)'):
+        build_dataset(dict(type='LabelledAndUnlabelled', labelled=source))
+
+
+def test_what_configs_hold(source):
+    unlabelled = dict(source, labelled=dict(scenes=[]))
+    balanced = dict(type='SeededCBGSDataset', dataset=source)
+    cfg = dict(type='LabelledAndUnlabelled', labelled=balanced, unlabelled=unlabelled)
+    assert wrapped_datasets(cfg) == dict(labelled=balanced, unlabelled=unlabelled)
+    assert wrapped_datasets(unlabelled) == {}  # an entry that is no data set
+    assert may_be_unlabelled(cfg) and may_be_unlabelled(unlabelled) and not may_be_unlabelled(balanced)
+    assert may_be_unlabelled(dict(type='RepeatDataset', dataset=unlabelled))
+    assert not may_be_unlabelled(dict(source, labelled=dict(share=0.2, use='labelled')))
     assert not may_be_unlabelled(None)
