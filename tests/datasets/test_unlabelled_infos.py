@@ -139,7 +139,7 @@ def test_the_kind_is_told_and_refused(file, tables_root, info_files):
     assert load_infos(file, 'unlabelled')['metadata']['kind'] == 'unlabelled'
     with pytest.raises(InfoFileError, match="expected infos of kind '4d', found 'unlabelled'"):
         load_infos(file, '4d')
-    with pytest.raises(InfoFileError, match='expected infos of kind 'unlabelled'.*create_data.py'):
+    with pytest.raises(InfoFileError, match="expected infos of kind 'unlabelled'.*create_data.py"):
         load_infos(info_files['train', 'base'], 'unlabelled')
     assert command_for('data/nuscenes_infos_train_unlabelled3.pkl', 'unlabelled').endswith('--unlabelled-sweeps 3')
 
