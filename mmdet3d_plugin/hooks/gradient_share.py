@@ -83,7 +83,7 @@ class GradientShareHook(Hook):
                 'grad.cosine': cosine,
             }
         )
-        if distillation > self.warn_ratio * detection > 0 and not self._warned:
+        if detection and distillation > self.warn_ratio * detection and not self._warned:
             self._warned = True
             where = self.shared or 'what both train'
             runner.logger.warning(

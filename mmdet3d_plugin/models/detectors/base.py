@@ -58,7 +58,10 @@ class BEVDetector(Base3DDetector):
 
     @abstractmethod
     def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch."""
+        """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch.
+
+        Samples may be unlabelled (``structures/labelled.py``): :meth:`head_losses` leaves their boxes and labels alone.
+        """
 
     @property
     def shared_module(self) -> nn.Module:
