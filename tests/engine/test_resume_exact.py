@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-import torch.multiprocessing as mp
+import torch
 from helpers.interrupted import (
     EVALUATED,
     SAVED,
@@ -12,8 +12,9 @@ from helpers.interrupted import (
     Stopped,
     differences,
     final_state,
-    train_with_gloo,
+    train_in_group,
 )
+from helpers.processes import BACKENDS, spawn_two
 
 HOOKS = """
 custom_imports['imports'].append('helpers.interrupted')
@@ -117,12 +118,13 @@ def test_half_accumulated_gradients_are_restored(assert_exact, caplog, options):
     assert 'gradient of some iters is lost' not in caplog.text
 
 
+@pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize(
     'text, length',
     [('', 'data.train.length=12'), (HALF_LABELLED, 'data.train.labelled.length=12')],
-    ids=['all', 'half'],
+    ids=['labelled', 'half labelled'],
 )
-def test_two_processes_within_an_epoch(config, tmp_path, text, length):
+def test_two_processes_within_an_epoch(config, tmp_path, backend, text, length):
     config.write_text(config.read_text() + text)
     options = ['--cfg-options', *BY_ITERATION, *WORKERS, length]
     calls = [
@@ -131,7 +133,7 @@ def test_two_processes_within_an_epoch(config, tmp_path, text, length):
         (['--work-dir', str(tmp_path / 'stopped'), '--auto-resume'], None),
     ]
     calls = [([str(config), *words, *options], point) for words, point in calls]
-    mp.spawn(train_with_gloo, args=(2, [free_port() for _ in calls], calls), nprocs=2)
+    spawn_two(train_in_group, (2, [free_port() for _ in calls], calls), backend)
     whole = final_state(tmp_path / 'whole')
     states = whole['iter_4.pth']['resume']['random_states']
     assert len(states) == 2 and differences(states[0], states[1])
@@ -166,6 +168,15 @@ def test_the_order_of_labelled_and_unlabelled_samples_is_the_seeds(half_labelled
     assert len(first) == 3 * 12 and first[:12] != first[12:24]  # another order in each epoch
     assert sorted(first[place] for place in range(12) if place % 4 < 2) == list(range(6))  # two of four are labelled
     assert drawn('b') == first and drawn('c', 'seed=5') != first
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_on_a_gpu_its_generator_is_saved(run, tmp_path):
+    """The other tests of this file train on the GPU where there is one; dropout draws there."""
+    run('a')
+    (state,) = final_state(tmp_path / 'a')['epoch_1.pth']['resume']['random_states']
+    assert state['cuda'].numel() > 0
 
 
 def test_an_epoch_of_another_length_is_continued_and_said(run, caplog):
