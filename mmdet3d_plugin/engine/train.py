@@ -38,7 +38,7 @@ _OF_MANY_PROCESSES = ('broadcast_bn_buffer', 'tmpdir', 'gpu_collect')
 
 
 def _train_loader(dataset, cfg, distributed):
-    options = dict(samples_per_gpu=2, workers_per_gpu=2)
+    options: dict[str, Any] = dict(samples_per_gpu=2, workers_per_gpu=2)
     options.update(cfg.data.get('train_dataloader', {}))
     if has_own_order(dataset):
         return build_ordered_loader(dataset, seed=cfg.seed, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mmcv.runner import auto_fp16
 from mmcv.utils import print_log
@@ -105,11 +105,12 @@ class BEVDetector(Base3DDetector):
         The head does run: other processes may have labelled samples, and what a head exchanges with them (normalisers,
         statistics of a synchronised batch norm) must find a partner here.
         """
-        nothing = ([batch[key][0][:0]] for key in ('gt_bboxes_3d', 'gt_labels_3d'))
-        own_statistics = [part for part in self.head.modules() if isinstance(part, _BatchNorm)]
+        boxes, labels = (batch[key][0][:0] for key in ('gt_bboxes_3d', 'gt_labels_3d'))
+        parts = cast(nn.Module, self.head).modules()
+        own_statistics = [part for part in parts if isinstance(part, _BatchNorm)]
         own_statistics = [part for part in own_statistics if not isinstance(part, nn.SyncBatchNorm)]
         with evaluating(*own_statistics):
-            losses = self._losses_on(bev.head_map[:1], *nothing, batch['img_metas'][:1])
+            losses = self._losses_on(bev.head_map[:1], [boxes], [labels], batch['img_metas'][:1])
         return {name: value * 0 for name, value in losses.items()}
 
     @auto_fp16(apply_to=('img',))
