@@ -6,8 +6,8 @@ import socket
 
 import pytest
 import torch
-import torch.multiprocessing as mp
-from helpers.gradients import build, gloo_worker, step_gradients
+from helpers.gradients import build, gradients_worker, step_gradients
+from helpers.processes import spawn_two
 from helpers.unlabelled import (
     FAMILIES,
     batch_for,
@@ -277,7 +277,7 @@ def free_port():
 
 def of_two_processes(cfg, halves, folder):
     """Averaged gradients of two processes, equal in both."""
-    mp.spawn(gloo_worker, args=(2, free_port(), cfg, halves, str(folder)), nprocs=2)
+    spawn_two(gradients_worker, (2, free_port(), 'cpu', cfg, halves, str(folder)), 'gloo')
     first, second = (torch.load(folder / f'rank{rank}.pth', weights_only=True) for rank in (0, 1))
     assert set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
     return first
