@@ -97,7 +97,7 @@ class _File:
 
     def __init__(self, path):
         self._path = os.path.abspath(path)
-        self._stream = open(self._path, 'rb', buffering=0)
+        self._stream = open(self._path, 'rb', buffering=0)  # noqa: SIM115, open as long as the infos are there
         self._state = _state_of(self._stream)
 
     def read(self, begin, size):

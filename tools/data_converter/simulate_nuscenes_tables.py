@@ -14,9 +14,7 @@ def parse_args(argv=None):
     parser.add_argument('--out-dir', required=True, help='data root to write; it must have no v1.0-trainval yet')
     parser.add_argument('--scenes', type=int, default=85, help='2 to 850 (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='of all numbers and tokens (default: %(default)s)')
-    parser.add_argument(
-        '--touch', action='store_true', help='also empty files of LiDAR and cameras: converters want them'
-    )
+    parser.add_argument('--touch', action='store_true', help='also empty files of LiDAR and cameras')
     return parser.parse_args(argv)
 
 

@@ -66,8 +66,8 @@ def _check_keyframes(tables, frames, samples, keyframes):
 
 def _info(sample, scene, records, keyframes, sweeps, cameras, lidar_to_global, annotations):
     """dict: Info of one keyframe; ``keyframes`` are rows of the LiDAR's frame and the cameras', ``sweeps`` rows."""
-    lidar = records.make(keyframes[0])
-    rows = [*sweeps, *keyframes[1:].tolist()]
+    key, *rest = keyframes.tolist()
+    lidar, rows = records.make(key), [*sweeps, *rest]
     to_lidar = invert_pose(lidar_to_global) @ records.to_global(rows)
     posed = [
         dict(records.make(row), sensor2lidar_rotation=pose[:3, :3], sensor2lidar_translation=pose[:3, 3])

@@ -76,18 +76,20 @@ def scene_infos_4d(shared, rows, interval=3, max_prev=60):
     infos = [base[row] for row in rows]
     samples = np.array([tables.row('sample', info['token']) for info in infos])
     records, result, sequential = RecordMaker(tables, frames), SequentialInfos(), []
-    for info, references, images in zip(infos, *earlier_frames(frames, samples, interval, max_prev)):
-        previous = []
-        for reference, rows_of_cameras in zip(references.tolist(), images.tolist()):
-            if reference < 0:
-                continue
-            if all(row >= 0 and records.exists(row) for row in rows_of_cameras):
-                cams = dict(zip(frames.channels, map(records.make, rows_of_cameras)))
-                previous.append(dict(timestamp=frames.timestamp[reference].item(), cams=cams))
-            else:
-                result.missing_frames += 1
-        result.frames += len(previous)
+    references, images = earlier_frames(frames, samples, interval, max_prev)
+    wanted = np.unique(images[(images >= 0).all(axis=-1)]).tolist()
+    present = np.array([row for row in wanted if records.exists(row)], dtype=np.int64)
+    complete = np.isin(images, present).all(axis=-1)
+    times = frames.timestamp[references].tolist()
+    for info, rows_of_frames, whole, stamps in zip(infos, images.tolist(), complete.tolist(), times):
+        previous = [
+            dict(timestamp=stamp, cams=dict(zip(frames.channels, map(records.make, cameras))))
+            for cameras, stamp, is_whole in zip(rows_of_frames, stamps, whole)
+            if is_whole
+        ]
         sequential.append(dict(info, prev=previous))
+    result.frames = int(complete.sum())
+    result.missing_frames = int((references >= 0).sum()) - result.frames
     result.infos = PackedInfos(sequential)
     return result
 

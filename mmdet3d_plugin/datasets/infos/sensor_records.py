@@ -44,7 +44,6 @@ class RecordMaker:
 
     def make(self, row: int) -> dict:
         """Record of a frame; rotations are quaternions (w, x, y, z), times microseconds. Not to be changed."""
-        row = int(row)
         if row not in self._records:
             frames = self._frames
             mount = self._mount(int(frames.mount[row]))

@@ -1,4 +1,4 @@
-"""The nuScenes tables of a data root as the devkit's objects. Converters use ``columns.py``, which needs less memory."""
+"""The nuScenes tables of a data root as the devkit's objects. The converters use ``columns.py``, which is smaller."""
 
 from nuscenes import NuScenes
 
