@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -59,7 +60,8 @@ def _boxes(annotations, rows, lidar_to_global):
     centres = annotations.translation[rows] - lidar_to_global[:, :3, 3]
     heading = rotation_matrices(annotations.rotation[rows])[:, :, 0]  # the box's x axis
     heading = (global_to_lidar[:, :3, :3] @ heading[:, :, None])[:, :2, 0]
-    yaw = np.arctan2(heading[:, 1], heading[:, 0])
+    # numpy's arctan2 takes another way through the processor, and to another last bit, by where its memory lies
+    yaw = np.array([math.atan2(y, x) for x, y in heading.tolist()])
     return np.column_stack([_to_lidar(centres, lidar_to_global), annotations.size[rows][:, [1, 0, 2]], yaw])
 
 
