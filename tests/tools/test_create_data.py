@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import pickle
 import runpy
 import signal
 import sys
@@ -12,6 +11,7 @@ import pytest
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.gt_database.files import load_database_infos
+from mmdet3d_plugin.datasets.infos import info_io
 from mmdet3d_plugin.datasets.infos.info_io import load_infos
 
 
@@ -82,16 +82,16 @@ def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
 
 @pytest.fixture
 def killed(monkeypatch):
-    """Function: run something in a process that kills itself when it has written half of a pickle."""
+    """Function: run something in a process that kills itself when it has written a part of an info file."""
 
-    def die(content, stream, **options):
-        stream.write(pickle.dumps(content)[:100])
+    def die(stream, infos, metadata):
+        stream.write(infos.packed(0)[:100])
         stream.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
     def call(function, *arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(pickle, 'dump', die)
+            patch.setattr(info_io, 'write_info_file', die)
             process = multiprocessing.get_context('fork').Process(target=function, args=arguments)
             process.start()
             process.join()
