@@ -10,6 +10,7 @@ from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
+from mmdet3d.utils import get_root_logger
 
 from ..structures.atomic_file import scratch_folder
 from .can_bus import report_can_bus
@@ -17,13 +18,12 @@ from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
 from .infos.geometry import pose_matrix
-from .infos.info_columns import COUNTS
 from .infos.info_io import load_infos, need_columns
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
 from .scene_order import scene_order, scene_starts
-from .training_objects import check_objects_left, explain_failed_tries
+from .training_objects import check_objects_left, classes_seen, explain_failed_tries
 
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
 # seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
@@ -138,7 +138,7 @@ class NuScenesBEVDataset(NuScenesDataset):
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
-        infos = PackedInfos.of(data['infos'])
+        infos = self._packed(data['infos'])
         if not len(infos):
             raise ValueError(f'{self.ann_file} holds no samples')
         columns = need_columns(self.ann_file, infos)
@@ -147,28 +147,17 @@ class NuScenesBEVDataset(NuScenesDataset):
         infos = infos.take(scene_order(scenes, columns.timestamp)[:: self.load_interval])
         self._scene_starts = scene_starts(infos.columns.scene)
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
-        self._has_class = self._classes_seen(infos.columns)
+        self._has_class = classes_seen(self, infos.columns)
         return infos
 
-    def _classes_seen(self, columns):
-        """(N, classes) bool: whether training sees an object of the class in the sample.
-
-        Raises:
-            ValueError: It sees none in any sample, although it is to leave samples without out.
-        """
-        seen = columns.counts[:, :, COUNTS.index('valid' if self.use_valid_flag else 'lidar')]
-        has_class = np.zeros((len(seen), len(self.CLASSES)), dtype=bool)
-        for column, name in enumerate(columns.names):
-            if name in self.cat2id:
-                has_class[:, self.cat2id[name]] = seen[:, column] > 0
-        if not self.test_mode and self.filter_empty_gt and not has_class.any():
-            totals = columns.counts[:, :, COUNTS.index('all')].sum(axis=0).tolist()
-            names = dict(zip(columns.names, totals))
-            raise ValueError(
-                f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(totals)} objects, '
-                f'{seen.sum()} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {names}'
+    def _packed(self, infos):
+        """PackedInfos: Of the file, or of a pickle without an index, which each process packs for itself."""
+        if not isinstance(infos, PackedInfos):
+            get_root_logger().warning(
+                f'{self.ann_file} has no index: each process loads and packs all of it, in gigabytes and minutes if it '
+                f'is large. Write it anew once: python tools/data_converter/pack_infos.py {self.ann_file}'
             )
-        return has_class
+        return PackedInfos.of(infos)
 
     def _seen(self, info):
         """(N,) bool: boxes that training sees."""

@@ -76,6 +76,26 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         write_info_file(stream, PackedInfos.of(infos), metadata)
 
 
+def pack_info_file(path):
+    """Write an info file anew with an index, under its name, when it has none.
+
+    Args:
+        path (str | Path): File to read and replace.
+
+    Returns:
+        bool: Whether it was written; False for a file that has an index.
+
+    Raises:
+        FileNotFoundError, InfoFileError: See :func:`load_infos`.
+    """
+    data = load_infos(path)
+    if isinstance(data['infos'], PackedInfos):
+        return False
+    kept = {key: data['metadata'].get(key) for key in ('version', 'split', 'kind', 'interval', 'max_prev', 'origin')}
+    save_infos(path, data['infos'], **kept)
+    return True
+
+
 def load_infos(path, kind=None):
     """Read an info file, refusing any that is not stamped as this code expects.
 
