@@ -30,7 +30,8 @@ class PackedInfos(Sequence):
 
     def __init__(self, infos: Sequence = ()):
         chunks = [_pack(info) for info in infos]
-        self._set(_Memory(b''.join(chunks)), *_places(chunks), InfoColumns.of(infos))
+        sizes = [len(chunk) for chunk in chunks]
+        self._set(_Memory.filled(chunks, sizes), *_places(sizes), InfoColumns.of(infos))
 
     def _set(self, source, begins, sizes, columns):
         self._source, self._begins, self._sizes, self.columns = source, begins, sizes, columns
@@ -49,9 +50,10 @@ class PackedInfos(Sequence):
     @classmethod
     def joined(cls, parts: Sequence[PackedInfos]) -> PackedInfos:
         """The infos of all parts, in memory."""
-        chunks = [part.packed(index) for part in parts for index in range(len(part))]
+        chunks = (part.packed(index) for part in parts for index in range(len(part)))
+        sizes = [size for part in parts for size in part._sizes.tolist()]
         columns = InfoColumns.joined([part.columns for part in parts])
-        return cls.__new__(cls)._set(_Memory(b''.join(chunks)), *_places(chunks), columns)
+        return cls.__new__(cls)._set(_Memory.filled(chunks, sizes), *_places(sizes), columns)
 
     def take(self, indices: np.ndarray) -> PackedInfos:
         """Some of the infos, in another order, without copying them."""
@@ -82,7 +84,16 @@ class _Memory:
     """Bytes in one array."""
 
     def __init__(self, content):
-        self._content = np.frombuffer(content, dtype=np.uint8)
+        self._content = content
+
+    @classmethod
+    def filled(cls, chunks, sizes):
+        """Chunks of known sizes back to back; they need not all be there at once."""
+        content, end = np.empty(sum(sizes), dtype=np.uint8), 0
+        for chunk in chunks:
+            content[end : end + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
+            end += len(chunk)
+        return cls(content)
 
     def read(self, begin, size):
         return self._content[begin : begin + size].tobytes()
@@ -120,9 +131,9 @@ def _state_of(stream):
     return status.st_size, status.st_mtime_ns
 
 
-def _places(chunks):
+def _places(sizes):
     """(N,) int64 begins and sizes of chunks that stand back to back."""
-    sizes = np.array([len(chunk) for chunk in chunks], dtype=np.int64)
+    sizes = np.array(sizes, dtype=np.int64)
     return np.cumsum(sizes) - sizes, sizes
 
 

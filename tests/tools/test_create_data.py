@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import runpy
 import signal
 import sys
@@ -109,6 +110,21 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(real_root, tmp_path, co
         printed, error = tool(*options)
         assert error is None and f'removed 1 unfinished file(s) of killed runs, 0.0 MB: {half}' in printed
         assert not list(tmp_path.glob('.*'))
+
+
+def test_simulated_tables_and_files_of_earlier_versions(tmp_path, run, convert):
+    printed, error = run('data_converter/simulate_nuscenes_tables.py', '--out-dir', tmp_path, '--scenes', 2, '--touch')
+    assert error is None and 'sample 81, sample_data ' in printed
+    printed, error = convert('--root-path', tmp_path)
+    assert error is None and 'train: 41 samples of 1 scene(s)' in printed and 'left out' not in printed
+    paths = [tmp_path / f'nuscenes_infos_{split}.pkl' for split in ('train', 'val')]
+    paths[0].write_bytes(pickle.dumps(pickle.loads(paths[0].read_bytes())))
+    printed, error = run('data_converter/pack_infos.py', *paths)
+    assert error is None
+    assert [line.split('pkl: ')[1] for line in printed.splitlines()] == [
+        'written with an index',
+        'has an index already',
+    ]
 
 
 def test_object_databases(virtual_nuscenes, tiny_nuscenes, tmp_path, convert):
