@@ -95,7 +95,7 @@ def report(split, path, scenes, result):
     counts = dict(zip(COUNTS, result.infos.columns.counts.sum(axis=(0, 1))))
     if counts['all'] and not counts['valid']:
         print(
-            f'{split}: warning: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
+            f'warning: {split}: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
             f'num_lidar_pts in sample_annotation.json'
         )
 

@@ -62,7 +62,8 @@ def report(dataset, predictions, cfg, args):
         mmcv.dump(predictions, args.out)
         print(f'predictions: {args.out}')
     if args.format_only:
-        dataset.format_results(predictions, **options)
+        path, _ = dataset.format_results(predictions, **options)
+        print(f'submission: {path}')
     if args.eval:
         # three names of one evaluation: mAP and NDS come out of the same run
         metrics = dataset.evaluate(predictions, metric='bbox', **options)

@@ -122,7 +122,7 @@ def test_data_root_options_that_a_tool_prints_pass(repo_root):
         assert 'data/' not in str(cfg.data)
 
 
-@pytest.mark.parametrize('name', ['README.md', 'docs/reproduce.md', 'docs/method.md'])
+@pytest.mark.parametrize('name', ['docs/training.md', 'docs/reproduce.md', 'docs/method.md'])
 def test_options_in_the_docs_are_read(name, repo_root):
     """Spans of key=value words in tables and text, as the distilled R50 takes them; some leave out ``model.``."""
     spans = re.findall(r'`(?:--cfg-options )?([a-z_]+(?:\.[\w<>]+)+=[^`(]*)`', (repo_root / name).read_text())

@@ -24,10 +24,11 @@ def test_every_metric_name_runs_the_evaluation(toy_config, checkpoint, run_test_
     assert [entry['index'] for entry in pickle.loads(out.read_bytes())] == ['token0', 'token1', 'token2']
 
 
-def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path):
+def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path, capsys):
     prefix = tmp_path / 'submission'
     run_test_tool(toy_config, checkpoint, '--format-only', '--eval-options', f'jsonfile_prefix={prefix}')
     assert (tmp_path / 'submission.txt').read_text() == '3'
+    assert f'submission: {prefix}.txt' in capsys.readouterr().out
 
 
 def test_a_set_without_annotations_is_refused_before_the_inference(
