@@ -1,6 +1,6 @@
 """Write the tables of a nuScenes of any size, without images or points, to measure converters and data sets with.
 
-850 scenes are as many rows as the real data set has: 1.7 GB of tables, and 1.5 million empty files with --touch.
+850 scenes are as many rows as the real data set has: 2.4 GB of tables, and 1.5 million empty files with --touch.
 
     python tools/data_converter/simulate_nuscenes_tables.py --out-dir data/simulated --scenes 85 --touch
 """
