@@ -1,22 +1,18 @@
-"""nuScenes keyframes with cameras, previous camera frames, LiDAR sweeps and boxes; evaluation by the devkit."""
+"""nuScenes keyframes with cameras, previous camera frames, LiDAR sweeps and boxes."""
 
 import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
-from mmcv.utils import print_log
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 from mmdet3d.utils import get_root_logger
 
-from ..structures.atomic_file import scratch_folder
 from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
-from .evaluation import check_devkit_files, evaluate_results_file, metrics_table, score_rules, write_results_file
+from .evaluation import EvaluatedDataset
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos, need_columns
 from .lidar_file import check_lidar_files
@@ -31,7 +27,7 @@ _TRIES_BEFORE_DOUBT, _MOST_TRIES = 30, 1000
 
 
 @DATASETS.register_module()
-class NuScenesBEVDataset(NuScenesDataset):
+class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
     """Data set over an info file of ``tools/create_data.py`` (base) or ``prepare_nuscenes_for_bevdet4d.py`` (4d).
 
     Boxes, velocities and sensor poses are in the keyframe's LIDAR_TOP frame (nuScenes axes: x right, y forward, z up;
@@ -61,8 +57,6 @@ class NuScenesBEVDataset(NuScenesDataset):
     """
 
     CLASSES = DETECTION_CLASSES
-    METRICS = ('bbox', 'mAP', 'NDS')  # names of one and the same evaluation
-    score_rules = staticmethod(score_rules)
 
     def __init__(
         self,
@@ -158,6 +152,10 @@ class NuScenesBEVDataset(NuScenesDataset):
                 f'is large. Write it anew once: python tools/data_converter/pack_infos.py {self.ann_file}'
             )
         return PackedInfos.of(infos)
+
+    def all_infos(self):
+        """list[dict]: Infos of the whole file, whatever ``load_interval`` leaves of them; read anew."""
+        return load_infos(self.ann_file, self.info_kind)['infos']
 
     def _seen(self, info):
         """(N,) bool: boxes that training sees."""
@@ -284,52 +282,6 @@ class NuScenesBEVDataset(NuScenesDataset):
             report_virtual_files(self.data_infos, self.data_root)
         if any(getattr(step, 'reads_can_bus', False) for step in self._steps):
             report_can_bus((poses.name for poses in self._poses.values()), self.data_root)
-
-    def check_evaluation(self):
-        """Preflight: stop with one clear error if the devkit cannot score these samples from ``data_root``."""
-        tokens = [token.decode() for token in self.data_infos.columns.token.tolist()]
-        check_devkit_files(self.data_root, self.version, tokens, self.ann_file)
-
-    def format_results(self, results, jsonfile_prefix='outputs/results'):
-        """Write detections as a nuScenes submission, ``<jsonfile_prefix>/results_nusc.json``.
-
-        Args:
-            results (list[dict]): One per sample, in order: ``dict(pts_bbox=dict(boxes_3d, scores_3d, labels_3d))``
-                or the inner dict.
-            jsonfile_prefix (str): Folder.
-
-        Returns:
-            tuple[str, None]: Path of the file (and, as mmdet3d's interface has it, no temporary folder).
-        """
-        if len(results) != len(self):
-            raise ValueError(f'{len(results)} results for the {len(self)} samples of {self.ann_file}')
-        class_range = self.eval_detection_configs.class_range
-        path = write_results_file(results, self.data_infos, self.CLASSES, class_range, self.modality, jsonfile_prefix)
-        return path, None
-
-    def evaluate(self, results, metric='bbox', logger=None, jsonfile_prefix=None):
-        """nuScenes detection scores over the samples and classes of this data set, printed as one table.
-
-        Args:
-            results (list[dict]): See :meth:`format_results`.
-            metric (str | list[str]): ``bbox``, ``mAP`` or ``NDS``: all the same evaluation.
-            logger (logging.Logger | str, optional): Where the table goes; None prints it.
-            jsonfile_prefix (str, optional): Folder that keeps the submission file; None keeps nothing.
-
-        Returns:
-            dict[str, float]: See :func:`evaluation.evaluate_results_file`.
-        """
-        unknown = {metric} - set(self.METRICS) if isinstance(metric, str) else set(metric) - set(self.METRICS)
-        if unknown:
-            raise ValueError(f'unknown metric {sorted(unknown)}; known: {", ".join(self.METRICS)}')
-        with scratch_folder(tempfile.gettempdir(), 'nuscenes_evaluation') as temporary:
-            path, _ = self.format_results(results, jsonfile_prefix or temporary)
-            names = {info['token']: info['gt_names'] for info in self.data_infos}
-            config = self.eval_detection_configs
-            scores = evaluate_results_file(path, names, self.version, self.data_root, config, self.CLASSES)
-        title = f'nuScenes evaluation of {len(self)} samples of {Path(self.ann_file).name} ({self.version})'
-        print_log(f'{title}\n{metrics_table(scores, self.CLASSES)}', logger=logger)
-        return scores
 
 
 def _keyframe(info):

@@ -6,6 +6,7 @@ import pickle
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,35 @@ def test_torchrun_launcher_without_torchrun_is_explained(monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
     with pytest.raises(ValueError, match='tools/dist_train.sh'):
         init_distributed('pytorch', {})
+
+
+@pytest.mark.parametrize(
+    'params, seconds', [({}, 7200), (dict(backend='nccl', timeout=60), 60), (dict(timeout=1.5), 1.5)]
+)
+def test_processes_wait_for_a_slow_one(monkeypatch, params, seconds):
+    started, kept = [], dict(params)
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(distributed, 'pick_device', lambda: 'cpu')
+    monkeypatch.setattr(distributed.dist, 'init_process_group', lambda **named: started.append(named))
+    assert init_distributed('pytorch', params)
+    assert started == [dict(backend='gloo', timeout=timedelta(seconds=seconds))] and params == kept
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'mpi', 'slurm'])
+def test_the_timeout_of_gpu_processes(monkeypatch, launcher):
+    started, after = [], []
+    monkeypatch.setattr(distributed, 'pick_device', lambda: 'cuda')
+    monkeypatch.setattr(distributed, 'init_dist', lambda launcher, **named: started.append((launcher, named)))
+    monkeypatch.setattr(distributed.dist.distributed_c10d, '_set_pg_timeout', after.append)
+    assert init_distributed(launcher, dict(backend='nccl', timeout=90))
+    limit = timedelta(seconds=90)
+    if launcher == 'slurm':  # mmcv's own start takes none
+        assert started == [(launcher, dict(backend='nccl'))] and after == [limit]
+    else:
+        assert started == [(launcher, dict(backend='nccl', timeout=limit))] and after == []
+
+
+@pytest.mark.parametrize('timeout', [0, -1, 'long', True, None])
+def test_a_timeout_that_is_no_time_is_named(timeout):
+    with pytest.raises(ValueError, match=r'dist_params.timeout: takes a positive number of seconds, got'):
+        init_distributed('pytorch', dict(timeout=timeout))
