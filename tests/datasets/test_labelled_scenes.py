@@ -108,7 +108,7 @@ def test_samples_reach_the_batch_with_their_flag_and_without_boxes(info_files, t
 def test_labelled_samples_without_objects_are_still_replaced(info_files, tables_root):
     pipeline = labels_only()
     dataset = open_train(info_files, tables_root, dict(scenes=['scene-0061'], use='labelled'), pipeline=pipeline)
-    dataset._category_ids[0] = []
+    dataset._has_class[0] = False
     assert dataset[0]['img_metas'].data['sample_idx'] != 'scene-0061-sample0'
 
 

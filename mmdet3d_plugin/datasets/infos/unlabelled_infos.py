@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .cameras import CAMERAS, reference_camera
+from .cameras import CAMERAS, LIDAR, reference_camera
+from .devkit_records import keyframes, sensor_record, walk
 from .geometry import invert_pose, sensor_to_global
-from .nuscenes_infos import LIDAR, keyframes, sensor_record, walk
 from .parallel import map_with_tables
 
 # s. A camera's images are 1/12 s apart, and it may fire half a turn of the LiDAR (1/40 s) from the sweep's own time.
