@@ -6,7 +6,7 @@ file says all there is to say. A ``ValueError`` out of torch or numpy, or one of
 little without the way that led there.
 """
 
-import logging
+import contextlib
 import os
 import re
 import select
@@ -15,10 +15,11 @@ import traceback
 from pathlib import Path
 from typing import Callable, Optional, Union
 
+from .one_line_warnings import one_line_warnings
+from .own_files import is_own, note_in_log_files
+
 TRACEBACK = 'DUALDISTILL_TRACEBACK'
 INTERRUPTED = 130
-_HOME = Path(__file__).resolve().parents[1]
-_OURS = tuple(f'{_HOME / room}{os.sep}' for room in ('mmdet3d_plugin', 'dualdistill_cli', 'tools'))
 _CONFIG_READERS = tuple(os.path.join('mmcv', 'utils', name) for name in ('config.py', 'path.py', 'registry.py'))
 # what a raise of ours says to a developer rather than to a user
 _FOR_DEVELOPERS = (AssertionError, NotImplementedError)
@@ -30,7 +31,7 @@ def run_tool(main: Callable[[], Optional[int]]) -> None:
     """Run a tool and end the process.
 
     The exit status is what ``main`` returns (None is 0), 1 after an error, 2 for wrong arguments, 130 after Ctrl-C.
-    With ``DUALDISTILL_TRACEBACK=1`` every error keeps its traceback.
+    With ``DUALDISTILL_TRACEBACK=1`` every error keeps its traceback, and every warning the line that gave it.
 
     Args:
         main: The tool, which reads ``sys.argv``.
@@ -40,7 +41,8 @@ def run_tool(main: Callable[[], Optional[int]]) -> None:
     """
     shown = os.environ.get(TRACEBACK, '0') not in ('', '0')
     try:
-        status = main()
+        with contextlib.nullcontext() if shown else one_line_warnings():
+            status = main()
         sys.stdout.flush()
     except KeyboardInterrupt:
         if shown:
@@ -85,17 +87,8 @@ def is_foreseen(error: BaseException) -> bool:
     if not frames:
         frames = [(frame.filename, frame.line) for frame in traceback.extract_tb(error.__traceback__)]
     file, source = frames[-1]
-    ours = os.path.realpath(file).startswith(_OURS) or file.endswith(_CONFIG_READERS)
+    ours = is_own(file) or file.endswith(_CONFIG_READERS)
     return ours and source.strip().startswith('raise ')
-
-
-def note_in_log_files(text: str, with_traceback: bool = False) -> None:
-    """Write why a run ended where its log is, beside what goes to the console."""
-    record = logging.LogRecord(__name__, logging.ERROR, __file__, 0, text, None, with_traceback and sys.exc_info())
-    for logger in [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]:
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.emit(record)
 
 
 def require_files(*paths: Union[str, Path]) -> None:

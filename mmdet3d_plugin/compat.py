@@ -27,6 +27,12 @@ _OLDEST_TORCH = '2.5'
 # It turned boxes from (w, l, h, clockwise yaw) to (l, w, h, counter-clockwise yaw).
 _FIRST_MMDET3D_OF_TODAYS_BOXES = '1.0.0rc0'
 
+# Warnings that ask for nothing you could do, by the start of their text, and why nobody has to see them.
+_OF_NO_USE = {
+    'On January 1, 2023, MMCV will release v2': 'the pinned mmcv-full is the last one of its kind, and stays',
+    'Setting (OMP|MKL)_NUM_THREADS environment variable': 'done on purpose; the log says how many threads a run has',
+}
+
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
 
 
@@ -40,6 +46,13 @@ def require_torch():
         raise ImportError(f'mmdet3d_plugin needs torch >= {_OLDEST_TORCH}, found {torch.__version__}: upgrade torch')
 
 
+def leave_out_warnings_of_no_use():
+    """Drop other packages' warnings of :data:`_OF_NO_USE`; ``python -W default`` and PYTHONWARNINGS bring them back."""
+    if not sys.warnoptions:
+        for text in _OF_NO_USE:
+            warnings.filterwarnings('ignore', text, UserWarning)
+
+
 def restore_numpy_aliases():
     """Give numpy back ``np.int`` and its kin (removed in 1.24), which mmdet3d and nuscenes code still use."""
     for name, builtin in _NUMPY_ALIASES.items():
@@ -48,10 +61,11 @@ def restore_numpy_aliases():
 
 
 def stand_in_for_torchvision():
-    """Satisfy mmcv's unconditional ``import torchvision`` when no torchvision matches the installed torch.
+    """Satisfy mmcv's unconditional ``import torchvision`` when there is none, or none that matches the installed torch.
 
     mmcv 1.x needs the module only to list ``torchvision://`` checkpoint names. The stand-in lists none, so such a name
-    fails with mmcv's own "not a valid model" error instead of an import error at start-up.
+    fails with mmcv's own "not a valid model" error instead of an import error at start-up. Only a torchvision that is
+    installed and broken is warned of: set-up installs none.
 
     Returns:
         bool: True when the stand-in was installed.
@@ -68,11 +82,12 @@ def stand_in_for_torchvision():
         stand_in.models.__path__ = []
         sys.modules['torchvision'] = stand_in
         sys.modules['torchvision.models'] = stand_in.models
-        warnings.warn(
-            f'torchvision cannot be imported ({error}); using a stand-in. Everything works except '
-            f'"torchvision://" checkpoint names: give a file path instead.',
-            stacklevel=3,
-        )
+        if not (isinstance(error, ModuleNotFoundError) and error.name == 'torchvision'):
+            warnings.warn(
+                f'torchvision cannot be imported ({error}); using a stand-in. Everything works except '
+                f'"torchvision://" checkpoint names: give a file path instead.',
+                stacklevel=3,
+            )
         return True
     return False
 
@@ -191,6 +206,7 @@ def advise_on_import_order():
 
 def apply():
     """Close every gap, then import mmdet3d. Safe to call more than once."""
+    leave_out_warnings_of_no_use()
     require_torch()
     advise_on_import_order()
     restore_numpy_aliases()

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Baseline, DistillBEV, DualDistill and its ablations over several seeds: table and plot. Run it again to resume.
+# What helps, over several seeds: DualDistill and its ablations, or BEVFormer's memory. Run it again to resume.
 #   bash scripts/ablation.sh [flags]
 # Flags, passed to tools/ablation.py, which says more with --help once the set-up is done:
+#   --study <method or history>
 #   --configs <names or files>...
 #   --seeds <0,1,2>
 #   --jobs <trainings at a time>

@@ -89,6 +89,12 @@ def test_torchvision_stands_in_only_when_it_cannot_be_imported(tmp_path):
     assert out.strip() == '0.0.0'
     assert 'torchvision cannot be imported (operator torchvision::nms does not exist)' in err
 
+    absent = tmp_path / 'absent' / 'torchvision'
+    absent.mkdir(parents=True)
+    (absent / '__init__.py').write_text("raise ModuleNotFoundError('No module', name='torchvision')")
+    out, err = run_python('import mmdet3d_plugin, torchvision; print(torchvision.__version__)', tmp_path, absent.parent)
+    assert out.strip() == '0.0.0' and 'torchvision cannot' not in err  # nothing is wrong then
+
     working = tmp_path / 'working' / 'torchvision'
     (working / 'models').mkdir(parents=True)
     (working / '__init__.py').write_text("__version__ = '9.9'\nfrom . import models")
@@ -98,6 +104,24 @@ def test_torchvision_stands_in_only_when_it_cannot_be_imported(tmp_path):
     )
     assert out.strip() == '9.9'
     assert 'stand-in' not in err
+
+
+def test_warnings_nobody_can_act_on_are_left_out(tmp_path, monkeypatch):
+    code = """
+import os, mmdet3d_plugin, mmcv
+from mmdet3d.utils import setup_multi_processes
+setup_multi_processes(mmcv.Config(dict(data=dict(workers_per_gpu=2), mp_start_method='spawn')))
+print(os.environ['MKL_NUM_THREADS'])"""
+    for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('PYTHONPATH', os.getcwd())
+    plain, asked = (
+        subprocess.run([sys.executable, *words, '-c', code], capture_output=True, text=True, cwd=tmp_path)
+        for words in ([], ['-W', 'default'])
+    )
+    assert plain.stdout == asked.stdout == '1\n'
+    assert plain.stderr == ''
+    assert 'MMCV will release v2.0.0' in asked.stderr and 'Setting MKL_NUM_THREADS' in asked.stderr
 
 
 @pytest.mark.parametrize('version', ['2.4.1', '1.13.1+cu117', '2.5.0', '2.5.0a0+git1', '2.13.0+cpu', '3.0.0'])

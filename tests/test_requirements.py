@@ -1,5 +1,6 @@
 """One set of versions: requirements, set-up script, Dockerfile, linter and setup.py agree."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -65,8 +66,8 @@ def test_dockerfile_and_setup_build_mmcv_in_the_same_way(text):
 
 def test_the_tested_pairs_are_what_is_installed_somewhere(text):
     """The default pairs of the matrix: every Python, the pins of set-up, and the Docker image's pair."""
-    (pairs,) = re.findall(r"^PAIRS = '(.*)'$", text('tools/test_matrix.py'), re.M)
-    pairs = dict(pair.split('+') for pair in pairs.split(','))
+    (pairs,) = re.findall(r'^PAIRS = (.*)$', text('tools/matrix/pairs.py'), re.M)
+    pairs = dict(pair.split('+') for pair in ast.literal_eval(pairs))
     assert list(pairs) == ['3.9', '3.10', '3.11', '3.12']
     newest, oldest = (
         re.search(rf'torch==(\S+); python_version {sign} "3\.10"', text('requirements/torch.txt')).group(1)

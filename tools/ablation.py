@@ -1,12 +1,13 @@
-"""Which part of the method helps: baseline, DistillBEV, DualDistill and its ablations, over several seeds.
+"""What helps, over several seeds: by default the parts of the method, with --study history BEVFormer's memory.
 
     bash scripts/ablation.sh                                      # set-up first, then this file
     python tools/ablation.py --seeds 0,1 --configs baseline dualdistill
+    python tools/ablation.py --study history
     python tools/ablation.py --report-only
 
-For each seed a teacher, then every config: training and devkit evaluation, on the same data. Finished steps are skipped
-when nothing they depend on has changed; an interrupted training resumes. After every finished run ``results.json``,
-``report.md`` and ``scores.png`` are written anew; runs of earlier calls stay in them.
+For each seed a teacher where one is needed, then every config: training and devkit evaluation, on the same data.
+Finished steps are skipped when nothing they depend on has changed; an interrupted training resumes. After every
+finished run ``results.json``, ``report.md`` and ``scores.png`` are written anew; runs of earlier calls stay in them.
 """
 
 import os
@@ -27,6 +28,7 @@ class Size:
     """Configs by name, the generator's flags, and where data and results lie unless the user says otherwise.
 
     ``evaluate_on``: data root and flags of a set only to evaluate on, None for the validation split of the data.
+    ``link_frames``: some config wants the info files of two-frame students.
     """
 
     configs: dict
@@ -36,6 +38,7 @@ class Size:
     database: bool = False
     options: tuple = ()
     evaluate_on: tuple = None
+    link_frames: bool = True
 
 
 NAMES = ('baseline', 'distillbev', 'dualdistill', 'aoa_off', 'crd_off', 'single_level', 'uniform_weights')
@@ -68,17 +71,33 @@ FULL = Size(
     options=('checkpoint_config.max_keep_ckpts=1', 'evaluation.interval=100'),  # the last epoch counts
 )  # fmt: skip
 
+# What the frame before is worth: a world of cars, half of which move, seen from a car that turns. Nothing reads LiDAR.
+HISTORY = Size(
+    configs={name: f'configs/history/{name}.py' for name in ('baseline', 'with_history')},
+    synthetic={
+        **SYNTHETIC, 'scenes': 150, 'val-scenes': 30, 'keyframes': 5, 'extent': 18.0, 'ego-turn': (10, 40),
+        'objects': 'car=6,truck=0,construction_vehicle=0,bus=0,trailer=0,barrier=0,motorcycle=0,bicycle=0,pedestrian=0,'
+        'traffic_cone=0',
+        'camera-sweep-hz': 2, 'lidar-sweep-hz': 2, 'lidar-beams': 16, 'lidar-azimuth-steps': 180,
+    },
+    data_root=Path('data/ablation_history'),
+    out_dir=Path('outputs/ablation_history'),
+    link_frames=False,
+)  # fmt: skip
+
 
 def parse_args(argv=None):
     """Read the command line."""
     parser = ToolParser(__doc__)
-    add_run_flags(parser, seeds='0,1,2', what='a teacher and every config for each')
-    parser.add_argument('--configs', nargs='+', help=f'names or config files (default: {",".join(NAMES)})')
-    parser.add_argument('--out-dir', type=Path, help=f'default: {TOY.out_dir}, or {FULL.out_dir} with --full-size')
-    parser.add_argument('--full-size', action='store_true', help='R50 256x704 and a larger data set; wants a GPU')
+    add_run_flags(parser, seeds='0,1,2', what='every config for each')
+    parser.add_argument('--configs', nargs='+', help='names or config files (default: all of the study)')
+    parser.add_argument('--out-dir', type=Path, help=f'default: {TOY.out_dir}, {HISTORY.out_dir}, {FULL.out_dir}')
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument('--study', choices=('method', 'history'), default='method', help='default: %(default)s')
+    size.add_argument('--full-size', action='store_true', help='R50 256x704 and a larger data set; wants a GPU')
     parser.add_argument('--report-only', action='store_true', help='write report and plot anew from results.json')
     args = parser.parse_args(argv)
-    args.size = FULL if args.full_size else TOY
+    args.size = FULL if args.full_size else HISTORY if args.study == 'history' else TOY
     args.out_dir = args.out_dir or args.size.out_dir
     return args
 

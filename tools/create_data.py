@@ -95,7 +95,7 @@ def report(split, path, scenes, result):
     flags = np.concatenate([info['valid_flag'] for info in result.infos])
     if len(flags) and not flags.any():
         print(
-            f'{split}: warning: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
+            f'warning: {split}: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
             f'num_lidar_pts in sample_annotation.json'
         )
 

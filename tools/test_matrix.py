@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed for the Python that runs this
 
 from matrix.pairs import (
+    PAIRS,
     Pair,
     PairFailedError,
     current_commit,
@@ -32,7 +33,6 @@ from dualdistill_cli import ToolParser
 from dualdistill_cli.tables import as_text
 
 REPO = Path(__file__).resolve().parents[1]
-PAIRS = '3.9+2.8.0,3.10+2.7.1,3.11+2.13.0,3.12+2.13.0'
 VARIABLES = """variables:
   PYTHONS             interpreters to look at before those on the PATH, separated by blanks
   DUALDISTILL_DEVICE  cpu or cuda (default here: cpu), see bash scripts/setup.sh --help for this and more"""
@@ -41,7 +41,7 @@ VARIABLES = """variables:
 def parse_args(argv=None):
     parser = ToolParser(__doc__, epilog=VARIABLES, allow_abbrev=False)
     parser.add_argument(
-        '--pairs', type=_pairs, default=PAIRS, help='Python+torch, separated by commas (default: %(default)s)'
+        '--pairs', type=_pairs, default=','.join(PAIRS), help='Python+torch, separated by commas (default: %(default)s)'
     )
     default = Path(tempfile.gettempdir()) / 'dualdistill_matrix'
     parser.add_argument('--folder', type=Path, default=default, help='scratch folder (default: %(default)s)')

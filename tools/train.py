@@ -23,6 +23,7 @@ def parse_args(argv=None):
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during training')
     parser.add_argument('--seed', type=int, help="default: the config's; a negative number draws one")
     parser.add_argument('--deterministic', action='store_true', help='make cuDNN deterministic')
+    parser.add_argument('-v', '--verbose', action='store_true', help='also log how each parameter is initialised')
     add_cfg_options(parser)
     add_launcher_flags(parser)
     return parser.parse_args(argv)
@@ -103,7 +104,7 @@ def run(args):
     timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
     logger, environment = open_log(cfg, args.config, notes, timestamp)
     set_random_seed(cfg.seed, deterministic=args.deterministic)
-    model = build_model(cfg)
+    model = build_model(cfg, verbose=args.verbose)
     dataset = build_dataset(cfg.data.train)
     model.CLASSES = dataset.CLASSES
     meta = dict(

@@ -22,6 +22,7 @@ from ..checkpoints.findings import MEANING, judge
 from ..checkpoints.teacher_record import read_record
 from ..models.detectors.base import BEVDetector
 from ..models.heads.base import BEVHead, Predictions
+from ..models.initial_weights import initialise
 from ..structures import BEVFeatures, BEVLevel
 
 
@@ -102,7 +103,7 @@ class FrozenTeacher:
         if checkpoint:
             self.info = self._load(config, checkpoint, allow_random_weights)
         else:
-            self.module.init_weights()
+            initialise(self.module)
             self.info = TeacherInfo(config)
             warnings.warn(f'teacher {config!r} runs with RANDOM weights: nothing useful can be learned from it')
         self.module.requires_grad_(False).eval()

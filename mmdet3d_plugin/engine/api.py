@@ -19,16 +19,20 @@ from mmdet3d.utils import get_root_logger
 from ..checkpoints.starting_weights import load_to_test
 from ..distill import student_model_cfg
 from ..models.detectors import BEVDetector
+from ..models.initial_weights import initialise
 from .config import load_config
 from .distributed import pick_device
 
 
-def build_model(config: str | Config, cfg_options: Mapping[str, Any] | None = None) -> torch.nn.Module:
+def build_model(
+    config: str | Config, cfg_options: Mapping[str, Any] | None = None, *, verbose: bool = False
+) -> torch.nn.Module:
     """The model of a config with initial weights: a detector, or a distiller with its student and its teacher.
 
     Args:
         config: config file, or one that is read already.
         cfg_options: overrides with dotted keys, as ``--cfg-options`` takes them.
+        verbose: log how each parameter is initialised.
 
     Example:
         >>> model = build_model('configs/quickstart/bevdepth4d_toy.py')
@@ -37,7 +41,7 @@ def build_model(config: str | Config, cfg_options: Mapping[str, Any] | None = No
     """
     cfg = _read(config, cfg_options)
     model = build_from_config(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
-    model.init_weights()
+    initialise(model, verbose=verbose)
     return model
 
 

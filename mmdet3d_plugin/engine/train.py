@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmcv import Config
 from mmcv.runner import (
     BaseRunner,
@@ -139,6 +140,7 @@ def train_detector(
     start_from(runner, cfg)
     if already_trained(runner):
         return runner
-    logger.info(f'device {pick_device()}, {get_dist_info()[1]} process(es), seed {cfg.seed}')
+    processes, threads = get_dist_info()[1], torch.get_num_threads()
+    logger.info(f'device {pick_device()}, {processes} process(es) of {threads} CPU thread(s), seed {cfg.seed}')
     runner.run([loader], cfg.workflow)
     return runner

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import mmcv
 import numpy as np
-from tqdm import tqdm
 
 from .can_bus import has_can_bus, pose_messages, write_can_bus
 from .config import SyntheticConfig
@@ -152,7 +152,9 @@ def _run(tasks, workers, progress):
     """Results of ``render`` in any order, with a bar that counts recordings and tells the time left."""
     lengths = {(task.scene, task.channel): len(task.frames) for task in tasks}
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=sum(lengths.values()), unit='frame', disable=not progress, smoothing=0.05))
+        if progress:
+            bar = mmcv.ProgressBar(sum(lengths.values()))
+            stack.callback(print)  # the line of the bar ends
         if workers == 1:
             results = map(render, tasks)
         else:
@@ -164,7 +166,8 @@ def _run(tasks, workers, progress):
             context = multiprocessing.get_context('fork')
             results = stack.enter_context(context.Pool(min(workers, len(tasks)))).imap_unordered(render, tasks)
         for result in results:
-            bar.update(lengths[result[:2]])
+            if progress:
+                bar.update(lengths[result[:2]])
             yield result
 
 

@@ -204,3 +204,36 @@ def test_a_tool_as_users_run_it(shown, tmp_path):
     if not shown:
         (line,) = done.stderr.splitlines()
         assert line.startswith('error: ') and 'nowhere.py' in line
+
+
+WARNS = """
+import logging, warnings
+from dualdistill_cli import run_tool
+logger = logging.getLogger('mmdet3d')
+logger.addHandler(logging.FileHandler({log!r}))
+def main():
+    warnings.warn_explicit('two\\n  lines', RuntimeWarning, {file!r}, 12)
+run_tool(main)
+warnings.warn('after it')
+"""
+
+
+@pytest.mark.parametrize(
+    'file, line',
+    [
+        (str(ROOT / 'tools' / 'train.py'), 'two lines'),
+        ('/x/site-packages/other/part.py', 'two lines (RuntimeWarning of other/part.py:12)'),
+    ],
+)
+def test_a_warning_is_one_line_and_stands_in_the_log(tmp_path, file, line):
+    code = WARNS.format(log=str(tmp_path / 'run.log'), file=file)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    answers = [
+        subprocess.run(
+            [sys.executable, '-c', code], env={**environment, **more}, capture_output=True, text=True
+        ).stderr.splitlines()
+        for more in ({}, {'DUALDISTILL_TRACEBACK': '1'})
+    ]
+    assert answers[0] == [f'warning: {line}', '<string>:9: UserWarning: after it']
+    assert answers[1][0] == f'{file}:12: RuntimeWarning: two'
+    assert (tmp_path / 'run.log').read_text() == f'{line}\n'

@@ -85,7 +85,7 @@ def test_boxes_whose_points_nobody_counted_are_said(run, tmp_path):
     printed, error = run(['tools/create_data.py', 'nuscenes', '--root-path', 'data/my_set', '--cameras', 'CAM_LEFT'])
     assert error is None
     for split in ('train', 'val'):
-        assert f'{split}: warning: no box holds a LiDAR or radar point' in printed
+        assert f'warning: {split}: no box holds a LiDAR or radar point' in printed
 
 
 def test_scenes_in_no_split_end_with_the_way_out(run, tmp_path):

@@ -1,6 +1,7 @@
 """Training runs of the toy detector through tools/train.py."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -187,3 +188,14 @@ def test_weights_alone_cannot_be_resumed(toy_config, train, trained):
     torch.save(content, path)
     with pytest.raises(ValueError, match=r'epoch_1.pth: it lacks optimizer.*load_from='):
         train(toy_config, '--work-dir', trained, '--resume-from', path, '--no-validate')
+
+
+@pytest.mark.parametrize('flags', [[], ['-v']])
+def test_the_log_tells_time_left_and_initial_weights_only_when_asked(toy_config, train, tmp_path, caplog, flags):
+    options = ('--no-validate', *flags, '--cfg-options', 'runner.max_epochs=1')
+    log = train(toy_config, '--work-dir', tmp_path / 'run', *options)
+    assert len(log) == 3
+    assert ('body.0.weight (8, 4): ' in caplog.text) == bool(flags)
+    assert 'init_weights' not in caplog.text or flags
+    assert re.findall(r'Epoch \[1\]\[1/3\].*eta: \d:\d\d:\d\d, time: ', caplog.text)
+    assert re.search(r'device (cpu|cuda), 1 process\(es\) of \d+ CPU thread\(s\), seed 0', caplog.text)

@@ -42,8 +42,8 @@ if tool == 'tools/train.py':
     (folder / '1.log.json').write_text(chr(10).join(map(json.dumps, records)))
 elif tool == 'tools/test.py':
     mAP, NDS = json.loads((here / 'scores.json').read_text())[folder.parent.name]
-    rest = dict.fromkeys(('mATE', 'mASE', 'mAOE', 'mAVE', 'mAAE'), 0.5)
-    (folder / 'eval_1.json').write_text(json.dumps(dict(mAP=mAP, NDS=NDS, **rest)))
+    rest = dict.fromkeys(('mATE', 'mASE', 'mAOE', 'mAAE'), 0.5)
+    (folder / 'eval_1.json').write_text(json.dumps(dict(mAP=mAP, NDS=NDS, mAVE=1 - mAP, **rest)))
 for path in map(Path, outputs):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -57,7 +57,7 @@ SCORES = {
 
 def row(config, seed, mAP, NDS, **kwargs):
     common = {'config_file': f'{config}.py', 'loss_terms': {}, 'seconds': 60.0, 'teacher': None}
-    return {**common, 'config': config, 'seed': seed, 'mAP': mAP, 'NDS': NDS, **kwargs}
+    return {**common, 'config': config, 'seed': seed, 'mAP': mAP, 'NDS': NDS, 'mAVE': 1 - mAP, **kwargs}
 
 
 class TestSummary:
@@ -100,25 +100,26 @@ class TestTables:
     def test_of_one_run(self):
         rows = [row('dualdistill', 4, 0.25, 0.5)]
         assert summary_table(summarise(rows)) == [
-            ['config', 'seeds', 'mAP', 'NDS'],
-            ['dualdistill', '1', '0.250', '0.500'],
+            ['config', 'seeds', 'mAP', 'NDS', 'mAVE'],
+            ['dualdistill', '1', '0.250', '0.500', '0.750'],
         ]
         report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
-        assert '| dualdistill | 4 | 0.250 | 0.500 |  |  | 1:00 |' in report
+        assert '| dualdistill | 4 | 0.250 | 0.500 | 0.750 |  |  |  | 1:00 |' in report
         assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
         assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report
 
     def test_of_several(self):
         table = summary_table(summarise(TestSummary.ROWS))
-        assert table[0] == ['config', 'seeds', 'mAP', 'NDS', 'mAP gain', 'every seed', 'NDS gain', 'every seed']
-        assert table[1] == ['baseline', '3', '0.200 ± 0.100', '0.300 ± 0.100', '', '', '', '']
-        assert table[2][4:] == ['+0.200 ± 0.100', '+', '+0.000 ± 0.100', 'mixed']
+        gains = [word for score in ('mAP', 'NDS', 'mAVE') for word in (f'{score} gain', 'every seed')]
+        assert table[0] == ['config', 'seeds', 'mAP', 'NDS', 'mAVE', *gains]
+        assert table[1] == ['baseline', '3', '0.200 ± 0.100', '0.300 ± 0.100', '0.800 ± 0.100', *[''] * 6]
+        assert table[2][5:] == ['+0.200 ± 0.100', '+', '+0.000 ± 0.100', 'mixed', '-0.200 ± 0.100', '-']
 
     def test_every_run_with_its_teacher(self):
-        teacher = {'mAP': 0.5, 'NDS': 0.4, 'seconds': 30.0}
+        teacher = {'mAP': 0.5, 'NDS': 0.4, 'mAVE': 0.5, 'seconds': 30.0}
         rows = [row('x', 0, 0.1, 0.2, teacher=teacher), row('y', 0, 0.1, 0.2, teacher=teacher), row('x', 1, 0.3, 0.4)]
         assert [cells[1] for cells in runs_table(rows)] == ['seed', '0', '0', '1']
-        assert runs_table(rows)[1][4:] == ['0.500', '0.400', '1:00']
+        assert runs_table(rows)[1][5:] == ['0.500', '0.400', '0.500', '1:00']
         # three runs of a minute and the one teacher of half a minute, counted once
         report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
         assert '3 run(s), 3:30 of training and evaluation' in report
@@ -187,6 +188,18 @@ class TestConfigs:
         settings_of(['--out-dir', 'x', *map(str, as_flags(size.synthetic))])
         samples = 'dbinfos' in Config.fromfile(models['teacher']).pretty_text
         assert samples == size.database and size.data_root != Path('data/nuscenes')
+
+    def test_the_study_of_history_changes_the_history_alone(self, monkeypatch):
+        monkeypatch.chdir(ROOT)
+        assert with_teacher(ablation.HISTORY.configs) == ablation.HISTORY.configs
+        alone, remembering = (Config.fromfile(ablation.HISTORY.configs[name]) for name in ('baseline', 'with_history'))
+        assert alone.model.pop('history') is False and 'history' not in remembering.model
+        queues = [cfg.data.train.pipeline[0].pop('queue_length') for cfg in (alone, remembering)]
+        assert queues == [1, 2] == [alone.pop('queue_length'), remembering.pop('queue_length')]
+        alone.train_pipeline = remembering.train_pipeline  # the variable; data.train holds what is read
+        assert alone._cfg_dict == remembering._cfg_dict
+        settings = settings_of(['--out-dir', 'x', *map(str, as_flags(ablation.HISTORY.synthetic))])
+        assert {name for name, count in settings.objects.items() if count} == {'car'} and settings.ego_turn[0] > 0
 
 
 @pytest.fixture
@@ -281,7 +294,7 @@ class TestRuns:
         (tmp_path / 'out' / 'scores.png').unlink()
         status, again, calls = workplace('--report-only')
         assert status == 0 and calls == [] and again == results
-        assert '| baseline | 1 | 0.300 | 0.400 |' in (tmp_path / 'out' / 'report.md').read_text()
+        assert '| baseline | 1 | 0.300 | 0.400 | 0.700 |' in (tmp_path / 'out' / 'report.md').read_text()
         assert (tmp_path / 'out' / 'scores.png').stat().st_size > 0
 
     def test_a_report_of_an_older_version_is_refused(self, workplace, configs, tmp_path, capsys):
@@ -319,6 +332,9 @@ def test_words_that_are_no_seeds_or_jobs(capsys):
     args = ablation.parse_args([])
     assert args.seeds == [0, 1, 2] and args.out_dir == Path('outputs/ablation')
     assert ablation.parse_args(['--full-size']).out_dir == Path('outputs/ablation_full_size')
+    assert ablation.parse_args(['--study', 'history']).size is ablation.HISTORY
+    with pytest.raises(SystemExit):
+        ablation.parse_args(['--study', 'history', '--full-size'])
 
 
 def test_foreign_results_are_not_taken_for_ours(tmp_path):
@@ -329,7 +345,7 @@ def test_foreign_results_are_not_taken_for_ours(tmp_path):
         with pytest.raises(ValueError, match='results.json is not the results.json of an ablation'):
             read_rows(path)
     path.write_text(json.dumps({'runs': [{'config': 'x'}], 'setting': {}}))
-    with pytest.raises(ValueError, match='a run without NDS, config_file'):
+    with pytest.raises(ValueError, match='a run without NDS, config_file, loss_terms, mAP, mAVE'):
         read_rows(path)
 
 

@@ -89,15 +89,15 @@ def instances_of(result, names, score_thr):
 def detect(args):
     """Write the missing mask files; returns counts (written, already there, images missing or unreadable)."""
     import cv2
-    from tqdm import tqdm
 
     model, names = build_model(args)
+    import mmcv
     from mmdet.apis import inference_detector
 
     from mmdet3d_plugin.virtual_points.coco_masks import coco_mask_path, write_image_masks
 
     written = present = missing = 0
-    for path in tqdm(list_images(args), unit='image', smoothing=0.05):
+    for path in mmcv.track_iter_progress(list_images(args)):
         target = args.out_dir / coco_mask_path(path)
         if target.is_file():
             present += 1

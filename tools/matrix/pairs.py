@@ -15,6 +15,8 @@ from workflow.step import Step, StepFailedError
 
 from .report import Outcome, count_tests
 
+# what is tested unless you name others: the oldest and newest Python that run, and torch for CUDA 12 and CUDA 13
+PAIRS = ('3.9+2.8.0', '3.10+2.7.1', '3.11+2.13.0', '3.12+2.13.0')
 _CORE_ROOMS = ('structures', 'ops', 'checkpoints', 'models', 'distill', 'hooks', 'engine', 'contract')
 CORE_TESTS = (*(f'tests/{room}' for room in _CORE_ROOMS), 'tests/test_compat.py')
 # what decides whether a pair has to be set up, and tested, again

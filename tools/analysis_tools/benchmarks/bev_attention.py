@@ -19,6 +19,7 @@ from mmdet3d_plugin.models.bev_transformer.pillar_projection import find_visible
 from mmdet3d_plugin.models.bev_transformer.spatial_cross_attention import SpatialCrossAttention
 from mmdet3d_plugin.models.detectors import BEVFormer
 from mmdet3d_plugin.models.heads.base import BEVHead
+from mmdet3d_plugin.models.initial_weights import initialise
 from mmdet3d_plugin.structures import BEVGrid
 from mmdet3d_plugin.synthetic.random_batch import make_batch
 
@@ -173,7 +174,7 @@ def _attention_inputs(device, sizes):
     pairs = find_visible(pillar_points(grid, (-5.0, 3.0), 4, device), projection, sizes.padded_size)
     shapes = [tuple(-(-side // (sizes.stride << level)) for side in sizes.padded_size) for level in range(4)]
     module = SpatialCrossAttention(sizes.dims, num_levels=4, dropout=0.0)
-    module.init_weights()
+    initialise(module)
     nn.init.normal_(module.deformable_attention.sampling_offsets.weight, std=0.02)
     tokens = torch.randn(_CAMS, sum(h * w for h, w in shapes), sizes.dims, device=device, requires_grad=True)
     query = torch.randn(1, sizes.cells**2, sizes.dims, device=device, requires_grad=True)
@@ -223,7 +224,7 @@ def _small_bevformer(sizes):
         ),
         pts_bbox_head=dict(type='NoHead'),
     )  # fmt: skip
-    model.init_weights()
+    initialise(model)
     return model
 
 

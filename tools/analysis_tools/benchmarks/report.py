@@ -1,7 +1,6 @@
 """What a run leaves: numbers by name and tables of text, in one JSON file; the tables also go into documents."""
 
 import json
-import logging
 import os
 import platform
 import re
@@ -45,7 +44,6 @@ def measure_and_report(program, argv, args, measure):
         args (argparse.Namespace): the same, parsed; with ``device`` and ``out``.
         measure (Callable): args -> (numbers by name, tables by name: rows of cells, header first).
     """
-    logging.getLogger('mmcv').setLevel(logging.WARNING)  # it tells how every layer was initialised
     where = machine(args.device)  # before: the load that is reported is not the measurement's own
     numbers, tables = measure(args)
     report = dict(command=' '.join([program, *argv]), machine=where, **numbers, tables=tables)

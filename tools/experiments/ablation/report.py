@@ -91,7 +91,7 @@ def build_report(results: dict) -> str:
         '',
         as_markdown(summary_table(summary)),
         '',
-        'Mean ± standard deviation of a sample over the seeds.',
+        'Mean ± standard deviation of a sample over the seeds. mAP and NDS: higher is better. mAVE, m/s: lower is.',
         *([f'A gain is the difference to `{BASELINE}` of the same seed; `+` or `-` says that it has that sign in '
            'every seed.'] if any('gain' in entry for entry in summary.values()) else []),
         '',

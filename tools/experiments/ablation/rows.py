@@ -11,7 +11,7 @@ from ..plan import Plan
 from ..scores import scores_in
 
 TEACHER = 'teacher'
-SCORES = ('mAP', 'NDS')
+SCORES = ('mAP', 'NDS', 'mAVE')
 ROW_KEYS = ('config', 'config_file', 'seed', *SCORES, 'loss_terms', 'seconds', 'teacher')
 
 

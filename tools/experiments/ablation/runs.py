@@ -35,7 +35,7 @@ class Ablation:
         self.plan = Plan(
             with_teacher(configs), size.synthetic, self.out_dir, args.data_root, seeds,
             own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=evaluate_on,
+            evaluate_on=evaluate_on, link_frames=size.link_frames,
         )  # fmt: skip
         names = [name for name in wanted if name in self.plan.configs]
         if any(has_teacher(self.plan, name) for name in names):
