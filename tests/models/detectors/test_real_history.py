@@ -22,8 +22,8 @@ from mmdet3d_plugin.structures import BEVGrid
 RANGE, CELL = (-25.6, -25.6, -5.0, 25.6, 25.6, 3.0), 0.4
 GRID = BEVGrid.from_range(RANGE, 128, 128)
 RIGHT, WRONG = 0.5, 2.0  # cells: a match is below the first, a mistake above the second
-FIXED = dict(rot_range=(30, 30), scale_range=(1.0, 1.0), flip_x_prob=1.0, flip_y_prob=0.0)
-AUGMENTATIONS = {'as measured': dict(test_mode=True), 'turned and mirrored': FIXED}
+FIXED = dict(rot_range=(30, 30), scale_range=(1.05, 1.05), flip_x_prob=1.0, flip_y_prob=0.0)
+AUGMENTATIONS = {'as measured': dict(test_mode=True), 'turned, mirrored, scaled': FIXED}
 GEOMETRY = ['intrins', 'cam2lidar', 'frame2cur', 'bev_aug']
 
 
