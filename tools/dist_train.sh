@@ -9,6 +9,7 @@
 #   --no-validate
 #   --seed <number>
 #   --deterministic
+#   --verbose
 #   --cfg-options <key=value>...
 #   --trust-checkpoint
 set -euo pipefail

@@ -50,6 +50,21 @@ def options_of(cfg, more):
     return ['--cfg-options', *options, *more] if options or more else []
 
 
+def require_teacher(cfg, options, work_dir):
+    """Say at once, and not after minutes of start-up, that a distillation config's teacher is not there.
+
+    Raises:
+        FileNotFoundError: its checkpoint is missing, and nothing in the work folder goes on without it.
+    """
+    teacher = cfg.get('model', {}).get('teacher') or {}
+    path = teacher.get('checkpoint') or ''
+    chosen = '://' in path or any(word.startswith('model.teacher.') for word in options)
+    if path and not chosen and not os.path.exists(path) and not (work_dir / 'latest.pth').exists():
+        raise FileNotFoundError(
+            f"the teacher's checkpoint {path} does not exist: train it with scripts/teacher or set TEACHER_CKPT"
+        )
+
+
 def train_and_evaluate(args, settings, options, gpus):
     """Run both steps. Training always continues what it finds in the work folder: nothing there is ever removed."""
     work_dir, checkpoint = args.work_dir, args.work_dir / 'latest.pth'
@@ -87,6 +102,7 @@ def main(argv=None):
 
     cfg = read_config(args.config)
     options = options_of(cfg, args.cfg_options)
+    require_teacher(cfg, options, args.work_dir)
     gpus = os.environ.get('GPUS') or max(1, torch.cuda.device_count())
     return run_to_the_end(lambda: train_and_evaluate(args, settings_text(cfg), options, gpus))[0]
 

@@ -20,6 +20,8 @@ from dualdistill_cli import (
     run_tool,
 )
 
+BACKENDS = ('fast', 'devkit', 'both')  # of NuScenesBEVDataset, which takes seconds to import
+
 
 def parse_args(argv=None):
     """Read the command line; at least one of the output flags must be there."""
@@ -31,6 +33,10 @@ def parse_args(argv=None):
     parser.add_argument('--out', help='save the predictions (.pkl)')
     parser.add_argument('--eval', nargs='+', choices=('bbox', 'mAP', 'NDS'), help='run the nuScenes evaluation')
     parser.add_argument('--format-only', action='store_true', help='write the submission file, do not evaluate')
+    parser.add_argument(
+        '--eval-backend', choices=BACKENDS,
+        help="fast (default), devkit: the same scores from nuScenes' own code, both: stop where they differ",
+    )  # fmt: skip
     parser.add_argument(
         '--eval-options', nargs='+', action=KeyValueAction, metavar='KEY=VALUE',
         help="arguments of the data set's evaluate()",
@@ -47,6 +53,10 @@ def parse_args(argv=None):
         parser.error('nothing to do with the predictions: give --eval, --out or --format-only')
     if args.eval and args.format_only:
         parser.error('--eval and --format-only exclude each other')
+    if args.eval_backend and not args.eval:
+        parser.error('--eval-backend: nothing is evaluated without --eval')
+    if args.eval_backend:
+        args.eval_options = {**(args.eval_options or {}), 'backend': args.eval_backend}
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out takes a .pkl file, got {args.out}')
     return args
@@ -62,7 +72,8 @@ def report(dataset, predictions, cfg, args):
         mmcv.dump(predictions, args.out)
         print(f'predictions: {args.out}')
     if args.format_only:
-        dataset.format_results(predictions, **options)
+        path, _ = dataset.format_results(predictions, **options)
+        print(f'submission: {path}')
     if args.eval:
         # three names of one evaluation: mAP and NDS come out of the same run
         metrics = dataset.evaluate(predictions, metric='bbox', **options)
@@ -109,7 +120,7 @@ def main(argv=None):
     dataset, loader = build_test_loader(cfg, distributed, model=model)
     check_classes(model, dataset)
     if args.eval:
-        check_evaluation_data(dataset)
+        check_evaluation_data(dataset, (args.eval_options or {}).get('backend'))
     predictions = run_inference(model, loader, distributed, cfg.work_dir)
     if predictions is not None:
         report(dataset, predictions, cfg, args)

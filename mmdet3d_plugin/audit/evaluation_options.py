@@ -44,6 +44,7 @@ def check_report_options(dataset, options: dict, evaluate: bool, format_only: bo
     known, open_ended = accepted_arguments(method)
     for unread in unknown_keys(options, options if open_ended else known - _GIVEN, ('--eval-options',)):
         raise ConfigProblem(unread.text)
+    _check_backend(options.get('backend'), getattr(cls, 'BACKENDS', None), '--eval-options')
     folder = inspect.signature(method).parameters.get(FOLDER)
     default = {} if folder is None or not isinstance(folder.default, str) else {FOLDER: folder.default}
     return _folder({**default, **options}, '--eval-options', required=format_only)
@@ -71,6 +72,7 @@ def check_evaluation(cfg) -> dict:
         )
     cls = innermost_class(val)
     _check_metric(options.get('metric'), getattr(cls, 'METRICS', None))
+    _check_backend(options.get('backend'), getattr(cls, 'BACKENDS', None), 'evaluation')
     if hasattr(cls, 'score_rules') and options.get('save_best') is not None:
         _check_best(options, cls.score_rules(val.get('classes') or cls.CLASSES))
     if options.get('rule') not in (None, 'greater', 'less'):
@@ -96,6 +98,11 @@ def _check_metric(metric, known):
         return
     if not isinstance(names, (list, tuple)) or not names or set(map(str, names)) - set(known):
         raise ConfigProblem(f'evaluation.metric: {metric!r} is none of {", ".join(known)}')
+
+
+def _check_backend(name, known, place):
+    if name is not None and known is not None and name not in known:
+        raise ConfigProblem(f'{place} backend: {name!r} is none of {", ".join(known)}')
 
 
 def _check_best(options, scores):

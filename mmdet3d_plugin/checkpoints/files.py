@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..structures.atomic_file import replace_when_done
 from .averages import use_averages
 from .key_fit import compare_keys, describe_misfit, nothing_fits
-from .weight_names import bare_names, find_weights
+from .weight_names import DISTILL, bare_names, find_weights
 
 _trusted = ContextVar('checkpoints may run code', default=False)
 
@@ -205,4 +205,6 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: str, con
     problems = describe_misfit(fit) if fit.found else nothing_fits(fit)
     if problems:
         raise ValueError(f'checkpoint {path!r} does not fit {config!r}: {problems}')
-    module.load_state_dict({name: value for name, value in state.items() if name not in set(fit.aside)}, strict=False)
+    if fit.aside:
+        state = {name: value for name, value in state.items() if not name.startswith(DISTILL)}
+    module.load_state_dict(state, strict=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import numbers
 import os
 import warnings
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -15,6 +17,9 @@ from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
 from mmcv.parallel.scatter_gather import scatter_kwargs
 from mmcv.runner import init_dist
 from torch import nn
+
+# s; torch's own is 10 minutes with NCCL, which ends a run while the first process evaluates or writes a checkpoint
+DEFAULT_TIMEOUT = 2 * 3600
 
 
 class CPUDataParallel(MMDataParallel):
@@ -69,24 +74,38 @@ def init_distributed(launcher: str, dist_params: Mapping[str, Any]) -> bool:
     Args:
         launcher: One of :data:`dualdistill_cli.flags.LAUNCHERS`; 'none' starts nothing.
         dist_params: Arguments of :func:`mmcv.runner.init_dist`; its backend is replaced by gloo without a GPU.
+            ``timeout`` is how long a process waits for the others, in seconds; two hours unless it is given.
 
     Returns:
         True when there are several processes to talk to (or torchrun with one).
 
     Raises:
-        ValueError: A launcher other than torchrun is used without a GPU, or torchrun's variables are absent.
+        ValueError: A launcher other than torchrun is used without a GPU, or torchrun's variables are absent; or the
+            timeout is no positive number.
     """
     if launcher == 'none':
         return False
+    params = dict(dist_params)
+    timeout = _as_timedelta(params.pop('timeout', DEFAULT_TIMEOUT))
+    if pick_device() == 'cuda' and launcher == 'slurm':  # mmcv hands no timeout on to torch for this launcher
+        init_dist(launcher, **params)
+        dist.distributed_c10d._set_pg_timeout(timeout)
+        return True
     if pick_device() == 'cuda':
-        init_dist(launcher, **dist_params)
+        init_dist(launcher, timeout=timeout, **params)
         return True
     if launcher != 'pytorch':
         raise ValueError(f'launcher {launcher!r} needs a GPU; start CPU processes with torchrun and --launcher pytorch')
     if 'RANK' not in os.environ:
         raise ValueError('--launcher pytorch expects to be started by torchrun (see tools/dist_train.sh)')
-    dist.init_process_group(backend='gloo')
+    dist.init_process_group(backend='gloo', timeout=timeout)
     return True
+
+
+def _as_timedelta(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or seconds <= 0:
+        raise ValueError(f'dist_params.timeout: takes a positive number of seconds, got {seconds!r}')
+    return timedelta(seconds=float(seconds))
 
 
 def wrap_model(model: nn.Module, device: str, distributed: bool, find_unused_parameters: bool = False) -> nn.Module:

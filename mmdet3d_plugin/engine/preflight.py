@@ -1,5 +1,7 @@
 """What is looked at before hours of work start."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from collections.abc import Mapping
@@ -65,11 +67,12 @@ def check_annotated(dataset: Dataset) -> None:
         )
 
 
-def check_evaluation_data(dataset: Dataset) -> None:
+def check_evaluation_data(dataset: Dataset, backend: str | None = None) -> None:
     """Refuse to evaluate a data set that cannot be scored: no annotations, or files of the evaluation missing.
 
     Args:
         dataset: Its ``check_evaluation()`` is called when it has one, see :func:`check_annotated`.
+        backend: Given to it, if the data set has several ``BACKENDS`` and one is wanted.
 
     Raises:
         ValueError: No annotations, or tables that do not fit the samples.
@@ -77,7 +80,8 @@ def check_evaluation_data(dataset: Dataset) -> None:
     """
     check_annotated(dataset)
     if hasattr(dataset, 'check_evaluation'):
-        dataset.check_evaluation()
+        wanted = {} if backend is None or not hasattr(dataset, 'BACKENDS') else dict(backend=backend)
+        dataset.check_evaluation(**wanted)
 
 
 def check_writable(folders: Mapping[str, str]) -> None:

@@ -67,8 +67,8 @@ def _register_evaluation(runner, cfg, distributed):
     check_pipelines(model, cfg.data.val, 'data.val')
     dataset, loader = build_test_loader(cfg, distributed, split='val', model=model)
     check_classes(model, dataset)
-    check_evaluation_data(dataset)
     options = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
+    check_evaluation_data(dataset, options.get('backend'))
     if not distributed:  # the hook of one process would hand these on to the data set
         options = {key: value for key, value in options.items() if key not in _OF_MANY_PROCESSES}
     hooks = (SceneEvalHook, DistSceneEvalHook) if getattr(model, 'sequential', False) else (EvalHook, DistEvalHook)

@@ -40,8 +40,11 @@ _SOURCES = {
     ),
     'cuda': (
         _BEV_POOL / 'bev_pool_cuda.cpp',
-        _BEV_POOL / 'bev_pool_cuda_kernels.cu',
+        _BEV_POOL / 'bev_pool_cuda_backward.cu',
+        _BEV_POOL / 'bev_pool_cuda_device.h',
+        _BEV_POOL / 'bev_pool_cuda_forward.cu',
         _BEV_POOL / 'bev_pool_cuda_kernels.h',
+        _BEV_POOL / 'bev_pool_cuda_sort.cu',
         _BEV_POOL / 'bev_pool_common.h',
     ),
 }

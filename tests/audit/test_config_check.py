@@ -143,6 +143,7 @@ BROKEN = {
     'score_of_no_class': ("evaluation = dict(save_best='barrier_AVE', rule='less')", "returns no 'barrier_AVE'"),
     'worst_checkpoint': ("evaluation = dict(save_best='mATE')", "evaluation.rule: 'greater' would keep the worst mATE"),
     'folder_of_results': ('evaluation = dict(jsonfile_prefix=7)', 'evaluation jsonfile_prefix: .*a folder, got 7'),
+    'evaluation_backend': ("evaluation = dict(backend='gpu')", "evaluation backend: 'gpu' is none of fast, devkit"),
     'wrapped_evaluation': (
         "inner = {{_base_.data.val}}\ndata = dict(val=dict(_delete_=True, type='SeededCBGSDataset', dataset=inner))",
         'data.val: SeededCBGSDataset repeats samples and has no evaluation',

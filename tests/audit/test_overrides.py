@@ -55,6 +55,7 @@ READ = [
     'fp16.loss_scale=dynamic',
     'optimizer_config.type=GradientCumulativeOptimizerHook optimizer_config.cumulative_iters=4',
     'evaluation.interval=3 evaluation.start=2 evaluation.gpu_collect=True evaluation.jsonfile_prefix=kept',
+    'evaluation.backend=both dist_params.timeout=60',
     'data.samples_per_gpu=2 data.val.samples_per_gpu=4 data.test_dataloader.workers_per_gpu=0',
     'model.student.img_backbone.with_cp=True model.levels.backbone2=None log_config.hooks.0.interval=7',
     'lr_config.warmup=None runner.max_epochs=12 seed=None load_from=x.pth find_unused_parameters=True',
@@ -122,7 +123,7 @@ def test_data_root_options_that_a_tool_prints_pass(repo_root):
         assert 'data/' not in str(cfg.data)
 
 
-@pytest.mark.parametrize('name', ['README.md', 'docs/reproduce.md', 'docs/method.md'])
+@pytest.mark.parametrize('name', ['docs/training.md', 'docs/reproduce.md', 'docs/method.md'])
 def test_options_in_the_docs_are_read(name, repo_root):
     """Spans of key=value words in tables and text, as the distilled R50 takes them; some leave out ``model.``."""
     spans = re.findall(r'`(?:--cfg-options )?([a-z_]+(?:\.[\w<>]+)+=[^`(]*)`', (repo_root / name).read_text())
@@ -187,7 +188,9 @@ WRONG_REPORT = {
     'jsonfile_prefix=a,b': (True, False, r"jsonfile_prefix: .*got \['a', 'b'\]"),
     'jsonfile_prefix=None': (False, True, 'jsonfile_prefix: .*name of a folder, got None'),
     'metric=bbox': (True, False, 'the names after --eval are the metrics'),
-    'logger=x': (True, False, "unknown key 'logger'; it takes jsonfile_prefix"),
+    'logger=x': (True, False, "unknown key 'logger'; it takes backend, jsonfile_prefix"),
+    'backend=gpu': (True, False, "--eval-options backend: 'gpu' is none of fast, devkit, both"),
+    'backend=fast': (False, True, "unknown key 'backend'; it takes jsonfile_prefix"),
     'out_dir=x': (False, True, "unknown key 'out_dir'; it takes jsonfile_prefix"),
     'jsonfile_prefix=x': (False, False, 'nothing reads it without --eval or --format-only'),
 }

@@ -60,6 +60,15 @@ def test_half_precision_weights_are_those_of_the_model(tmp_path):
     assert model.weight.tolist() == [[float(torch.tensor(0.3).half())] * 2]
 
 
+def test_nothing_of_a_distiller_reaches_a_plain_model_not_even_a_counter():
+    model, seen = nn.BatchNorm1d(2), []
+    model._register_load_state_dict_pre_hook(lambda state, *_: seen.extend(state))
+    names = ('weight', 'num_batches_tracked')
+    beside = {f'distill.aligners.head.{name}': torch.ones(()) for name in names}
+    load_strictly(model, {**model.state_dict(), **beside}, 'a.pth', 'c.py')
+    assert sorted(seen) == sorted(model.state_dict())
+
+
 def test_a_message_stays_short_whatever_the_file_holds(tmp_path):
     model = nn.ModuleDict({f'part{i}': nn.Linear(2, 2) for i in range(40)})
     state = {f'extra_{i}_of_another_model_with_a_long_name': torch.ones(1) for i in range(500)}

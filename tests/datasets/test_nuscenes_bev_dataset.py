@@ -15,8 +15,8 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models.builder import build_head
 from nuscenes_tables import SPEED, THINGS, Tables
 
-from mmdet3d_plugin.datasets import NuScenesBEVDataset, nuscenes_bev_dataset
-from mmdet3d_plugin.datasets.evaluation import ground_truth_results
+from mmdet3d_plugin.datasets import NuScenesBEVDataset
+from mmdet3d_plugin.datasets.evaluation import dataset_evaluation, ground_truth_results
 from mmdet3d_plugin.datasets.infos.info_io import InfoFileError, save_infos
 
 
@@ -333,12 +333,13 @@ def test_killed_evaluations_leave_nothing_for_good(val, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr(nuscenes_bev_dataset, 'evaluate_results_file', die)
-        process = multiprocessing.get_context('fork').Process(target=val.evaluate, args=(no_detections(val),))
+        patch.setattr(dataset_evaluation, 'devkit_summary', die)
+        given = dict(args=(no_detections(val),), kwargs=dict(backend='devkit'))
+        process = multiprocessing.get_context('fork').Process(target=val.evaluate, **given)
         process.start()
         process.join()
     assert process.exitcode == -signal.SIGKILL and len(list(tmp_path.rglob('results_nusc.json'))) == 1
-    val.evaluate(no_detections(val))
+    val.evaluate(no_detections(val), backend='both')
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Two processes on one CPU: equal to one process, through the wrapper and through the command-line scripts."""
+"""Two processes, on one CPU or two GPUs: equal to one, through the wrapper and through the command-line scripts."""
 
 import json
 import os
@@ -6,14 +6,15 @@ import pickle
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from helpers.batch import make_batch
 from helpers.distill_fakes import level_cfgs, write_teacher
-from helpers.gradients import build, gloo_worker, step_gradients
+from helpers.gradients import build, gradients_worker, step_gradients
+from helpers.processes import BACKENDS, spawn_two
 from helpers.toy_models import toy_bevdepth_cfg
 
 from mmdet3d_plugin.engine import distributed, init_distributed, wrap_model
@@ -36,20 +37,24 @@ def distilled_cfg(folder):
     )
 
 
-def test_two_processes_average_the_gradients_of_the_distilled_toy(tmp_path):
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_two_processes_average_the_gradients_of_the_distilled_toy(tmp_path, backend, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    # sums of a GPU have no fixed order, and a ReLU at its kink makes much of that
+    device, tolerance = ('cuda', 5e-2) if backend == 'nccl' else ('cpu', 1e-5)
     cfg = distilled_cfg(tmp_path)
     halves = [make_batch(batch_size=2, num_boxes=[5, 3], seed=0), make_batch(batch_size=2, num_boxes=[0, 4], seed=1)]
-    mp.spawn(gloo_worker, args=(2, free_port(), cfg, halves, str(tmp_path)), nprocs=2)
+    spawn_two(gradients_worker, (2, free_port(), device, cfg, halves, str(tmp_path)), backend)
     both = [torch.load(tmp_path / f'rank{rank}.pth', weights_only=True) for rank in (0, 1)]
 
-    single = [step_gradients(wrap_model(build(cfg), 'cpu', distributed=False), half) for half in halves]
+    single = [step_gradients(wrap_model(build(cfg), device, distributed=False), half) for half in halves]
     assert set(both[0]) == set(single[0]) and len(single[0]) > 50
     assert any(name.startswith('distill.aligners') for name in both[0])
     for name in single[0]:
         mean = (single[0][name] + single[1][name]) / 2
         scale = mean.abs().max().clamp(min=1e-3)  # smaller gradients are the rounding of larger ones
         assert torch.equal(both[0][name], both[1][name]), name
-        assert (both[0][name] - mean).abs().max() < 1e-5 * scale, name
+        assert (both[0][name] - mean).abs().max() < tolerance * scale, name
     assert any((single[0][name] - single[1][name]).abs().max() > 1e-3 for name in single[0])
 
 
@@ -61,6 +66,7 @@ def script(repo_root):
         path = os.pathsep.join([str(repo_root), str(repo_root / 'tests'), os.environ.get('PYTHONPATH', '')])
         programs = os.pathsep.join([str(folder) for folder in first_on_path] + [os.environ['PATH']])
         env = dict(os.environ, PYTHONPATH=path, PATH=programs, PORT=str(free_port()), OMP_NUM_THREADS='1')
+        env['CUDA_VISIBLE_DEVICES'] = ''  # two processes do not share a GPU
         done = subprocess.run(
             ['bash', str(repo_root / 'tools' / name), *map(str, words)],
             capture_output=True, text=True, env=env, timeout=300,
@@ -146,3 +152,35 @@ def test_torchrun_launcher_without_torchrun_is_explained(monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
     with pytest.raises(ValueError, match='tools/dist_train.sh'):
         init_distributed('pytorch', {})
+
+
+@pytest.mark.parametrize(
+    'params, seconds', [({}, 7200), (dict(backend='nccl', timeout=60), 60), (dict(timeout=1.5), 1.5)]
+)
+def test_processes_wait_for_a_slow_one(monkeypatch, params, seconds):
+    started, kept = [], dict(params)
+    monkeypatch.setenv('RANK', '0')
+    monkeypatch.setattr(distributed, 'pick_device', lambda: 'cpu')
+    monkeypatch.setattr(distributed.dist, 'init_process_group', lambda **named: started.append(named))
+    assert init_distributed('pytorch', params)
+    assert started == [dict(backend='gloo', timeout=timedelta(seconds=seconds))] and params == kept
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'mpi', 'slurm'])
+def test_the_timeout_of_gpu_processes(monkeypatch, launcher):
+    started, after = [], []
+    monkeypatch.setattr(distributed, 'pick_device', lambda: 'cuda')
+    monkeypatch.setattr(distributed, 'init_dist', lambda launcher, **named: started.append((launcher, named)))
+    monkeypatch.setattr(distributed.dist.distributed_c10d, '_set_pg_timeout', after.append)
+    assert init_distributed(launcher, dict(backend='nccl', timeout=90))
+    limit = timedelta(seconds=90)
+    if launcher == 'slurm':  # mmcv's own start takes none
+        assert started == [(launcher, dict(backend='nccl'))] and after == [limit]
+    else:
+        assert started == [(launcher, dict(backend='nccl', timeout=limit))] and after == []
+
+
+@pytest.mark.parametrize('timeout', [0, -1, 'long', True, None])
+def test_a_timeout_that_is_no_time_is_named(timeout):
+    with pytest.raises(ValueError, match=r'dist_params.timeout: takes a positive number of seconds, got'):
+        init_distributed('pytorch', dict(timeout=timeout))

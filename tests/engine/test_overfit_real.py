@@ -7,8 +7,9 @@ Figures and picture in ``docs/experiments.md`` are of these runs. With ``--baset
         python tools/test.py outputs/overfit/${model}0/*_toy.py outputs/overfit/${model}0/latest.pth --eval bbox \
             --eval-options jsonfile_prefix=outputs/overfit/eval_${model}
     done
-    python tools/visualization/draw_predictions.py outputs/overfit/teacher0/centerpoint_toy.py --out-dir outputs/pictures \
-        --pred teacher=outputs/overfit/eval_teacher/results_nusc.json student=outputs/overfit/eval_student/results_nusc.json
+    cd outputs/overfit
+    python ../../tools/visualization/draw_predictions.py teacher0/centerpoint_toy.py --out-dir pictures \
+        --pred teacher=eval_teacher/results_nusc.json student=eval_student/results_nusc.json
 """
 
 import json

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-import torch.multiprocessing as mp
+import torch
 from helpers.interrupted import (
     EVALUATED,
     SAVED,
@@ -12,8 +12,9 @@ from helpers.interrupted import (
     Stopped,
     differences,
     final_state,
-    train_with_gloo,
+    train_in_group,
 )
+from helpers.processes import BACKENDS, spawn_two
 
 HOOKS = """
 custom_imports['imports'].append('helpers.interrupted')
@@ -109,7 +110,8 @@ def test_half_accumulated_gradients_are_restored(assert_exact, caplog, options):
     assert 'gradient of some iters is lost' not in caplog.text
 
 
-def test_two_processes_within_an_epoch(config, tmp_path):
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_two_processes_within_an_epoch(config, tmp_path, backend):
     options = ['--cfg-options', *BY_ITERATION, *WORKERS, 'data.train.length=12']
     calls = [
         (['--work-dir', str(tmp_path / 'whole')], None),
@@ -117,11 +119,20 @@ def test_two_processes_within_an_epoch(config, tmp_path):
         (['--work-dir', str(tmp_path / 'stopped'), '--auto-resume'], None),
     ]
     calls = [([str(config), *words, *options], point) for words, point in calls]
-    mp.spawn(train_with_gloo, args=(2, [free_port() for _ in calls], calls), nprocs=2)
+    spawn_two(train_in_group, (2, [free_port() for _ in calls], calls), backend)
     whole = final_state(tmp_path / 'whole')
     states = whole['iter_4.pth']['resume']['random_states']
     assert len(states) == 2 and differences(states[0], states[1])
     assert not differences(whole, final_state(tmp_path / 'stopped'))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_on_a_gpu_its_generator_is_saved(run, tmp_path):
+    """The other tests of this file train on the GPU where there is one; dropout draws there."""
+    run('a')
+    (state,) = final_state(tmp_path / 'a')['epoch_1.pth']['resume']['random_states']
+    assert state['cuda'].numel() > 0
 
 
 def test_an_epoch_of_another_length_is_continued_and_said(run, caplog):

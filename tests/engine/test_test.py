@@ -8,6 +8,8 @@ import torch
 from helpers import toy_engine
 from helpers.harmful import RunsCode
 
+from mmdet3d_plugin.datasets import NuScenesBEVDataset
+
 
 @pytest.fixture
 def checkpoint(toy_config, train, tmp_path):
@@ -24,10 +26,32 @@ def test_every_metric_name_runs_the_evaluation(toy_config, checkpoint, run_test_
     assert [entry['index'] for entry in pickle.loads(out.read_bytes())] == ['token0', 'token1', 'token2']
 
 
-def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path):
+def test_the_backend_reaches_preflight_and_evaluation(toy_config, checkpoint, run_test_tool, tmp_path, monkeypatch):
+    given = []
+    toy, evaluate = toy_engine.ToyEngineDataset, toy_engine.ToyEngineDataset.evaluate
+    monkeypatch.setattr(toy, 'BACKENDS', ('fast', 'both'), raising=False)
+    check = lambda dataset, backend='fast': given.append(backend)  # noqa: E731
+    monkeypatch.setattr(toy, 'check_evaluation', check, raising=False)
+    monkeypatch.setattr(toy, 'evaluate', lambda *args, **named: given.append(named) or evaluate(*args))
+    words = [toy_config, checkpoint, '--eval', 'bbox', '--work-dir', tmp_path / 'eval']
+    run_test_tool(*words, '--eval-backend', 'both')
+    run_test_tool(*words)
+    assert given == ['both', dict(metric='bbox', backend='both'), 'fast', dict(metric='bbox')]
+    with pytest.raises(ValueError, match="--eval-options backend: 'devkit' is none of fast, both"):
+        run_test_tool(*words, '--eval-backend', 'devkit')
+
+
+def test_the_flag_knows_the_backends_of_the_data_set(run_test_tool, capsys):
+    with pytest.raises(SystemExit):
+        run_test_tool('--help')
+    assert f'--eval-backend {{{",".join(NuScenesBEVDataset.BACKENDS)}}}' in capsys.readouterr().out
+
+
+def test_format_only_writes_without_evaluating(toy_config, checkpoint, run_test_tool, tmp_path, capsys):
     prefix = tmp_path / 'submission'
     run_test_tool(toy_config, checkpoint, '--format-only', '--eval-options', f'jsonfile_prefix={prefix}')
     assert (tmp_path / 'submission.txt').read_text() == '3'
+    assert f'submission: {prefix}.txt' in capsys.readouterr().out
 
 
 def test_a_set_without_annotations_is_refused_before_the_inference(
@@ -59,6 +83,8 @@ def test_missing_files_are_named_before_the_inference(toy_config, checkpoint, ru
         ([], 'give --eval, --out or --format-only'),
         (['--eval', 'bbox', '--format-only'], 'exclude each other'),
         (['--out', 'x.json'], 'takes a .pkl file'),
+        (['--format-only', '--eval-backend', 'both'], '--eval-backend: nothing is evaluated without --eval'),
+        (['--eval', 'bbox', '--eval-backend', 'slow'], 'invalid choice'),
     ],
 )
 def test_flags_that_make_no_sense_are_refused(run_test_tool, capsys, words, message):

@@ -190,6 +190,23 @@ def test_weights_alone_cannot_be_resumed(toy_config, train, trained):
         train(toy_config, '--work-dir', trained, '--resume-from', path, '--no-validate')
 
 
+def test_the_backend_of_a_config_reaches_preflight_and_evaluation(toy_config, train, tmp_path, monkeypatch):
+    given = []
+    toy, evaluate = toy_engine.ToyEngineDataset, toy_engine.ToyEngineDataset.evaluate
+    monkeypatch.setattr(toy, 'BACKENDS', ('fast', 'both'), raising=False)
+    check = lambda dataset, backend='fast': given.append(backend)  # noqa: E731
+    monkeypatch.setattr(toy, 'check_evaluation', check, raising=False)
+
+    def remember(dataset, results, backend='fast', **named):
+        given.append(backend)
+        return evaluate(dataset, results)
+
+    monkeypatch.setattr(toy, 'evaluate', remember)
+    options = ['runner.max_epochs=1', 'evaluation.backend=both']
+    train(toy_config, '--work-dir', tmp_path / 'run', '--cfg-options', *options)
+    assert given == ['both', 'both']
+
+
 @pytest.mark.parametrize('flags', [[], ['-v']])
 def test_the_log_tells_time_left_and_initial_weights_only_when_asked(toy_config, train, tmp_path, caplog, flags):
     options = ('--no-validate', *flags, '--cfg-options', 'runner.max_epochs=1')

@@ -31,16 +31,18 @@ def step_gradients(wrapped, batch):
     """Gradient of every trained parameter after one ``train_step`` and backward pass, float32 on the CPU."""
     torch.manual_seed(1)
     wrapped.train_step(batch, None)['loss'].backward()
-    return {name: p.grad.clone() for name, p in wrapped.module.named_parameters() if p.grad is not None}
+    return {name: p.grad.cpu().clone() for name, p in wrapped.module.named_parameters() if p.grad is not None}
 
 
-def gloo_worker(rank, world_size, port, model_cfg, batches, out_dir):
-    """Process ``rank`` takes ``batches[rank]`` and saves the averaged gradients."""
+def gradients_worker(rank, world_size, port, device, model_cfg, batches, out_dir):
+    """Process ``rank`` takes ``batches[rank]`` and saves the averaged gradients; 'cuda' talks over NCCL."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ['LOCAL_RANK'] = str(rank)
     torch.set_num_threads(1)
-    init_distributed('pytorch', {})
+    torch.backends.cudnn.allow_tf32 = False
+    init_distributed('pytorch', dict(backend='nccl'))
     try:
-        wrapped = wrap_model(build(model_cfg), 'cpu', distributed=True)
+        wrapped = wrap_model(build(model_cfg), device, distributed=True)
         torch.save(step_gradients(wrapped, batches[rank]), os.path.join(out_dir, f'rank{rank}.pth'))
     finally:
         dist.destroy_process_group()

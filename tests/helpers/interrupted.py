@@ -73,7 +73,7 @@ def differences(one, other, path=''):
     return [] if one == other else [f'{path}: {one!r} != {other!r}'[:300]]
 
 
-def train_with_gloo(rank, world_size, ports, calls):
+def train_in_group(rank, world_size, ports, calls):
     """Process ``rank`` of runs of ``tools/train.py``, one after the other, for ``torch.multiprocessing.spawn``.
 
     Args:

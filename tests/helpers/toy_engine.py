@@ -55,6 +55,7 @@ class ToyEngineDataset(Dataset):
     def format_results(self, results, jsonfile_prefix):
         with open(f'{jsonfile_prefix}.txt', 'w') as file:
             file.write(str(len(results)))
+        return file.name, None
 
 
 @DETECTORS.register_module()

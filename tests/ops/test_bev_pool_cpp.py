@@ -120,6 +120,36 @@ def test_wrong_index_tensors_are_refused():
         )
 
 
+def _on_cpu(operator, *arguments):
+    """Call the CPU's kernel whatever the devices, as CUDA's is called with an index that was left on the CPU."""
+    return operator.default.redispatch(torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), *arguments)
+
+
+@pytest.mark.parametrize('name', ['points', 'pixels', 'cell_starts'])
+def test_index_tensors_on_another_device_are_refused(name):
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    lists = {field: getattr(plan, field) for field in ('points', 'pixels', 'cell_starts')}
+    lists[name] = lists[name].to('meta')
+    inputs = random_inputs(SHAPE, 4)
+    with pytest.raises(RuntimeError, match=f'{name} is on meta but must be on cpu .* move it there'):
+        _on_cpu(torch.ops.dualdistill.bev_pool, *inputs, *lists.values(), plan.point_cells, *plan.bev_size)
+
+
+def test_backward_refuses_wrong_devices_and_gradients():
+    plan = BEVPoolPlan.from_geometry(random_locations(), GRID, Z_RANGE)
+    depth, context = random_inputs(SHAPE, 4)
+    grad, backward = torch.ones(2, 4, 12, 20), torch.ops.dualdistill.bev_pool_backward
+    with pytest.raises(RuntimeError, match='point_cells is on meta but must be on cpu'):
+        _on_cpu(backward, grad, depth, context, plan.point_cells.to('meta'), *plan.bev_size)
+    with pytest.raises(RuntimeError, match='the gradient is on meta but must be on cpu'):
+        _on_cpu(backward, grad.to('meta'), depth, context, plan.point_cells, *plan.bev_size)
+    for shape in ((1, 4, 12, 20), (2, 3, 12, 20), (2, 4, 12, 19), (2, 4, 240)):
+        with pytest.raises(RuntimeError, match=r'the gradient is \[.*\] but the output was \[2, 4, 12, 20\]'):
+            backward(torch.ones(shape), depth, context, plan.point_cells, *plan.bev_size)
+    with pytest.raises(RuntimeError, match=r'depth is \[2, 3, 7, 5, 9\] and context \[2, 3, 4, 5, 8\]'):
+        backward(grad, depth, context[..., :8], plan.point_cells, *plan.bev_size)
+
+
 class _LiftSplat(nn.Module):
     def forward(self, depth, context, locations):
         return bev_pool(depth.softmax(dim=2), context, BEVPoolPlan.from_geometry(locations, GRID, Z_RANGE)).relu()

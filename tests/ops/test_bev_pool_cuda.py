@@ -80,3 +80,25 @@ def test_gradcheck():
     plan = BEVPoolPlan.from_geometry(random_locations(shape).cuda(), GRID, Z_RANGE)
     inputs = [tensor.double().cuda().requires_grad_() for tensor in random_inputs(shape, 9)]
     assert torch.autograd.gradcheck(lambda depth, context: bev_pool(depth, context, plan), inputs)
+
+
+def test_views_at_odd_offsets(cpu_plan):
+    """Contiguous, but not where 16 bytes can be loaded at once."""
+    locations = random_locations()
+    plan, expected_plan = BEVPoolPlan.from_geometry(locations.cuda(), GRID, Z_RANGE), cpu_plan(locations)
+    depth, context = random_inputs(plan.frustum_shape, 16)
+    rows = torch.empty(context.numel() + 1, device='cuda')[1:].view(2, 3, 5, 9, 16)
+    odd = rows.copy_(context.permute(0, 1, 3, 4, 2)).permute(0, 1, 4, 2, 3)
+    assert odd.data_ptr() % 16
+    ours = pool_and_gradients(bev_pool, depth.cuda(), odd, plan)
+    expected = pool_and_gradients(bev_pool_reference, depth.double(), context.double(), expected_plan)
+    for got, right in zip(ours, expected):
+        torch.testing.assert_close(got.cpu().double(), right, rtol=1e-5, atol=1e-5)
+
+
+def test_index_tensors_on_the_cpu_are_refused():
+    plan = BEVPoolPlan.from_geometry(random_locations().cuda(), GRID, Z_RANGE)
+    inputs = _on_gpu(random_inputs(plan.frustum_shape, 4))
+    lists = (plan.points.cpu(), plan.pixels, plan.cell_starts, plan.point_cells)
+    with pytest.raises(RuntimeError, match='points is on cpu but must be on cuda:0'):
+        torch.ops.dualdistill.bev_pool(*inputs, *lists, *plan.bev_size)

@@ -123,6 +123,16 @@ def test_data(run, tiny_nuscenes, tmp_path):
     assert report['data.workers1.samples_per_s'] > 0 and report['data.one_process.samples_per_s'] > 0
 
 
+def test_evaluation(run):
+    report = run('evaluation', '--keyframes', '12', '--boxes', '30', '--objects', '20')
+    for source in ('results', 'file'):
+        fast, devkit = (report[f'evaluation.{source}.{backend}.cpu_s'] for backend in ('fast', 'devkit'))
+        assert report[f'evaluation.{source}.ratio_vs_devkit'] == pytest.approx(devkit / fast)
+        assert min(report[f'evaluation.{source}.{backend}.peak_mib'] for backend in ('fast', 'devkit')) > 0
+    assert 0 <= report['evaluation.max_difference'] <= 1e-9 and report['evaluation.prepare.cpu_s'] > 0
+    assert [row[0] for row in report['tables']['evaluation']][0] == 'evaluation, 12 keyframes of 30 boxes'
+
+
 def test_bad_requests(tool):
     benchmark = tool('benchmark')
     with pytest.raises(SystemExit):

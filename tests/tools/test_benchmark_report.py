@@ -63,6 +63,7 @@ def test_the_performance_document_asks_for_tables_there_are(tool, repo_root):
         step=('step',),
         data=('steps', 'loader'),
         inference=('inference',),
+        evaluation=('evaluation',),
         flops=('flops',),
     )
     assert len(places) >= 8 and all(table in known[file.split('_')[0]] for file, table in places)

@@ -11,6 +11,7 @@ from helpers.signals import hear_signals
 
 FOLDER = 'configs/lidar2camera_bev_distillation/teacher_to_bevdepth4d'
 R50, R101 = f'{FOLDER}/centerpoint_to_bevdepth4d_r50_256x704.py', f'{FOLDER}/centerpoint_to_bevdepth4d_r101_512x1408.py'
+STUDENT = 'configs/bevdepth/bevdepth4d_r50_256x704_cbgs_24e_nus.py'
 MVP = 'configs/mvp/mvp_pillar02_dynamic_cbgs_20e_nus.py'
 BEVFORMER = FOLDER.replace('bevdepth4d', 'bevformer')
 TO_BEVFORMER = {
@@ -124,13 +125,13 @@ def launch(repo_root, tmp_path, monkeypatch):
 
 
 def test_training_then_evaluation_with_their_output_on_the_terminal(launch, capfd):
-    status, (train, test) = launch(R50, GPUS='3')
+    status, (train, test) = launch(STUDENT, GPUS='3')
     assert status == 0 and '--nproc_per_node=3' in train and '--nproc_per_node=3' in test
-    assert train.endswith(f'train.py {R50} --launcher pytorch --work-dir {launch.work} --auto-resume')
+    assert train.endswith(f'train.py {STUDENT} --launcher pytorch --work-dir {launch.work} --auto-resume')
     work = launch.work
-    assert test.endswith(f'test.py {R50} {work}/latest.pth --launcher pytorch --work-dir {work}/eval --eval bbox')
+    assert test.endswith(f'test.py {STUDENT} {work}/latest.pth --launcher pytorch --work-dir {work}/eval --eval bbox')
     output = capfd.readouterr().out
-    assert output.count('I am ') == 2 and f'$ bash tools/dist_train.sh {R50} 3' in output
+    assert output.count('I am ') == 2 and f'$ bash tools/dist_train.sh {STUDENT} 3' in output
     assert '[1/2] train work  finished in' in output and not (work / 'logs').exists()
 
 
@@ -140,7 +141,7 @@ def test_the_work_folder_is_the_flag_s_or_the_variable_s_or_the_config_s(launch,
     monkeypatch.setenv('WORK_DIR', 'w')
     assert launch.tool.parse_args(['a/b.py']).work_dir == Path('w')
     assert launch.tool.parse_args(['a/b.py', '--work-dir=here']).work_dir == Path('here')
-    train, test = launch(R50, '--work-dir', str(launch.work), WORK_DIR=tmp_path / 'other')[1]
+    train, test = launch(STUDENT, '--work-dir', str(launch.work), WORK_DIR=tmp_path / 'other')[1]
     assert train.endswith(f'--work-dir {launch.work} --auto-resume') and f'{launch.work}/latest.pth' in test
 
 
@@ -159,7 +160,7 @@ def test_teacher_and_overrides_share_one_list_that_reaches_both_steps(launch, tm
 
 
 def test_data_root_moves_every_data_set(launch):
-    for command in launch(R50, DATA_ROOT='/my/set')[1]:
+    for command in launch(STUDENT, DATA_ROOT='/my/set')[1]:
         words = command.split()
         for inner, file in (('train.dataset', 'train'), ('val', 'val'), ('test', 'val')):
             found = [word for word in words if word.startswith(f'data.{inner}.data_root=')]
@@ -176,28 +177,37 @@ def test_data_root_moves_the_object_database(launch):
 def test_a_missing_teacher_is_said_at_once(launch):
     with pytest.raises(FileNotFoundError, match='TEACHER_CKPT=nowhere.pth does not exist: give'):
         launch(R50, TEACHER_CKPT='nowhere.pth')
+    with pytest.raises(
+        FileNotFoundError, match='_nus/epoch_20.pth does not exist: train it with scripts/teacher or set'
+    ):
+        launch(R50)
     assert not launch.work.exists()
 
 
+def test_a_teacher_that_the_words_choose_or_that_is_no_longer_needed_is_not_looked_for(launch):
+    assert len(launch(R50, '--cfg-options', 'model.teacher.checkpoint=https://a.b/c.pth')[1]) == 2
+    assert launch(R50, '--cfg-options', 'runner.max_epochs=30')[0] == 0  # the work folder has a checkpoint
+
+
 def test_what_is_finished_is_skipped_until_something_changes(launch, capfd):
-    assert len(launch(R50)[1]) == 2
-    status, commands = launch(R50)
+    assert len(launch(STUDENT)[1]) == 2
+    status, commands = launch(STUDENT)
     assert (status, commands) == (0, []) and capfd.readouterr().out.count('skipped') == 2
     (launch.work / 'note').touch()
-    assert len(launch(R50, '--cfg-options', 'runner.max_epochs=30')[1]) == 2
+    assert len(launch(STUDENT, '--cfg-options', 'runner.max_epochs=30')[1]) == 2
     assert (launch.work / 'note').exists()  # nothing of the user's is removed
     os.utime(launch.work / 'latest.pth', (0, 0))  # trained on without the launcher
-    assert ['test.py' in command for command in launch(R50, '--cfg-options', 'runner.max_epochs=30')[1]] == [True]
+    assert ['test.py' in command for command in launch(STUDENT, '--cfg-options', 'runner.max_epochs=30')[1]] == [True]
 
 
 def test_a_broken_training_is_not_evaluated_and_goes_on_next_time(launch, capfd):
     launch.work.mkdir()
     (launch.work / 'broken').touch()
-    status, commands = launch(R50)
+    status, commands = launch(STUDENT)
     assert status == 1 and len(commands) == 1
     assert 'step "train" failed (exit code 3). See above.' in capfd.readouterr().err
     (launch.work / 'broken').unlink()
-    status, (train, _) = launch(R50)
+    status, (train, _) = launch(STUDENT)
     assert status == 0 and train.endswith('--auto-resume')
 
 

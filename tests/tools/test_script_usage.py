@@ -83,6 +83,8 @@ def test_help_is_found_behind_other_words(call, words):
         ('scripts/quickstart.sh', ['--seeds', '--jobs', '1'], '--seeds wants a value'),
         ('scripts/ablation.sh', ['--full-size', 'x'], "'x' is one word too many after --full-size"),
         ('scripts/ablation.sh', ['--configs'], '--configs wants a value'),
+        ('scripts/check_gpu.sh', ['cpu'], "'cpu' is one word too many"),
+        ('scripts/check_gpu.sh', ['--device'], '--device wants a value'),
         ('scripts/launch.sh', ['nowhere.py'], "there is no config file 'nowhere.py'"),
         ('scripts/launch.sh', ['--seed', '1'], "there is no config file '--seed'"),
         ('scripts/launch.sh', [TOY, '--sed', '1'], 'there is no flag --sed; these are known: --work-dir'),
@@ -134,6 +136,7 @@ def test_a_typographic_dash_is_read_as_two_hyphens_and_said(call, dash):
         ('tools/dist_test.sh', 'test'),
         ('scripts/quickstart.sh', 'quickstart'),
         ('scripts/ablation.sh', 'ablation'),
+        ('scripts/check_gpu.sh', 'check_gpu'),
     ],
 )
 def test_the_listed_flags_are_those_of_the_tool(script, tool, monkeypatch, capsys):

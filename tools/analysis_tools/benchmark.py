@@ -1,4 +1,4 @@
-"""Times and memory of operators, the training step, the data pipeline and inference.
+"""Times and memory of operators, the training step, the data pipeline, inference and evaluation.
 
     python tools/analysis_tools/benchmark.py ops --threads 2 --out outputs/benchmark/ops.json
     python tools/analysis_tools/benchmark.py attention --threads 2 --out outputs/benchmark/attention.json
@@ -6,10 +6,12 @@
     python tools/analysis_tools/benchmark.py step <distillation config> --batch 1 2 --out outputs/benchmark/step.json
     python tools/analysis_tools/benchmark.py data <config> --workers 1 2
     python tools/analysis_tools/benchmark.py inference <config> [--checkpoint <file>]
+    python tools/analysis_tools/benchmark.py evaluation --keyframes 600 --boxes 300
     python tools/analysis_tools/benchmark.py tables outputs/benchmark/*.json --into docs/performance.md
 
 What is compared runs in one process, in turn, round by round; numbers are medians with the middle half of all rounds,
-ratios are medians over rounds. Only ``data`` needs a data set. How to read the tables: docs/performance.md.
+ratios are medians over rounds. Evaluations run once, each in a process of its own. Only ``data`` needs a data set.
+How to read the tables: docs/performance.md.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The files that nuScenes' devkit opens for an evaluation, looked at before the inference.
+"""The files that an evaluation opens, nuScenes' devkit or the fast one, looked at before the inference.
 
 The devkit finds what is missing only when it loads its tables, and tables of another download when it looks up the
 first sample: hours later.
@@ -6,6 +6,8 @@ first sample: hours later.
 
 import json
 from pathlib import Path
+
+from .truth_tables import TRUTH_TABLES
 
 TABLES = (
     *('category', 'attribute', 'visibility', 'instance', 'sensor', 'calibrated_sensor', 'ego_pose', 'log', 'scene'),
@@ -30,6 +32,23 @@ def check_devkit_files(data_root: str, version: str, sample_tokens, source: str)
         FileNotFoundError: tables, map masks or point labels are missing; names them.
         ValueError: a table is cut, has no annotations, or does not know the samples.
     """
+    tables = _check_tables(data_root, version, source, TABLES, _OPTIONAL)
+    _check_maps(Path(data_root), tables)
+    _check_point_labels(Path(data_root), tables)
+    _check_samples(tables, sample_tokens, source)
+
+
+def check_truth_files(data_root: str, version: str, sample_tokens, source: str) -> None:
+    """The same for the fast evaluation, which reads five of the tables and no map.
+
+    Args and errors are those of :func:`check_devkit_files`.
+    """
+    tables = _check_tables(data_root, version, source, TRUTH_TABLES)
+    _check_samples(tables, sample_tokens, source)
+
+
+def _check_tables(data_root, version, source, names, optional=()):
+    """Path: The folder of the tables; those of ``names`` are there, and whole as are ``optional`` ones."""
     tables = Path(data_root) / version
     if not tables.is_dir():
         found = sorted(path.parent.name for path in Path(data_root).glob('*/sample.json'))
@@ -38,19 +57,17 @@ def check_devkit_files(data_root: str, version: str, sample_tokens, source: str)
             f'{tables}: the evaluation needs the tables of {version}, which {source} was made from, but {there}. '
             f'Unpack them there, or set data_root'
         )
-    missing = [f'{name}.json' for name in TABLES if not (tables / f'{name}.json').is_file()]
+    missing = [f'{name}.json' for name in names if not (tables / f'{name}.json').is_file()]
     if missing:
         raise FileNotFoundError(f'{tables}: the evaluation needs {", ".join(missing)}: unpack the tables again')
-    for name in (*TABLES, *_OPTIONAL):
+    for name in (*names, *optional):
         _check_whole(tables / f'{name}.json')
     if _tail(tables / 'sample_annotation.json') == b'[]':
         raise ValueError(
             f'{tables}: no annotations to evaluate against: use --format-only of tools/test.py, which writes the '
             f'submission file'
         )
-    _check_maps(Path(data_root), tables)
-    _check_point_labels(Path(data_root), tables)
-    _check_samples(tables, sample_tokens, source)
+    return tables
 
 
 def _tail(path):

@@ -1,11 +1,12 @@
-"""Annotated boxes as the devkit's evaluation wants them, with the classes that the info files hold."""
+"""Annotated boxes as objects for the devkit's evaluation, with the classes that the info files hold."""
 
-import warnings
 from collections import Counter
 
 from nuscenes.eval.common.data_classes import EvalBoxes
 from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES, DETECTION_NAMES
 from nuscenes.eval.detection.data_classes import DetectionBox
+
+from .truth_tables import warn_of_attributes
 
 
 def load_ground_truth(nusc, gt_names):
@@ -37,9 +38,7 @@ def load_ground_truth(nusc, gt_names):
                     attribute = ''
                 boxes.append(_box(nusc, token, annotation, str(name), attribute))
         truth.add_boxes(token, boxes)
-    if unknown:
-        found = ', '.join(f'{name} ({count} boxes)' for name, count in sorted(unknown.items()))
-        warnings.warn(f'attributes that nuScenes does not have count as none in the evaluation: {found}', stacklevel=2)
+    warn_of_attributes(unknown)
     return truth
 
 

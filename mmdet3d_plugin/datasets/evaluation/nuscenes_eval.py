@@ -1,20 +1,15 @@
 """The devkit's detection evaluation, on exactly the samples that were predicted and the classes of the detector."""
 
 import copy
-import math
 import warnings
 
 from nuscenes.eval.common.loaders import add_center_dist, filter_eval_boxes, load_prediction_of_sample_tokens
 from nuscenes.eval.detection.data_classes import DetectionBox
 from nuscenes.eval.detection.evaluate import DetectionEval
 
-from ..detection_classes import DETECTION_CLASSES
 from ..infos.tables import load_tables
 from .ground_truth import load_ground_truth
-
-ERROR_NAMES = {'trans_err': 'ATE', 'scale_err': 'ASE', 'orient_err': 'AOE', 'vel_err': 'AVE', 'attr_err': 'AAE'}
-# errors that the devkit does not measure for a class
-_NO_ERRORS = {'traffic_cone': ('AOE', 'AVE', 'AAE'), 'barrier': ('AVE', 'AAE')}
+from .scores import scores_of
 
 
 class SampleDetectionEval(DetectionEval):
@@ -51,7 +46,7 @@ class SampleDetectionEval(DetectionEval):
 
 
 def evaluate_results_file(result_path, gt_names, version, data_root, config, class_names=None):
-    """Score a submission file.
+    """Score a submission file with the devkit.
 
     Args:
         result_path (str): Submission file.
@@ -63,13 +58,17 @@ def evaluate_results_file(result_path, gt_names, version, data_root, config, cla
             the official scores.
 
     Returns:
-        dict[str, float]: ``mAP``, ``NDS``, ``mATE`` (m), ``mASE`` (1 - IoU), ``mAOE`` (rad), ``mAVE`` (m/s),
-        ``mAAE`` (1 - accuracy); per class ``<class>_AP``, ``<class>_ATE`` and so on. Errors that a class does not have
-        are left out, and so is the mean of an error that none of the classes has.
+        dict[str, float]: See :func:`scores.scores_of`.
 
     Raises:
         ValueError: The tables have no annotations, or others than the infos.
     """
+    summary = devkit_summary(result_path, gt_names, version, data_root, config, class_names)
+    return scores_of(summary, config.mean_ap_weight)
+
+
+def devkit_summary(result_path, gt_names, version, data_root, config, class_names=None):
+    """dict: the devkit's summary; the rest as of :func:`evaluate_results_file`."""
     nusc = load_tables(data_root, version)
     if not nusc.sample_annotation:
         raise ValueError(
@@ -77,67 +76,11 @@ def evaluate_results_file(result_path, gt_names, version, data_root, config, cla
             f'writes the submission file'
         )
     evaluation = SampleDetectionEval(nusc, config, result_path, gt_names, class_names or config.class_names)
-    metrics, _ = evaluation.evaluate()
+    return summary_of(evaluation.evaluate()[0])
+
+
+def summary_of(metrics):
+    """dict: what the devkit makes of its metrics, without its warning of an error that none of the classes has."""
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Mean of empty slice')  # of an error that none of the classes has
-        summary = metrics.serialize()
-    scores = dict(mAP=summary['mean_ap'], NDS=_nds(summary, config.mean_ap_weight))
-    scores.update(_defined({f'm{ERROR_NAMES[key]}': value for key, value in summary['tp_errors'].items()}))
-    for name in evaluation.cfg.class_names:
-        scores[f'{name}_AP'] = summary['mean_dist_aps'][name]
-        errors = summary['label_tp_errors'][name]
-        scores.update(_defined({f'{name}_{ERROR_NAMES[key]}': value for key, value in errors.items()}))
-    return {key: float(value) for key, value in scores.items()}
-
-
-def _nds(summary, weight):
-    """NDS of the devkit, without the errors that none of the classes has (barriers have no velocity)."""
-    shares = [summary['tp_scores'][key] for key in _defined(summary['tp_errors'])]
-    if len(shares) == len(summary['tp_errors']):
-        return summary['nd_score']
-    return (weight * summary['mean_ap'] + sum(shares)) / (weight + len(shares))
-
-
-def _defined(numbers):
-    return {key: value for key, value in numbers.items() if not math.isnan(value)}
-
-
-def score_rules(class_names):
-    """Every score that :func:`evaluate_results_file` returns for these classes, and which way is better.
-
-    Args:
-        class_names (Sequence[str]): Classes of the detector.
-
-    Returns:
-        dict[str, str]: Name -> ``greater`` or ``less``; means first.
-    """
-    errors = {
-        name: [error for error in ERROR_NAMES.values() if error not in _NO_ERRORS.get(name, ())] for name in class_names
-    }
-    means = [f'm{error}' for error in ERROR_NAMES.values() if any(error in of_class for of_class in errors.values())]
-    rules = {**dict.fromkeys(('mAP', 'NDS'), 'greater'), **dict.fromkeys(means, 'less')}
-    for name in class_names:
-        rules[f'{name}_AP'] = 'greater'
-        rules.update({f'{name}_{error}': 'less' for error in errors[name]})
-    return rules
-
-
-def metrics_table(scores, class_names):
-    """Scores of :func:`evaluate_results_file` as a text table: one row per class, the means over them last."""
-    columns = ['AP', *ERROR_NAMES.values()]
-    width = max(*map(len, class_names), len('class')) + 2
-
-    def row(title, keys, form):
-        cells = [format(scores[key], form) if key in scores else '-' for key in keys]
-        return title.ljust(width) + ''.join(cell.rjust(8) for cell in cells)
-
-    lines = ['class'.ljust(width) + ''.join(column.rjust(8) for column in columns)]
-    lines += [row(name, [f'{name}_{column}' for column in columns], '.3f') for name in class_names]
-    lines.append(row('mean', [f'm{column}' for column in columns], '.4f'))
-    lines.append(f'mAP {scores["mAP"]:.4f}   NDS {scores["NDS"]:.4f}')
-    if len(class_names) < len(DETECTION_CLASSES):
-        lines.append(
-            f'means are over {len(class_names)} of the {len(DETECTION_CLASSES)} nuScenes classes: not comparable with '
-            f'official scores'
-        )
-    return '\n'.join(lines)
+        warnings.filterwarnings('ignore', 'Mean of empty slice')
+        return metrics.serialize()

@@ -1,7 +1,7 @@
 """The BEV pooling operators as torch sees them: schemas, shapes without data (fake kernels) and gradients.
 
-Kernels are in ``csrc`` and come with the compiled libraries. Index tensors are those of ``BEVPoolPlan``; kernels trust
-what is in them.
+Kernels are in ``csrc`` and come with the compiled libraries. Index tensors are those of ``BEVPoolPlan``: the
+operators check their sizes, types and devices, and trust what is in them.
 """
 
 import torch
@@ -12,7 +12,10 @@ _LIBRARY.define(
     'bev_pool(Tensor depth, Tensor context, Tensor points, Tensor pixels, Tensor cell_starts, Tensor point_cells, '
     'int height, int width) -> Tensor'
 )
-_LIBRARY.define('bev_pool_backward(Tensor grad, Tensor depth, Tensor context, Tensor point_cells) -> (Tensor, Tensor)')
+_LIBRARY.define(
+    'bev_pool_backward(Tensor grad, Tensor depth, Tensor context, Tensor point_cells, int height, int width) '
+    '-> (Tensor, Tensor)'
+)
 _LIBRARY.define('bev_pool_sort(Tensor point_cells, int cells_per_sample) -> (Tensor, Tensor, Tensor)')
 
 
@@ -43,7 +46,7 @@ def _(depth, context, points, pixels, cell_starts, point_cells, height, width):
 
 
 @torch.library.register_fake('dualdistill::bev_pool_backward', lib=_LIBRARY)
-def _(grad, depth, context, point_cells):
+def _(grad, depth, context, point_cells, height, width):
     return depth.new_empty(depth.shape), context.new_empty(context.shape)
 
 
@@ -54,12 +57,12 @@ def _(point_cells, cells_per_sample):
 
 
 def _save_inputs(ctx, inputs, output):
-    depth, context, _, _, _, point_cells, _, _ = inputs
+    depth, context, _, _, _, point_cells, *ctx.bev_size = inputs
     ctx.save_for_backward(depth, context, point_cells)
 
 
 def _input_gradients(ctx, grad):
-    grads = torch.ops.dualdistill.bev_pool_backward(grad, *ctx.saved_tensors)
+    grads = torch.ops.dualdistill.bev_pool_backward(grad, *ctx.saved_tensors, *ctx.bev_size)
     return (*grads, *[None] * 6)
 
 
@@ -69,4 +72,3 @@ def _no_second_derivatives(ctx, *grads):
 
 torch.library.register_autograd('dualdistill::bev_pool', _input_gradients, setup_context=_save_inputs, lib=_LIBRARY)
 torch.library.register_autograd('dualdistill::bev_pool_backward', _no_second_derivatives, lib=_LIBRARY)
-torch.library.impl('dualdistill::bev_pool_sort', 'CUDA', lib=_LIBRARY)(sort_points)

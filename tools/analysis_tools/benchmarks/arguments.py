@@ -68,6 +68,14 @@ def _of_inference(parser):
     )
 
 
+def _of_evaluation(parser):
+    parser.add_argument(
+        '--keyframes', type=int, default=600, help='samples; nuScenes has 6019 for validation (default: %(default)s)'
+    )
+    parser.add_argument('--boxes', type=int, default=300, help='detections a sample (default: %(default)s)')
+    parser.add_argument('--objects', type=int, default=30, help='annotations a sample (default: %(default)s)')
+
+
 SUBJECTS = dict(
     ops=Subject('operators', "BEV pooling, regions and AOA's projection against other algorithms", _of_operators),
     attention=Subject(
@@ -78,5 +86,8 @@ SUBJECTS = dict(
     sparse=Subject('sparse_convolution', 'sparse 3-D convolution against plain torch', _of_operators),
     step=Subject('step', "the distilled training step part by part, beside the student's and the teacher", _of_step),
     data=Subject('pipeline', 'where the time of a training sample goes, and what worker processes deliver', _of_data),
+    evaluation=Subject(
+        'evaluation', "the evaluation, fast and by nuScenes' devkit, on generated results", _of_evaluation
+    ),
     inference=Subject('inference', 'how fast a trained model answers, and what memory it takes', _of_inference),
 )

@@ -97,7 +97,7 @@ at::Tensor compute_type(const at::Tensor& tensor, at::ScalarType type) { return 
 at::Tensor bev_pool(
     const at::Tensor& depth, const at::Tensor& context, const at::Tensor& points, const at::Tensor& pixels,
     const at::Tensor& cell_starts, const at::Tensor& point_cells, int64_t height, int64_t width) {
-  check_forward_lists(depth, context, points, pixels, cell_starts, height, width);
+  check_forward(depth, context, points, pixels, cell_starts, height, width);
   const auto type = sum_type(depth, context);
   const auto d = compute_type(depth, type), c = compute_type(context, type);
   return type == at::kDouble ? forward<double>(d, c, points, pixels, cell_starts, height, width)
@@ -105,8 +105,9 @@ at::Tensor bev_pool(
 }
 
 std::tuple<at::Tensor, at::Tensor> bev_pool_backward(
-    const at::Tensor& grad, const at::Tensor& depth, const at::Tensor& context, const at::Tensor& point_cells) {
-  check_index("point_cells", point_cells, depth.numel());
+    const at::Tensor& grad, const at::Tensor& depth, const at::Tensor& context, const at::Tensor& point_cells,
+    int64_t height, int64_t width) {
+  check_backward(grad, depth, context, point_cells, height, width);
   const auto type = sum_type(depth, context);
   const auto g = compute_type(grad, type), d = compute_type(depth, type), c = compute_type(context, type);
   auto [grad_depth, grad_context] = type == at::kDouble ? backward<double>(g, d, c, point_cells)
@@ -116,7 +117,7 @@ std::tuple<at::Tensor, at::Tensor> bev_pool_backward(
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> bev_pool_sort(
     const at::Tensor& point_cells, int64_t cells_per_sample) {
-  check_index("point_cells", point_cells, point_cells.numel());
+  check_sort(point_cells);
   const int64_t batch = point_cells.size(0), bins = point_cells.size(2);
   const int64_t pixels = point_cells.size(3) * point_cells.size(4);
   const int64_t cells = batch * cells_per_sample, per_sample = batch ? point_cells.numel() / batch : 0;

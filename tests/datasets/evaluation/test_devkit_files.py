@@ -8,7 +8,8 @@ from nuscenes_tables import Tables
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import check_devkit_files, ground_truth_results
-from mmdet3d_plugin.datasets.evaluation.devkit_files import TABLES
+from mmdet3d_plugin.datasets.evaluation.devkit_files import TABLES, check_truth_files
+from mmdet3d_plugin.datasets.evaluation.truth_tables import TRUTH_TABLES
 
 VERSION = 'v1.0-mini'
 
@@ -89,6 +90,36 @@ def test_half_unpacked_point_labels_are_named(root, name):
     path = root / VERSION / 'category.json'
     path.write_text(json.dumps([dict(record, index=i) for i, record in enumerate(json.loads(path.read_text()))]))
     check(root)
+
+
+def test_the_fast_evaluation_wants_five_tables_and_no_map(root):
+    for name in set(TABLES) - set(TRUTH_TABLES):
+        (root / VERSION / f'{name}.json').unlink()
+    (root / 'maps' / 'map.png').unlink()
+    check_truth_files(str(root), VERSION, tokens(root), 'infos.pkl')
+    with pytest.raises(ValueError, match='1 of the 5 samples of infos.pkl are not in sample.json, first x'):
+        check_truth_files(str(root), VERSION, [*tokens(root), 'x'], 'infos.pkl')
+    for name in TRUTH_TABLES[1:]:
+        path = root / VERSION / f'{name}.json'
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(ValueError, match=rf'{name}.json: cut or damaged'):
+            check_truth_files(str(root), VERSION, tokens(root), 'infos.pkl')
+        path.write_bytes(content)
+    (root / VERSION / 'instance.json').unlink()
+    with pytest.raises(FileNotFoundError, match='needs instance.json: unpack'):
+        check_truth_files(str(root), VERSION, tokens(root), 'infos.pkl')
+
+
+def test_each_backend_checks_what_it_opens(info_files, root, tables_root):
+    dataset = NuScenesBEVDataset(info_files['val', '4d'], str(root), test_mode=True)
+    dataset.keyframes.tokens[:] = tokens(root)[-1]
+    (root / 'maps' / 'map.png').unlink()
+    for backend in ('devkit', 'both'):
+        with pytest.raises(FileNotFoundError, match='map masks are missing'):
+            dataset.check_evaluation(backend)
+    with pytest.raises(ValueError, match='unknown evaluation backend'):
+        dataset.check_evaluation('slow')
 
 
 def test_the_data_set_checks_its_own_samples(info_files, tables_root, root):

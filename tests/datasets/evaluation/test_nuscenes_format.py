@@ -13,8 +13,9 @@ from pyquaternion import Quaternion
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import evaluate_results_file, ground_truth_results, nuscenes_boxes
-from mmdet3d_plugin.datasets.evaluation.nuscenes_eval import ERROR_NAMES
-from mmdet3d_plugin.datasets.evaluation.nuscenes_format import attribute_name, write_results_file
+from mmdet3d_plugin.datasets.evaluation.global_boxes import Keyframes, attribute_name, global_boxes
+from mmdet3d_plugin.datasets.evaluation.scores import ERROR_NAMES
+from mmdet3d_plugin.datasets.evaluation.submission_file import write_submission
 
 CLASSES = NuScenesBEVDataset.CLASSES
 CONFIG = config_factory('detection_cvpr_2019')
@@ -87,7 +88,7 @@ def test_sizes_that_the_devkit_refuses_are_an_error_that_names_the_sample(base_i
 
 
 @pytest.mark.parametrize('box_dim', [7, 9])
-def test_files_leave_impossible_boxes_out_and_say_how_many(base_infos, tmp_path, box_dim):
+def test_impossible_boxes_are_left_out_and_counted(base_infos, tmp_path, box_dim):
     infos, results = (
         base_infos['train'][:3],
         [random_detection(6, seed, spread=3, box_dim=box_dim) for seed in range(3)],
@@ -96,10 +97,10 @@ def test_files_leave_impossible_boxes_out_and_say_how_many(base_infos, tmp_path,
     results[0]['boxes_3d'].tensor[3, box_dim - 1] = float('inf')
     results[2]['boxes_3d'].tensor[5, 4] = 0
     results[2]['boxes_3d'].tensor[5, 3] = -1
-    modality = dict(use_camera=True)
     with pytest.warns(UserWarning, match=r'3 predicted box\(es\) of 2 sample\(s\) are left out') as caught:
-        path = write_results_file(results, infos, CLASSES, CONFIG.class_range, modality, tmp_path)
+        boxes = global_boxes(results, Keyframes.of(infos), CLASSES, CONFIG.class_range)
     assert len(caught) == 1
+    path = write_submission(boxes, [info['token'] for info in infos], dict(use_camera=True), tmp_path)
     written = json.loads(Path(path).read_text())['results']
     assert [len(written[info['token']]) for info in infos] == [4, 6, 5]
     expected = convert({key: value[[0, 1, 4, 5]] for key, value in results[0].items()}, infos[0])
@@ -107,11 +108,11 @@ def test_files_leave_impossible_boxes_out_and_say_how_many(base_infos, tmp_path,
     assert len(results[0]['scores_3d']) == 6  # the given detections stay as they are
 
 
-def test_scores_that_are_not_finite_stop_the_writing(base_infos, tmp_path):
+def test_scores_that_are_not_finite_stop_the_conversion(base_infos):
     results = [random_detection(2)]
     results[0]['scores_3d'][1] = float('nan')
     with pytest.raises(ValueError, match='not finite'):
-        write_results_file(results, base_infos['train'][:1], CLASSES, CONFIG.class_range, {}, tmp_path)
+        global_boxes(results, Keyframes.of(base_infos['train'][:1]), CLASSES, CONFIG.class_range)
 
 
 def test_no_boxes(base_infos):
