@@ -96,6 +96,13 @@ def _build_runner(wrapped, cfg, logger, distributed, timestamp, meta):
     return runner
 
 
+def _check(model, dataset, cfg):
+    """What can be wrong between model, training set and config."""
+    check_classes(model, dataset)
+    check_pipelines(model, cfg.data.get('train'), 'data.train')
+    check_data(dataset)
+
+
 def train_detector(
     model: nn.Module,
     dataset: Dataset,
@@ -128,9 +135,7 @@ def train_detector(
         ValueError: The data sets have other classes than the detector, or their pipelines other settings.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
-    check_classes(model, dataset)
-    check_pipelines(model, cfg.data.get('train'), 'data.train')
-    check_data(dataset)
+    _check(model, dataset, cfg)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
