@@ -33,25 +33,6 @@ found['same'] = [paa_head.skm.GaussianMixture is sklearn.mixture.GaussianMixture
                  type(image.Polygon([(0, 0), (1, 1), (1, 0)])).__module__, scipy.optimize.__file__ is not None]
 print(json.dumps(found))
 """
-
-
-def run(code, repo_root):
-    """What a fresh interpreter prints last."""
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
-        env=dict(os.environ, PYTHONPATH=str(repo_root)), capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def test_the_package_imports_what_it_uses(repo_root):
-    assert run(FIRST_USE, repo_root) == dict(
-        imported=[], pairs=[[0, 1], [1, 0]], half=1.0, mixture='sklearn.mixture._gaussian_mixture', font=['monospace'],
-        same=[True, 'matplotlib.patches', True],
-    )  # fmt: skip
-
-
 COMPILED = """
 import json, sys
 import mmdet3d_plugin
@@ -76,6 +57,23 @@ found['same'] = [dbsampler.box_np_ops.corners_nd is box_np_ops.corners_nd, hasat
                  kitti_eval.__code__ is kitti.kitti_eval.__code__, nms_bev.__code__ is box3d_nms.nms_bev.__code__]
 print(json.dumps(found))
 """
+
+
+def run(code, repo_root):
+    """What a fresh interpreter prints last."""
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        env=dict(os.environ, PYTHONPATH=str(repo_root)), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_package_imports_what_it_uses(repo_root):
+    assert run(FIRST_USE, repo_root) == dict(
+        imported=[], pairs=[[0, 1], [1, 0]], half=1.0, mixture='sklearn.mixture._gaussian_mixture', font=['monospace'],
+        same=[True, 'matplotlib.patches', True],
+    )  # fmt: skip
 
 
 def test_what_mmdet3d_compiles_works_when_it_is_used(repo_root):
