@@ -49,13 +49,13 @@ def convert(version, args):
     """Write the info files of one version; returns the number of files written."""
     from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map
+    from mmdet3d_plugin.datasets.infos.columns import TableColumns
     from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
     from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
     from mmdet3d_plugin.datasets.infos.splits import scenes_by_split, split_names
-    from mmdet3d_plugin.datasets.infos.tables import load_tables
 
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
-    nusc = load_tables(args.root_path, version)
+    nusc = TableColumns(args.root_path, version, args.workers)
     class_map, cameras = dict(args.class_map), choose_cameras(nusc, args.cameras)
     check_class_map(class_map, nusc)
     by_split, unplaced = scenes_by_split(nusc, args.split_file)
@@ -84,7 +84,7 @@ def convert(version, args):
 
 def report(split, path, scenes, result):
     """Say what the info file of a split holds, and what was left out."""
-    import numpy as np
+    from mmdet3d_plugin.datasets.infos.info_columns import COUNTS
 
     print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
     if result.missing_sweeps:
@@ -92,8 +92,8 @@ def report(split, path, scenes, result):
     if result.absent_scenes:
         names = ', '.join(result.absent_scenes[:10])
         print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
-    flags = np.concatenate([info['valid_flag'] for info in result.infos])
-    if len(flags) and not flags.any():
+    counts = dict(zip(COUNTS, result.infos.columns.counts.sum(axis=(0, 1))))
+    if counts['all'] and not counts['valid']:
         print(
             f'warning: {split}: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
             f'num_lidar_pts in sample_annotation.json'

@@ -1,25 +1,25 @@
 """nuScenes keyframes with cameras, previous camera frames, LiDAR sweeps and boxes."""
 
 import os
-from collections import Counter
 
 import numpy as np
-import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
+from mmdet3d.utils import get_root_logger
 
 from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import EvaluatedDataset
 from .infos.geometry import pose_matrix
-from .infos.info_io import load_infos
+from .infos.info_io import load_infos, need_columns
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
-from .scene_order import in_scene_order, scene_starts
-from .training_objects import check_objects_left, explain_failed_tries
+from .scene_order import scene_order, scene_starts
+from .training_objects import check_objects_left, classes_seen, explain_failed_tries
 
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
 # seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
@@ -132,31 +132,30 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
-        self._poses = poses_by_scene(data['infos'])
-        infos = in_scene_order(data['infos'])[:: self.load_interval]
-        if not infos:
+        infos = self._packed(data['infos'])
+        if not len(infos):
             raise ValueError(f'{self.ann_file} holds no samples')
+        columns = need_columns(self.ann_file, infos)
+        self._poses = poses_by_scene(columns)
+        scenes = np.array(columns.scene_tokens)[columns.scene]
+        infos = infos.take(scene_order(scenes, columns.timestamp)[:: self.load_interval])
+        self._scene_starts = scene_starts(infos.columns.scene)
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
-        self._scene_starts = scene_starts(infos)
-        # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
-        self._category_ids = [self._categories(info) for info in infos]
-        if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
-            names = Counter(name for info in infos for name in info['gt_names'])
-            seen = sum(int(self._seen(info).sum()) for info in infos)
-            raise ValueError(
-                f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
-                f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
+        self._has_class = classes_seen(self, infos.columns)
+        return infos
+
+    def _packed(self, infos):
+        """PackedInfos: Of the file, or of a pickle without an index, which each process packs for itself."""
+        if not isinstance(infos, PackedInfos):
+            get_root_logger().warning(
+                f'{self.ann_file} has no index: each process loads and packs all of it, in gigabytes and minutes if it '
+                f'is large. Write it anew once: python tools/data_converter/pack_infos.py {self.ann_file}'
             )
-        return PackedInfos(infos)
+        return PackedInfos.of(infos)
 
     def all_infos(self):
         """list[dict]: Infos of the whole file, whatever ``load_interval`` leaves of them; read anew."""
         return load_infos(self.ann_file, self.info_kind)['infos']
-
-    def _categories(self, info):
-        """list[int]: Sorted labels of the boxes that training sees."""
-        names = set(info['gt_names'][self._seen(info)])
-        return sorted(self.cat2id[name] for name in names if name in self.cat2id)
 
     def _seen(self, info):
         """(N,) bool: boxes that training sees."""
@@ -164,11 +163,12 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
 
     def get_cat_ids(self, idx):
         """list[int]: Labels present in a sample, for class-balanced sampling."""
-        return self._category_ids[idx]
+        return np.flatnonzero(self._has_class[idx]).tolist()
 
     def scene_times(self):
         """list[tuple[str, float]]: Scene token and time (s) of every sample, for detectors that remember frames."""
-        return [(info['scene_token'], info['timestamp'] / 1e6) for info in self.data_infos]
+        columns = self.data_infos.columns
+        return [(columns.scene_tokens[s], t / 1e6) for s, t in zip(columns.scene.tolist(), columns.timestamp.tolist())]
 
     def get_data_info(self, index):
         """Everything about a sample that a pipeline starts from.
@@ -200,7 +200,7 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         if self._num_earlier:
             item['earlier_keyframes'] = self._earlier_keyframes(index)
         if not self.test_mode:
-            item['ann_info'] = self.get_ann_info(index)
+            item['ann_info'] = self._annotations(info)
         return item
 
     def _earlier_keyframes(self, index):
@@ -240,7 +240,7 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
 
     def _is_empty(self, index):
         """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
-        return self.filter_empty_gt and not self._category_ids[index]
+        return self.filter_empty_gt and not self._has_class[index].any()
 
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
@@ -249,13 +249,21 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
         ``gt_names`` of a sample."""
-        annotations = super().get_ann_info(index)
-        annotations['gt_labels_3d'] = annotations['gt_labels_3d'].astype(np.int64)  # an empty one comes as float64
+        return self._annotations(self.data_infos[index])
+
+    def _annotations(self, info):
+        """dict: see :meth:`get_ann_info`. The parent's method makes unknown velocities zero, and unpacks the info."""
+        seen = self._seen(info)
+        names = info['gt_names'][seen]
+        boxes = info['gt_boxes'][seen]
         if self.with_velocity:
-            info = self.data_infos[index]  # the parent has zeroed unknown velocities in its own copy
-            unknown = np.isnan(info['gt_velocity'][self._seen(info)]).any(axis=1)
-            annotations['gt_bboxes_3d'].tensor[torch.from_numpy(unknown), 7:] = torch.nan
-        return annotations
+            boxes = np.concatenate([boxes, info['gt_velocity'][seen]], axis=1)
+        boxes = LiDARInstance3DBoxes(boxes, box_dim=boxes.shape[1], origin=(0.5, 0.5, 0.5))
+        return dict(
+            gt_bboxes_3d=boxes.convert_to(self.box_mode_3d),
+            gt_labels_3d=np.array([self.cat2id.get(name, -1) for name in names], dtype=np.int64),
+            gt_names=names,
+        )
 
     def check_files(self, samples='spot', seed=0):
         """Preflight: stop with one clear error if files of the samples are missing, or nothing is left to train on.

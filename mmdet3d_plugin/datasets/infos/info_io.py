@@ -5,6 +5,9 @@ import pickle
 from pathlib import Path
 
 from ...structures.atomic_file import replace_when_done
+from ..packed_infos import PackedInfos
+from .info_columns import NEEDED_KEYS
+from .info_file import open_info_file, write_info_file
 from .old_schema import OLD_SCHEMA, problem_with_old, upgrade
 
 SCHEMA = 'dualdistill-nuscenes/2'
@@ -49,7 +52,7 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
 
     Args:
         path (str | Path): File to write.
-        infos (list[dict]): One dict per sample, see ``docs/data.md``.
+        infos (Sequence[dict]): One dict per sample, see ``docs/data.md``.
         version (str): nuScenes version the infos come from, e.g. ``v1.0-mini``.
         split (str): ``train``, ``val`` or ``test``.
         kind (str): ``base`` or ``4d``.
@@ -70,20 +73,41 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         origin=dict(origin or {}),
     )
     with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
-        pickle.dump(dict(infos=infos, metadata=metadata), stream, protocol=4)
+        write_info_file(stream, PackedInfos.of(infos), metadata)
+
+
+def pack_info_file(path):
+    """Write an info file anew with an index, under its name, when it has none.
+
+    Args:
+        path (str | Path): File to read and replace.
+
+    Returns:
+        bool: Whether it was written; False for a file that has an index.
+
+    Raises:
+        FileNotFoundError, InfoFileError: See :func:`load_infos`.
+    """
+    data = load_infos(path)
+    if isinstance(data['infos'], PackedInfos):
+        return False
+    kept = {key: data['metadata'].get(key) for key in ('version', 'split', 'kind', 'interval', 'max_prev', 'origin')}
+    save_infos(path, data['infos'], **kept)
+    return True
 
 
 def load_infos(path, kind=None):
     """Read an info file, refusing any that is not stamped as this code expects.
 
-    A file of the schema before is read too, and comes out in the present form (``old_schema.py``).
+    Infos are taken out of the file one by one, on access. A file without an index (``info_file.py``) is loaded whole;
+    one of the schema before is too, and comes out in the present form (``old_schema.py``).
 
     Args:
         path (str | Path): File to read.
         kind (str, optional): ``base`` or ``4d`` when only that kind will do; None accepts both.
 
     Returns:
-        dict: ``infos`` (list[dict]) and ``metadata`` (dict).
+        dict: ``infos`` (Sequence[dict]) and ``metadata`` (dict).
 
     Raises:
         FileNotFoundError: No such file; the message has the command that makes it.
@@ -92,8 +116,7 @@ def load_infos(path, kind=None):
     if not os.path.isfile(path):
         raise FileNotFoundError(f'no info file {path}. {_make_it_with(path, kind)}')
     try:
-        with open(path, 'rb') as stream:
-            data = pickle.load(stream)
+        data = open_info_file(path) or _load_pickle(path)
     except OSError:
         raise
     except Exception as error:  # a damaged pickle raises almost anything
@@ -103,6 +126,20 @@ def load_infos(path, kind=None):
         version = data['metadata'].get('version') if _has_metadata(data) else None
         raise InfoFileError(f'{path}: {problem}. {_make_it_with(path, kind, version)}')
     return upgrade(data, SCHEMA) if data['metadata']['schema'] == OLD_SCHEMA else data
+
+
+def need_columns(path, infos):
+    """InfoColumns: Columns of packed infos; InfoFileError when the infos of the file lack what a data set needs."""
+    if infos.columns is None:
+        raise InfoFileError(
+            f'{path}: some infos lack one of the keys {", ".join(NEEDED_KEYS)}. {_make_it_with(path, None)}'
+        )
+    return infos.columns
+
+
+def _load_pickle(path):
+    with open(path, 'rb') as stream:
+        return pickle.load(stream)
 
 
 def _has_metadata(data):
