@@ -9,12 +9,14 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 from mmdet3d.utils import get_root_logger
 
+from ..structures.labelled import KEY as LABELLED_KEY
 from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import EvaluatedDataset
 from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos, need_columns
+from .labelled_scenes import LabelledScenes, choose_samples
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
@@ -42,13 +44,14 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
             all ten in the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
             are False. Default: both camera and LiDAR.
-        info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
+        info_kind (str, optional): ``base``, ``4d`` or ``unlabelled`` to refuse other kinds of info files.
         load_interval (int): Keep every n-th sample.
         with_velocity (bool): Boxes with 9 numbers (vx, vy last) instead of 7.
         filter_empty_gt (bool): In training, replace samples without a box of ``classes`` by others.
         use_valid_flag (bool): Train on boxes with at least one LiDAR or radar point; else one LiDAR point.
         test_mode (bool): No annotations in the items.
         eval_version (str): Name of the devkit's evaluation config.
+        labelled (dict, optional): Which scenes are labelled, see :class:`LabelledScenes`; default: all of them.
 
     Raises:
         FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
@@ -72,7 +75,9 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         use_valid_flag=False,
         test_mode=False,
         eval_version='detection_cvpr_2019',
+        labelled=None,
     ):
+        self._choice = None if labelled is None else LabelledScenes.of(labelled)
         self.info_kind = info_kind
         off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
         if not os.path.isfile(ann_file):
@@ -139,9 +144,13 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         self._poses = poses_by_scene(columns)
         scenes = np.array(columns.scene_tokens)[columns.scene]
         infos = infos.take(scene_order(scenes, columns.timestamp)[:: self.load_interval])
-        self._scene_starts = scene_starts(infos.columns.scene)
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
-        self._has_class = classes_seen(self, infos.columns)
+        columns = infos.columns
+        scenes = [columns.scene_names[number] or columns.scene_tokens[number] for number in columns.scene.tolist()]
+        kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file, self.metadata['kind'])
+        infos = infos.take(kept)
+        self._scene_starts = scene_starts(infos.columns.scene)
+        self._has_class = classes_seen(self, infos.columns, self.is_labelled)
         return infos
 
     def _packed(self, infos):
@@ -179,11 +188,11 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
             empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64), ``scene_poses`` (of all keyframes
             of its scene, :class:`ScenePoses`), ``data_root`` and, unless ``test_mode``, ``ann_info``. Paths include the
-            data root.
+            data root. A sample without labels also has ``labelled``, False.
 
             Only when a step of the pipeline asks for them, by an attribute ``earlier_keyframes`` (a number), there are
-            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of the same scene,
-            newest first, as dicts with ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
+            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of its scene, newest
+            first: dicts of ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         self._join_paths(file_records(info))
@@ -200,7 +209,9 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         if self._num_earlier:
             item['earlier_keyframes'] = self._earlier_keyframes(index)
         if not self.test_mode:
-            item['ann_info'] = self._annotations(info)
+            item['ann_info'] = self._annotations(index, info)
+        if not self.is_labelled[index]:
+            item[LABELLED_KEY] = False
         return item
 
     def _earlier_keyframes(self, index):
@@ -240,20 +251,22 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
 
     def _is_empty(self, index):
         """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
-        return self.filter_empty_gt and not self._has_class[index].any()
+        return self.filter_empty_gt and self.is_labelled[index] and not self._has_class[index].any()
 
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
+        if not self.is_labelled[index]:
+            return self.prepare_test_data(index)
         return None if self._is_empty(index) else super().prepare_train_data(index)
 
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
-        ``gt_names`` of a sample."""
-        return self._annotations(self.data_infos[index])
+        ``gt_names`` of a sample; all empty for one without labels."""
+        return self._annotations(index, self.data_infos[index])
 
-    def _annotations(self, info):
+    def _annotations(self, index, info):
         """dict: see :meth:`get_ann_info`. The parent's method makes unknown velocities zero, and unpacks the info."""
-        seen = self._seen(info)
+        seen = self._seen(info) & self.is_labelled[index]
         names = info['gt_names'][seen]
         boxes = info['gt_boxes'][seen]
         if self.with_velocity:

@@ -33,26 +33,28 @@ class _Count:
         self.samples += objects > 0
 
 
-def classes_seen(dataset, columns: InfoColumns) -> np.ndarray:
+def classes_seen(dataset, columns: InfoColumns, labelled: np.ndarray) -> np.ndarray:
     """Which classes training sees in which sample.
 
     Args:
         dataset (NuScenesBEVDataset): Data set with its classes and rules.
         columns: Of its N infos.
+        labelled: (N,) bool, which of them have labels for training to see.
 
     Returns:
         (N, classes) bool.
 
     Raises:
-        ValueError: None in any sample, although samples without an object are to be left out.
+        ValueError: None in any labelled sample, although samples without an object are to be left out.
     """
-    seen = columns.counts[:, :, COUNTS.index('valid' if dataset.use_valid_flag else 'lidar')]
+    counts = columns.counts * labelled[:, None, None]
+    seen = counts[:, :, COUNTS.index('valid' if dataset.use_valid_flag else 'lidar')]
     has_class = np.zeros((len(seen), len(dataset.CLASSES)), dtype=bool)
     for column, name in enumerate(columns.names):
         if name in dataset.cat2id:
             has_class[:, dataset.cat2id[name]] = seen[:, column] > 0
-    if not dataset.test_mode and dataset.filter_empty_gt and not has_class.any():
-        totals = columns.counts[:, :, COUNTS.index('all')].sum(axis=0).tolist()
+    if not dataset.test_mode and dataset.filter_empty_gt and labelled.any() and not has_class.any():
+        totals = counts[:, :, COUNTS.index('all')].sum(axis=0).tolist()
         names = dict(zip(columns.names, totals))
         raise ValueError(
             f'{dataset.ann_file}: no sample has an object of {dataset.CLASSES} to train on. Of {sum(totals)} objects, '

@@ -11,7 +11,9 @@ from .info_file import open_info_file, write_info_file
 from .old_schema import OLD_SCHEMA, problem_with_old, upgrade
 
 SCHEMA = 'dualdistill-nuscenes/2'
-KINDS = ('base', '4d')  # a 4-D info is a base info with `prev`, the camera frames before the keyframe
+# A 4-D info is a base info with `prev`, the camera frames before the keyframe; an unlabelled info is a 4-D info of a
+# sweep between keyframes, without boxes.
+KINDS = ('base', '4d', 'unlabelled')
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
 BOX_CONVENTION = 'lidar-xyzlwh-yaw-ccw'
 
@@ -20,10 +22,10 @@ class InfoFileError(ValueError):
     """An info file that this code must not read; the message names the file, what was found and the way out."""
 
 
-def info_filename(tag, split, kind='base', interval=3, max_prev=60):
+def info_filename(tag, split, kind='base', interval=3, max_prev=60, per_interval=1):
     """Name of an info file, e.g. ``nuscenes_infos_train_4d_interval3_max60.pkl``."""
-    suffix = f'_4d_interval{interval}_max{max_prev}' if kind == '4d' else ''
-    return f'{tag}_infos_{split}{suffix}.pkl'
+    suffixes = {'base': '', '4d': f'_4d_interval{interval}_max{max_prev}', 'unlabelled': f'_unlabelled{per_interval}'}
+    return f'{tag}_infos_{split}{suffixes[kind]}.pkl'
 
 
 def command_for(path, kind='base', version=None):
@@ -38,6 +40,8 @@ def command_for(path, kind='base', version=None):
     where = f'--root-path {folder} --out-dir {folder} --extra-tag {tag} --version {version}'
     if kind == '4d':
         return f'python tools/data_converter/prepare_nuscenes_for_bevdet4d.py {where}'
+    if kind == 'unlabelled':
+        where += f' --unlabelled-sweeps {path.stem.rpartition("_unlabelled")[2] or 1}'
     return f'python tools/create_data.py nuscenes {where}'
 
 
@@ -55,9 +59,9 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         infos (Sequence[dict]): One dict per sample, see ``docs/data.md``.
         version (str): nuScenes version the infos come from, e.g. ``v1.0-mini``.
         split (str): ``train``, ``val`` or ``test``.
-        kind (str): ``base`` or ``4d``.
-        interval (int, optional): Step between two entries of ``prev``, in camera sweeps (4d only).
-        max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (4d only).
+        kind (str): ``base``, ``4d`` or ``unlabelled``.
+        interval (int, optional): Step between two entries of ``prev``, in camera sweeps (not of base infos).
+        max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (not of base infos).
         origin (dict, optional): How the infos were chosen and named, for people who read the file later: ``scenes``
             (names), ``split_source`` (``official`` or a file), ``class_map`` (category -> detection class).
     """
@@ -104,7 +108,7 @@ def load_infos(path, kind=None):
 
     Args:
         path (str | Path): File to read.
-        kind (str, optional): ``base`` or ``4d`` when only that kind will do; None accepts both.
+        kind (str, optional): ``base``, ``4d`` or ``unlabelled`` when only that kind will do; None accepts all.
 
     Returns:
         dict: ``infos`` (Sequence[dict]) and ``metadata`` (dict).
@@ -148,7 +152,7 @@ def _has_metadata(data):
 
 def _make_it_with(path, kind, version=None):
     """The way out, for error messages. Without a wanted kind, the file's name tells."""
-    wanted = kind or ('4d' if '_4d' in Path(path).name else 'base')
+    wanted = kind or next((known for known in KINDS[1:] if f'_{known}' in Path(path).name), 'base')
     return f'Make it with: {command_for(path, wanted, version)}'
 
 
