@@ -1,4 +1,4 @@
-"""A pause of the garbage collector for imports: nearly all that they make stays, so it searches in vain."""
+"""A pause of the garbage collector, for work whose many objects stay, such as imports: it would search in vain."""
 
 import contextlib
 import gc

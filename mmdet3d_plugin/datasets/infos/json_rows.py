@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...garbage_collection import paused
 from .parallel import iterate_with_tables
 
 _CHUNK = 8_000_000  # bytes; some 20,000 rows, which take about 30 MB as objects
@@ -89,24 +88,12 @@ def _call_with_span(shared, span):
     with open(path, 'rb') as stream:
         stream.seek(begin)
         text = stream.read(end - begin)
-    with _no_garbage_collection():
+    with paused():  # thousands of new dicts, all of which stay: a third of the time would go into looking for circles
         try:
             rows = json.loads(b'[' * (not is_first) + text + b']' * (not is_last))
         except ValueError:
             return None
         return (function(argument, rows),) if _are_records(rows) else None
-
-
-@contextlib.contextmanager
-def _no_garbage_collection():
-    """Thousands of new dicts make Python look for circles among all objects again and again, a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _are_records(rows):
