@@ -1,8 +1,8 @@
 """The stamp at the end of an info file or a ground-truth database, read without unpickling anything.
 
-Both are pickles of two entries, of which ``metadata`` is the last. Its numbers and words stand in the last bytes of the pickle
-as they are, so a file of 400 MB answers at once, and nothing that a pickle may ask for is run. Behind the pickle of an
-info file there may be an index (``datasets/infos/info_file.py``).
+Both are pickles of two entries, of which ``metadata`` is the last. Its numbers and words stand in the pickle's last
+bytes as they are, so a file of 400 MB answers at once, and nothing that a pickle may ask for is run. Behind the pickle
+of an info file there may be an index (``datasets/infos/info_file.py``).
 """
 
 import pickletools
