@@ -1,15 +1,18 @@
 """DualDistill: LiDAR-to-camera BEV distillation as a plugin for mmdet3d. Import this package before mmdet3d."""
 
-from . import compat
+from . import garbage_collection
 
-compat.apply()
+with garbage_collection.paused():
+    from . import compat
 
-with compat.unused_libraries_import_on_use():
-    from . import datasets, distill, hooks, models, ops
-    from .engine.api import build_model, detect, load_student
+    compat.apply()
 
-from .checkpoints.files import register_mmcv_loaders
+    with compat.unused_libraries_import_on_use():
+        from . import datasets, distill, hooks, models, ops
+        from .engine.api import build_model, detect, load_student
 
-register_mmcv_loaders()
+    from .checkpoints.files import register_mmcv_loaders
+
+    register_mmcv_loaders()
 
 __version__ = '0.1.0'

@@ -33,6 +33,19 @@ _OF_NO_USE = {
     'Setting (OMP|MKL)_NUM_THREADS environment variable': 'done on purpose; the log says how many threads a run has',
 }
 
+# Libraries that mmdet, mmdet3d and the devkit import for drawings, other data sets and other assigners.
+_LIBRARIES_NO_RUN_USES = ('matplotlib', 'pandas', 'scipy.interpolate', 'scipy.optimize', 'sklearn', 'trimesh')
+
+# Functions of mmdet3d that numba compiles, for KITTI and for steps and heads that this package has in torch or numpy.
+# None of these modules registers anything. numba itself cannot wait: its decorators run when a module is imported.
+_MODULES_THAT_IMPORT_NUMBA = (
+    'mmdet3d.core.bbox.box_np_ops',
+    'mmdet3d.core.evaluation.kitti_utils',
+    'mmdet3d.core.post_processing.box3d_nms',
+    'mmdet3d.core.voxel.voxel_generator',
+    'mmdet3d.datasets.pipelines.data_augment_utils',
+)
+
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
 
 
@@ -174,8 +187,8 @@ def wrote_old_boxes(version):
 
 
 def unused_libraries_import_on_use():
-    """Context in which to import mmdet3d's parts: what it and the devkit import for drawings and the like waits."""
-    return import_on_use('matplotlib', 'pandas', 'scipy.interpolate', 'scipy.optimize', 'sklearn', 'trimesh')
+    """Context in which to import mmdet3d's parts: what it and the devkit import and no run uses waits for its use."""
+    return import_on_use(*_LIBRARIES_NO_RUN_USES, *_MODULES_THAT_IMPORT_NUMBA)
 
 
 def constant_when_compiled(function):

@@ -1,7 +1,7 @@
 """Libraries that others import on the way and that runs never use: imported at the first use instead.
 
-mmdet, mmdet3d and the nuScenes devkit import matplotlib, pandas, scikit-learn, trimesh and parts of scipy at their
-heads, for drawings, other data sets and other assigners. That is a third of the time until a run starts. Inside
+mmdet, mmdet3d and the nuScenes devkit import matplotlib, pandas, scikit-learn, numba and more at their heads, for
+drawings, other data sets and other assigners. That is half of the time until a run starts. Inside
 :func:`import_on_use` such an import gives a stand-in, which imports the real module as soon as somebody uses it. After
 the block the names import as ever.
 """

@@ -29,23 +29,31 @@ def repo_root():
     return REPO
 
 
+def _real_data(variable, version, what):
+    """Data root that an environment variable names (seen from the repository); skips without the variable."""
+    named = os.environ.get(variable)
+    if not named:
+        pytest.skip(f'no real nuScenes data: set {variable} to a {version} data root with {what}')
+    root = REPO / named
+    if not (root / version / 'sample.json').is_file():
+        pytest.fail(f'{variable}={named}: there is no {root / version / "sample.json"}', pytrace=False)
+    return root
+
+
 @pytest.fixture(scope='session')
 def real_root():
-    """Data root of one real nuScenes keyframe (v1.0-mini tables); set NUSCENES_ONE_FRAME to use another place."""
-    root = Path(os.environ.get('NUSCENES_ONE_FRAME', REPO.parent / 'shared' / 'nuscenes_one_frame'))
-    if not (root / 'v1.0-mini' / 'sample.json').is_file():
-        pytest.skip('no real nuScenes keyframe: set NUSCENES_ONE_FRAME to a v1.0-mini data root with one keyframe')
-    return root
+    """Data root of one real nuScenes keyframe (v1.0-mini tables), from NUSCENES_ONE_FRAME."""
+    return _real_data('NUSCENES_ONE_FRAME', 'v1.0-mini', 'one keyframe')
 
 
 @pytest.fixture(scope='session')
 def real_keyframes():
-    """Data root of eight real nuScenes keyframes of three scenes, six of them scene-0103's, of which the first four are
-    0.5 s apart (v1.0-trainval tables); set NUSCENES_KEYFRAMES to use another place."""
-    root = Path(os.environ.get('NUSCENES_KEYFRAMES', REPO.parent / 'shared' / 'nuscenes_real'))
-    if not (root / 'v1.0-trainval' / 'sample.json').is_file():
-        pytest.skip('no real nuScenes keyframes: set NUSCENES_KEYFRAMES to a v1.0-trainval data root with eight')
-    return root
+    """Data root of eight real nuScenes keyframes of three scenes, from NUSCENES_KEYFRAMES.
+
+    Six are scene-0103's, of which the first four are 0.5 s apart. The v1.0-trainval tables hold all, those of v1.0-mini
+    the same but for scene-0003's one. Read only.
+    """
+    return _real_data('NUSCENES_KEYFRAMES', 'v1.0-trainval', 'eight keyframes')
 
 
 @pytest.fixture(scope='session')

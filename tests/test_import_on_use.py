@@ -10,7 +10,10 @@ import pytest
 
 from mmdet3d_plugin.import_on_use import import_on_use
 
-WAITING = ['torch._dynamo', 'matplotlib', 'pandas', 'sklearn', 'trimesh', 'scipy.optimize', 'scipy.interpolate']
+WAITING = [
+    *('torch._dynamo', 'matplotlib', 'pandas', 'sklearn', 'trimesh', 'scipy.optimize', 'scipy.interpolate', 'numba'),
+    *('llvmlite', 'networkx', 'mmdet3d.core.bbox.box_np_ops', 'mmdet3d.core.voxel.voxel_generator'),
+]  # fmt: skip
 FIRST_USE = f"""
 import json, sys
 import mmdet3d_plugin
@@ -30,16 +33,53 @@ found['same'] = [paa_head.skm.GaussianMixture is sklearn.mixture.GaussianMixture
                  type(image.Polygon([(0, 0), (1, 1), (1, 0)])).__module__, scipy.optimize.__file__ is not None]
 print(json.dumps(found))
 """
+COMPILED = """
+import json, sys
+import mmdet3d_plugin
+import numpy as np
+from mmdet3d.core import circle_nms, kitti_eval, nms_bev
+from mmdet3d.core.voxel import VoxelGenerator, build_voxel_generator
+from mmdet3d.datasets.pipelines import dbsampler, transforms_3d
+found = dict(early='numba' in sys.modules)
+generator = build_voxel_generator(
+    dict(type='VoxelGenerator', voxel_size=[1, 1, 1], point_cloud_range=[0, 0, 0, 4, 3, 2], max_num_points=5))
+found['grid'] = [generator.grid_size.tolist(), isinstance(generator, VoxelGenerator)]
+found['late'] = 'numba' in sys.modules
+found['kept'] = circle_nms(np.array([[0, 0, 3], [1, 0, 2], [5, 0, 1.0]]), 4.0)
+points, box = np.array([[0, 0, 0.5], [3, 0, 0.5]]), np.array([[0, 0, 0, 2, 2, 1, 0.0]])
+found['inside'] = transforms_3d.box_np_ops.points_in_rbbox(points, box).tolist()
+from mmdet3d.core.bbox import box_np_ops
+from mmdet3d.core.evaluation.kitti_utils import eval as kitti
+from mmdet3d.core.post_processing import box3d_nms
+from mmdet3d.datasets.pipelines import data_augment_utils
+found['same'] = [dbsampler.box_np_ops.corners_nd is box_np_ops.corners_nd, hasattr(circle_nms, 'py_func'),
+                 dbsampler.data_augment_utils.noise_per_box is data_augment_utils.noise_per_box,
+                 kitti_eval.__code__ is kitti.kitti_eval.__code__, nms_bev.__code__ is box3d_nms.nms_bev.__code__]
+print(json.dumps(found))
+"""
+
+
+def run(code, repo_root):
+    """What a fresh interpreter prints last."""
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        env=dict(os.environ, PYTHONPATH=str(repo_root)), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_the_package_imports_what_it_uses(repo_root):
-    environment = dict(os.environ, PYTHONPATH=str(repo_root))
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', FIRST_USE], env=environment, capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout.splitlines()[-1]) == dict(
+    assert run(FIRST_USE, repo_root) == dict(
         imported=[], pairs=[[0, 1], [1, 0]], half=1.0, mixture='sklearn.mixture._gaussian_mixture', font=['monospace'],
         same=[True, 'matplotlib.patches', True],
+    )  # fmt: skip
+
+
+def test_what_mmdet3d_compiles_works_when_it_is_used(repo_root):
+    assert run(COMPILED, repo_root) == dict(
+        early=False, grid=[[4, 3, 2], True], late=True, kept=[0, 2], inside=[[True], [False]],
+        same=[True] * 5,
     )  # fmt: skip
 
 

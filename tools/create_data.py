@@ -3,6 +3,7 @@
 python tools/create_data.py nuscenes --root-path ./data/nuscenes --out-dir ./data/nuscenes --extra-tag nuscenes
     --gt-database    also <tag>_dbinfos_train.pkl for ground-truth sampling
     --virtual        also <tag>_dbinfos_train_virtual.pkl, for which the virtual points must be there
+    --unlabelled-sweeps 1    also <tag>_infos_{train,test}_unlabelled1.pkl: sweeps between keyframes, docs/unlabelled.md
 
 Your own data in nuScenes format, with other cameras, scene names or categories: docs/own_data.md.
 """
@@ -31,6 +32,10 @@ def parse_args(argv=None):
         help='detection classes of categories with names of their own, as in lorry=truck',
     )  # fmt: skip
     parser.add_argument('--max-sweeps', type=int, default=10, help='LiDAR sweeps per keyframe (default: %(default)s)')
+    parser.add_argument(
+        '--unlabelled-sweeps', type=int, metavar='N',
+        help='also the info file of N unlabelled sweeps between two keyframes, for the training and the test split',
+    )  # fmt: skip
     parser.add_argument('--gt-database', action='store_true', help='also the database of training objects')
     parser.add_argument(
         '--virtual', action='store_true', help='also the database of training objects with virtual points'
@@ -49,13 +54,13 @@ def convert(version, args):
     """Write the info files of one version; returns the number of files written."""
     from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
     from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map
+    from mmdet3d_plugin.datasets.infos.columns import TableColumns
     from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
     from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
     from mmdet3d_plugin.datasets.infos.splits import scenes_by_split, split_names
-    from mmdet3d_plugin.datasets.infos.tables import load_tables
 
     print(f'{args.root_path}: loading the tables of {version}', flush=True)
-    nusc = load_tables(args.root_path, version)
+    nusc = TableColumns(args.root_path, version, args.workers)
     class_map, cameras = dict(args.class_map), choose_cameras(nusc, args.cameras)
     check_class_map(class_map, nusc)
     by_split, unplaced = scenes_by_split(nusc, args.split_file)
@@ -77,6 +82,8 @@ def convert(version, args):
         written.append(split)
         if split == 'train':
             make_databases(path, args)
+        if args.unlabelled_sweeps and split != 'val':
+            write_unlabelled(version, split, scenes, cameras, origin, args)
     if categories:
         print('\n'.join(category_report(categories, class_map)))
     return len(written)
@@ -84,7 +91,7 @@ def convert(version, args):
 
 def report(split, path, scenes, result):
     """Say what the info file of a split holds, and what was left out."""
-    import numpy as np
+    from mmdet3d_plugin.datasets.infos.info_columns import COUNTS
 
     print(f'{split}: {len(result.infos)} samples of {len(scenes) - len(result.absent_scenes)} scene(s) -> {path}')
     if result.missing_sweeps:
@@ -92,12 +99,33 @@ def report(split, path, scenes, result):
     if result.absent_scenes:
         names = ', '.join(result.absent_scenes[:10])
         print(f'{split}: {len(result.absent_scenes)} scene(s) without any file left out: {names}')
-    flags = np.concatenate([info['valid_flag'] for info in result.infos])
-    if len(flags) and not flags.any():
+    counts = dict(zip(COUNTS, result.infos.columns.counts.sum(axis=(0, 1))))
+    if counts['all'] and not counts['valid']:
         print(
             f'warning: {split}: no box holds a LiDAR or radar point, so training and evaluation see none: fill in '
             f'num_lidar_pts in sample_annotation.json'
         )
+
+
+def write_unlabelled(version, split, scenes, cameras, origin, args):
+    """Write the info file of the sweeps between the keyframes of a split."""
+    from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
+    from mmdet3d_plugin.datasets.infos.tables import load_tables
+    from mmdet3d_plugin.datasets.infos.unlabelled_infos import build_unlabelled_infos
+
+    nusc, number = load_tables(args.root_path, version), args.unlabelled_sweeps
+    frames = dict(interval=3, max_prev=60)
+    result = build_unlabelled_infos(
+        nusc, scenes, number, max_sweeps=args.max_sweeps, cameras=cameras, workers=args.workers, **frames
+    )
+    name = info_filename(args.extra_tag, split, 'unlabelled', per_interval=number)
+    path = Path(args.out_dir or args.root_path) / name
+    if not result.infos:
+        print(f'{split}: no sweep between keyframes has all its files, {path} is not written')
+        return
+    save_infos(path, result.infos, version, split, 'unlabelled', origin=origin, **frames)
+    left_out = f', {result.missing} left out: files or images near in time are missing' if result.missing else ''
+    print(f'{split}: {len(result.infos)} unlabelled sweeps{left_out} -> {path}')
 
 
 def make_databases(info_path, args):

@@ -4,6 +4,7 @@
 # PYTHON names another interpreter than python. Several nodes: run it on each with NNODES, NODE_RANK, MASTER_ADDR and PORT set.
 # Flags of tools/test.py, which says more with --help:
 #   --eval <bbox, mAP or NDS>...
+#   --eval-backend <fast, devkit or both>
 #   --out <predictions.pkl>
 #   --format-only
 #   --eval-options <key=value>...

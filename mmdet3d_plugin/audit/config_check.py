@@ -9,6 +9,7 @@ import warnings
 from mmcv import Config
 from mmdet3d.models import build_model
 
+from ..datasets.wrapped import may_be_unlabelled
 from .component_keys import check_component_keys
 from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
@@ -61,7 +62,8 @@ def check_config(path, cfg_options=None):
         with found.gathered():
             check_schedule(cfg, model)
     found.refuse()
-    return wiring_table(model, cfg.model), [*notes, *schedule_notes(cfg)]
+    unlabelled = may_be_unlabelled(cfg.data.train) or 'unlabelled' in cfg.model
+    return wiring_table(model, cfg.model, unlabelled), [*notes, *schedule_notes(cfg)]
 
 
 class _Problems:

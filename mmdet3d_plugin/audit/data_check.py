@@ -5,6 +5,7 @@ import inspect
 
 from mmdet3d.datasets.builder import PIPELINES
 
+from ..datasets.wrapped import wrapped_datasets
 from ..engine.pipeline_agreement import disagreements, tuple_of
 from ..structures import BEVGrid
 from .component_keys import find_class
@@ -19,30 +20,39 @@ def check_data_sets(data):
         data (dict): with ``train``, ``val`` and ``test``.
 
     Returns:
-        dict: split -> (class, config) of its innermost data set.
+        dict: place in the config -> (split, config of a data set there that reads samples).
 
     Raises:
         ConfigProblem: names the split and the key or pipeline step.
     """
-    inner = {}
+    found = {}
     for split in SPLITS:
         if split not in data:
             raise ConfigProblem(f'data: {split} is missing')
-        inner[split] = _innermost(data[split], f'data.{split}')
-    for split, (_, dataset) in inner.items():
-        _build_steps(dataset.get('pipeline') or [], f'data.{split}.pipeline')
-    return inner
+        inner = dict(_innermost(data[split], f'data.{split}'))
+        # a split of one data set is called by its name, whatever wraps it
+        places = [f'data.{split}'] if len(inner) == 1 else list(inner)
+        found.update({place: (split, dataset) for place, dataset in zip(places, inner.values())})
+    for place, (_, dataset) in found.items():
+        _build_steps(dataset.get('pipeline') or [], f'{place}.pipeline')
+    return found
 
 
 def _innermost(dataset, place):
-    """(class, config) behind wrappers like class-balanced sampling; each must get every argument it needs."""
+    """(place, config) of what wrappers like class-balanced sampling hold; each must get every argument it needs."""
     cls = find_class(dataset.get('type'))
     if cls is None:
         raise ConfigProblem(f'{place}: no data set is registered as {dataset.get("type")!r}')
     arguments = {key: value for key, value in dataset.items() if key != 'type'}
     with blame(f'{place} ({dataset["type"]})'):
         inspect.signature(cls).bind(**arguments)
-    return _innermost(dataset['dataset'], f'{place}.dataset') if 'dataset' in dataset else (cls, dataset)
+    inner = wrapped_datasets(dataset)
+    if not inner:
+        yield place, dataset
+    for key, wrapped in inner.items():
+        for index, part in enumerate(wrapped if isinstance(wrapped, (list, tuple)) else [wrapped]):
+            at = f'[{index}]' if isinstance(wrapped, (list, tuple)) else ''
+            yield from _innermost(part, f'{place}.{key}{at}')
 
 
 def _build_steps(pipeline, place):
@@ -68,8 +78,7 @@ def check_agreement(data_sets, detector, inputs):
         ConfigProblem: names both sides.
     """
     classes, grid = detector.head.classes, next(iter(detector.bev_levels().values())).grid
-    for split, (_, dataset) in data_sets.items():
-        place = f'data.{split}'
+    for place, (split, dataset) in data_sets.items():
         ours = list(dataset.get('classes') or classes)
         if ours != classes:
             raise ConfigProblem(f'{place}: classes {ours}, but the head has {classes}: make names and order the same')

@@ -2,24 +2,29 @@
 
 from dataclasses import asdict
 
+from .supervision import supervision_rows
 
-def wiring_table(model, model_cfg):
+
+def wiring_table(model, model_cfg, unlabelled=False):
     """Text table of a detector, distilled or plain.
 
     Args:
         model (nn.Module): built from ``model_cfg``.
         model_cfg (dict): ``cfg.model``.
+        unlabelled (bool): also tell what is trained on samples without labels.
 
     Returns:
         str: several lines, none longer than its longest entry needs.
     """
-    if 'levels' not in model_cfg:
+    if 'levels' in model_cfg:
+        parts = [columns(_level_rows(model, model_cfg)), _option_lines(model, model_cfg)]
+        parameters = _parameter_rows(model)
+    else:
         levels = [(name, str(level)) for name, level in model.bev_levels().items()]
-        rows = [(model_cfg['type'], *_counts(model))]
-        return '\n'.join(
-            [*columns([('level', 'BEV map'), *levels]), '', *columns([('parameters', 'trained', 'frozen'), *rows])]
-        )
-    parts = [columns(_level_rows(model, model_cfg)), _option_lines(model, model_cfg), columns(_parameter_rows(model))]
+        parts = [columns([('level', 'BEV map'), *levels])]
+        parameters = [('parameters', 'trained', 'frozen'), (model_cfg['type'], *_counts(model))]
+    parts += [columns(supervision_rows(model))] if unlabelled else []
+    parts.append(columns(parameters))
     return '\n\n'.join('\n'.join(lines) for lines in parts if lines)
 
 

@@ -3,6 +3,7 @@
 from . import pipelines
 from .cbgs import SeededCBGSDataset
 from .gt_database import GTDatabaseSampler
+from .labelled_and_unlabelled import LabelledAndUnlabelled
 from .nuscenes_bev_dataset import NuScenesBEVDataset
 
-__all__ = ['GTDatabaseSampler', 'NuScenesBEVDataset', 'SeededCBGSDataset', 'pipelines']
+__all__ = ['GTDatabaseSampler', 'LabelledAndUnlabelled', 'NuScenesBEVDataset', 'SeededCBGSDataset', 'pipelines']

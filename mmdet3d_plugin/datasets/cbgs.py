@@ -13,6 +13,7 @@ class SeededCBGSDataset(CBGSDataset):
     Draws samples with replacement until each class is in the same share of them. Against mmdet3d's wrapper: the draw
     comes from ``seed`` alone, so every process of a distributed run and every resumed run holds the same list; and a
     class that no sample has (a partial data set) is left out of the balance instead of ending in a division by zero.
+    Samples without labels are of no class: each comes once, beside the draws.
 
     Args:
         dataset (dict | Dataset): Data set to wrap, or its config.
@@ -35,7 +36,8 @@ class SeededCBGSDataset(CBGSDataset):
         # As in the paper's released sampler: each class ends up with total / (number of classes) draws.
         draws = int(sum(map(len, present)) / len(present))
         rng = np.random.default_rng(self.seed)
-        return [int(index) for samples in present for index in rng.choice(samples, draws)]
+        drawn = [int(index) for samples in present for index in rng.choice(samples, draws)]
+        return drawn + np.flatnonzero(~np.asarray(getattr(self.dataset, 'is_labelled', True))).tolist()
 
     def check_files(self, samples='spot', seed=0):
         """Preflight of the wrapped data set, see :meth:`NuScenesBEVDataset.check_files`."""

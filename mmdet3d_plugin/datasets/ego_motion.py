@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .infos.geometry import pose_matrix
+from .infos.info_columns import InfoColumns
 
 GRAVITY = 9.81  # m/s^2: an accelerometer at rest shows it, upwards
 MOTION_NUMBERS = 9
@@ -37,21 +37,20 @@ class ScenePoses:
         return motion_from_poses((self.times - self.times[0]) / 1e6, self.ego2global)
 
 
-def poses_by_scene(infos: Iterable[Mapping]) -> dict[str, ScenePoses]:
+def poses_by_scene(columns: InfoColumns) -> dict[str, ScenePoses]:
     """Poses of every scene, by its token."""
+    poses = pose_matrix(columns.translation, columns.rotation)
     scenes = {}
-    for info in infos:
-        scenes.setdefault(info['scene_token'], []).append(info)
-    return {token: _scene_poses(sorted(rows, key=lambda info: info['timestamp'])) for token, rows in scenes.items()}
-
-
-def _scene_poses(infos):
-    return ScenePoses(
-        name=infos[0].get('scene_name'),
-        times=np.array([info['timestamp'] for info in infos], dtype=np.int64),
-        ego2global=np.stack([pose_matrix(i['ego2global_translation'], i['ego2global_rotation']) for i in infos]),
-        quaternions=np.array([list(info['ego2global_rotation']) for info in infos], dtype=np.float64),
-    )
+    for rows in columns.rows_of_scenes():
+        rows = rows[np.argsort(columns.timestamp[rows], kind='stable')]
+        scene = columns.scene[rows[0]]
+        scenes[columns.scene_tokens[scene]] = ScenePoses(
+            name=columns.scene_names[scene],
+            times=columns.timestamp[rows],
+            ego2global=poses[rows],
+            quaternions=columns.rotation[rows],
+        )
+    return scenes
 
 
 def motion_from_poses(seconds: np.ndarray, ego2global: np.ndarray) -> np.ndarray:

@@ -1,25 +1,27 @@
 """nuScenes keyframes with cameras, previous camera frames, LiDAR sweeps and boxes."""
 
 import os
-from collections import Counter
 
 import numpy as np
-import torch
+from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from mmdet3d.datasets import NuScenesDataset
 from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
+from mmdet3d.utils import get_root_logger
 
+from ..structures.labelled import KEY as LABELLED_KEY
 from .can_bus import report_can_bus
 from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import EvaluatedDataset
 from .infos.geometry import pose_matrix
-from .infos.info_io import load_infos
+from .infos.info_io import load_infos, need_columns
+from .labelled_scenes import LabelledScenes, choose_samples
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
-from .scene_order import in_scene_order, scene_starts
-from .training_objects import check_objects_left, explain_failed_tries
+from .scene_order import scene_order, scene_starts
+from .training_objects import check_objects_left, classes_seen, explain_failed_tries
 
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in
 # seconds. Where only one sample in fifty keeps an object, a thousand tries fail once in a billion times.
@@ -42,13 +44,14 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
             all ten in the order of the detection tasks.
         modality (dict, optional): ``use_camera``, ``use_lidar``, ... as the submission declares them; those left out
             are False. Default: both camera and LiDAR.
-        info_kind (str, optional): ``base`` or ``4d`` to refuse the other kind of info file.
+        info_kind (str, optional): ``base``, ``4d`` or ``unlabelled`` to refuse other kinds of info files.
         load_interval (int): Keep every n-th sample.
         with_velocity (bool): Boxes with 9 numbers (vx, vy last) instead of 7.
         filter_empty_gt (bool): In training, replace samples without a box of ``classes`` by others.
         use_valid_flag (bool): Train on boxes with at least one LiDAR or radar point; else one LiDAR point.
         test_mode (bool): No annotations in the items.
         eval_version (str): Name of the devkit's evaluation config.
+        labelled (dict, optional): Which scenes are labelled, see :class:`LabelledScenes`; default: all of them.
 
     Raises:
         FileNotFoundError, InfoFileError: See :func:`infos.info_io.load_infos`.
@@ -72,7 +75,9 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         use_valid_flag=False,
         test_mode=False,
         eval_version='detection_cvpr_2019',
+        labelled=None,
     ):
+        self._choice = None if labelled is None else LabelledScenes.of(labelled)
         self.info_kind = info_kind
         off = dict.fromkeys(('use_camera', 'use_lidar', 'use_radar', 'use_map', 'use_external'), False)
         if not os.path.isfile(ann_file):
@@ -132,31 +137,34 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         data = load_infos(self.ann_file, self.info_kind)
         self.metadata = data['metadata']
         self.version = self.metadata['version']
-        self._poses = poses_by_scene(data['infos'])
-        infos = in_scene_order(data['infos'])[:: self.load_interval]
-        if not infos:
+        infos = self._packed(data['infos'])
+        if not len(infos):
             raise ValueError(f'{self.ann_file} holds no samples')
+        columns = need_columns(self.ann_file, infos)
+        self._poses = poses_by_scene(columns)
+        scenes = np.array(columns.scene_tokens)[columns.scene]
+        infos = infos.take(scene_order(scenes, columns.timestamp)[:: self.load_interval])
         self.cameras = tuple(self.metadata.get('cameras') or infos[0].get('cams', ()))
-        self._scene_starts = scene_starts(infos)
-        # Asked for by class-balanced sampling for every sample; kept so that it need not unpickle them all.
-        self._category_ids = [self._categories(info) for info in infos]
-        if not self.test_mode and self.filter_empty_gt and not any(self._category_ids):
-            names = Counter(name for info in infos for name in info['gt_names'])
-            seen = sum(int(self._seen(info).sum()) for info in infos)
-            raise ValueError(
-                f'{self.ann_file}: no sample has an object of {self.CLASSES} to train on. Of {sum(names.values())} '
-                f'objects, {seen} have a point of the LiDAR{" or radar" * self.use_valid_flag}; by name: {dict(names)}'
+        columns = infos.columns
+        scenes = [columns.scene_names[number] or columns.scene_tokens[number] for number in columns.scene.tolist()]
+        kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file, self.metadata['kind'])
+        infos = infos.take(kept)
+        self._scene_starts = scene_starts(infos.columns.scene)
+        self._has_class = classes_seen(self, infos.columns, self.is_labelled)
+        return infos
+
+    def _packed(self, infos):
+        """PackedInfos: Of the file, or of a pickle without an index, which each process packs for itself."""
+        if not isinstance(infos, PackedInfos):
+            get_root_logger().warning(
+                f'{self.ann_file} has no index: each process loads and packs all of it, in gigabytes and minutes if it '
+                f'is large. Write it anew once: python tools/data_converter/pack_infos.py {self.ann_file}'
             )
-        return PackedInfos(infos)
+        return PackedInfos.of(infos)
 
     def all_infos(self):
         """list[dict]: Infos of the whole file, whatever ``load_interval`` leaves of them; read anew."""
         return load_infos(self.ann_file, self.info_kind)['infos']
-
-    def _categories(self, info):
-        """list[int]: Sorted labels of the boxes that training sees."""
-        names = set(info['gt_names'][self._seen(info)])
-        return sorted(self.cat2id[name] for name in names if name in self.cat2id)
 
     def _seen(self, info):
         """(N,) bool: boxes that training sees."""
@@ -164,11 +172,12 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
 
     def get_cat_ids(self, idx):
         """list[int]: Labels present in a sample, for class-balanced sampling."""
-        return self._category_ids[idx]
+        return np.flatnonzero(self._has_class[idx]).tolist()
 
     def scene_times(self):
         """list[tuple[str, float]]: Scene token and time (s) of every sample, for detectors that remember frames."""
-        return [(info['scene_token'], info['timestamp'] / 1e6) for info in self.data_infos]
+        columns = self.data_infos.columns
+        return [(columns.scene_tokens[s], t / 1e6) for s, t in zip(columns.scene.tolist(), columns.timestamp.tolist())]
 
     def get_data_info(self, index):
         """Everything about a sample that a pipeline starts from.
@@ -179,11 +188,11 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
             ``cams`` (name -> dict), ``prev`` (list, nearest first, of dicts with ``timestamp`` in us and ``cams``;
             empty for base infos), ``lidar2ego`` and ``ego2global`` ((4, 4) float64), ``scene_poses`` (of all keyframes
             of its scene, :class:`ScenePoses`), ``data_root`` and, unless ``test_mode``, ``ann_info``. Paths include the
-            data root.
+            data root. A sample without labels also has ``labelled``, False.
 
             Only when a step of the pipeline asks for them, by an attribute ``earlier_keyframes`` (a number), there are
-            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of the same scene,
-            newest first, as dicts with ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
+            also ``earlier_keyframes``: up to that many keyframes before this one in the data set, of its scene, newest
+            first: dicts of ``sample_idx``, ``timestamp`` (s), ``cams``, ``lidar2ego`` and ``ego2global``.
         """
         info = self.data_infos[index]  # a fresh copy: it may be changed
         self._join_paths(file_records(info))
@@ -200,7 +209,9 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         if self._num_earlier:
             item['earlier_keyframes'] = self._earlier_keyframes(index)
         if not self.test_mode:
-            item['ann_info'] = self.get_ann_info(index)
+            item['ann_info'] = self._annotations(index, info)
+        if not self.is_labelled[index]:
+            item[LABELLED_KEY] = False
         return item
 
     def _earlier_keyframes(self, index):
@@ -240,22 +251,32 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
 
     def _is_empty(self, index):
         """bool: whether a sample is replaced because its infos have no object of ``CLASSES`` to train on."""
-        return self.filter_empty_gt and not self._category_ids[index]
+        return self.filter_empty_gt and self.is_labelled[index] and not self._has_class[index].any()
 
     def prepare_train_data(self, index):
         """Processed item; None, before any file is read, for a sample without an object of ``CLASSES`` to train on."""
+        if not self.is_labelled[index]:
+            return self.prepare_test_data(index)
         return None if self._is_empty(index) else super().prepare_train_data(index)
 
     def get_ann_info(self, index):
         """dict: ``gt_bboxes_3d`` (velocity NaN where unknown), ``gt_labels_3d`` (int64, -1: not in ``CLASSES``) and
-        ``gt_names`` of a sample."""
-        annotations = super().get_ann_info(index)
-        annotations['gt_labels_3d'] = annotations['gt_labels_3d'].astype(np.int64)  # an empty one comes as float64
+        ``gt_names`` of a sample; all empty for one without labels."""
+        return self._annotations(index, self.data_infos[index])
+
+    def _annotations(self, index, info):
+        """dict: see :meth:`get_ann_info`. The parent's method makes unknown velocities zero, and unpacks the info."""
+        seen = self._seen(info) & self.is_labelled[index]
+        names = info['gt_names'][seen]
+        boxes = info['gt_boxes'][seen]
         if self.with_velocity:
-            info = self.data_infos[index]  # the parent has zeroed unknown velocities in its own copy
-            unknown = np.isnan(info['gt_velocity'][self._seen(info)]).any(axis=1)
-            annotations['gt_bboxes_3d'].tensor[torch.from_numpy(unknown), 7:] = torch.nan
-        return annotations
+            boxes = np.concatenate([boxes, info['gt_velocity'][seen]], axis=1)
+        boxes = LiDARInstance3DBoxes(boxes, box_dim=boxes.shape[1], origin=(0.5, 0.5, 0.5))
+        return dict(
+            gt_bboxes_3d=boxes.convert_to(self.box_mode_3d),
+            gt_labels_3d=np.array([self.cat2id.get(name, -1) for name in names], dtype=np.int64),
+            gt_names=names,
+        )
 
     def check_files(self, samples='spot', seed=0):
         """Preflight: stop with one clear error if files of the samples are missing, or nothing is left to train on.

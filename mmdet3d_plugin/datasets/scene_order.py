@@ -7,28 +7,32 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def in_scene_order(infos: Sequence[dict]) -> list[dict]:
-    """Infos by the start of their scene, then by scene, then by time, so that scenes never interleave.
+def scene_order(scenes: Sequence[str], times: Sequence[int]) -> np.ndarray:
+    """Order by the start of the scene, then by scene, then by time, so that scenes never interleave.
 
     Where scenes do not overlap in time this is the order of time.
 
     Args:
-        infos (Sequence[dict]): Infos with ``scene_token`` and ``timestamp`` (us), in any order.
+        scenes: Scene token of each of N samples, in any order.
+        times: Their timestamps (us).
+
+    Returns:
+        (N,) int64 indices.
     """
-    start: dict[str, int] = {}
-    for info in infos:
-        scene = info['scene_token']
-        start[scene] = min(info['timestamp'], start.get(scene, info['timestamp']))
-    return sorted(infos, key=lambda info: (start[info['scene_token']], info['scene_token'], info['timestamp']))
+    names, number = np.unique(np.asarray(scenes, dtype=str), return_inverse=True)
+    times = np.asarray(times, dtype=np.int64)
+    start = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(start, number, times)
+    return np.lexsort((times, number, start[number]))
 
 
-def scene_starts(infos: Sequence[dict]) -> np.ndarray:
-    """(N,) int64: for each info the index of the first one of its scene.
+def scene_starts(scenes: Sequence) -> np.ndarray:
+    """(N,) int64: for each sample the index of the first one of its scene.
 
     Args:
-        infos (Sequence[dict]): N infos, each scene's in one piece.
+        scenes: Token or number of each sample's scene, each scene's in one piece.
     """
-    scenes = np.array([info['scene_token'] for info in infos], dtype=object)
+    scenes = np.asarray(scenes)
     indices = np.arange(len(scenes))
     is_first = np.ones(len(scenes), dtype=bool)
     is_first[1:] = scenes[1:] != scenes[:-1]

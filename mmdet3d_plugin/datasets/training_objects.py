@@ -7,7 +7,10 @@ another car's, it would skip for ever.
 import re
 from dataclasses import dataclass
 
+import numpy as np
 from mmdet3d.datasets.pipelines import ObjectNameFilter, ObjectRangeFilter
+
+from .infos.info_columns import COUNTS, InfoColumns
 
 _MOST_SAMPLES = 2000  # looked at; they take a few seconds
 _FILTERS = (ObjectRangeFilter, ObjectNameFilter)  # the steps that need nothing but the annotations
@@ -28,6 +31,36 @@ class _Count:
     def add(self, objects):
         self.objects += objects
         self.samples += objects > 0
+
+
+def classes_seen(dataset, columns: InfoColumns, labelled: np.ndarray) -> np.ndarray:
+    """Which classes training sees in which sample.
+
+    Args:
+        dataset (NuScenesBEVDataset): Data set with its classes and rules.
+        columns: Of its N infos.
+        labelled: (N,) bool, which of them have labels for training to see.
+
+    Returns:
+        (N, classes) bool.
+
+    Raises:
+        ValueError: None in any labelled sample, although samples without an object are to be left out.
+    """
+    counts = columns.counts * labelled[:, None, None]
+    seen = counts[:, :, COUNTS.index('valid' if dataset.use_valid_flag else 'lidar')]
+    has_class = np.zeros((len(seen), len(dataset.CLASSES)), dtype=bool)
+    for column, name in enumerate(columns.names):
+        if name in dataset.cat2id:
+            has_class[:, dataset.cat2id[name]] = seen[:, column] > 0
+    if not dataset.test_mode and dataset.filter_empty_gt and labelled.any() and not has_class.any():
+        totals = counts[:, :, COUNTS.index('all')].sum(axis=0).tolist()
+        names = dict(zip(columns.names, totals))
+        raise ValueError(
+            f'{dataset.ann_file}: no sample has an object of {dataset.CLASSES} to train on. Of {sum(totals)} objects, '
+            f'{seen.sum()} have a point of the LiDAR{" or radar" * dataset.use_valid_flag}; by name: {names}'
+        )
+    return has_class
 
 
 def check_objects_left(dataset) -> None:

@@ -45,7 +45,7 @@ class LevelEntry:
 
 
 def level_entries(
-    levels: Mapping[str, Mapping[str, Any] | None] | Sequence[Mapping[str, Any]],
+    levels: Mapping[str, Mapping[str, Any] | None] | Sequence[Mapping[str, Any]], may_be_none: bool = False
 ) -> dict[str, LevelEntry]:
     """Level entries by name, in the order of the config.
 
@@ -53,6 +53,7 @@ def level_entries(
         levels: {name: dict(aligner=..., loss=..., student=..., teacher=..., regions=...)}, where None switches an
             inherited level off, or a list of such dicts, each with its ``name``. The rules of the regions may stand in
             ``loss`` as well, where configs had them before ``regions`` was an entry of its own.
+        may_be_none: something else than levels is distilled.
 
     Raises:
         ValueError: names the entry and what it takes.
@@ -64,8 +65,11 @@ def level_entries(
             raise ValueError(f'levels: {", ".join(twice)} listed twice, keep one entry each')
         levels = {entry['name']: {key: entry[key] for key in entry if key != 'name'} for entry in levels}
     entries = {name: _level_entry(name, entry) for name, entry in levels.items() if entry is not None}
-    if not entries:
-        raise ValueError('levels: nothing to distill, list at least one level')
+    if not entries and not may_be_none:
+        raise ValueError(
+            'levels: nothing to distill, list at least one level (or let the teacher label what nobody has labelled, '
+            'unlabelled=dict(pseudo_labels=True))'
+        )
     return entries
 
 

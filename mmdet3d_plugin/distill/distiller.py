@@ -18,6 +18,7 @@ from ..checkpoints.distiller_keys import register_student_key_hooks
 from ..models.detectors.base import BEVDetector
 from ..models.heads.base import BEVHead, Predictions
 from ..structures import BEVFeatures, BEVLevel
+from ..structures.labelled import unlabelled_samples
 from .aligners.base import build_aligner
 from .compatibility import check_false_positive_level, check_heads, check_same_extent, level_entries, pair_levels
 from .detection_vs_distillation import loss_by_purpose, scale_distillation, warmup_factor
@@ -25,6 +26,7 @@ from .losses.base import FeatureLoss, ResponseLoss
 from .regions import Regions, build_regions
 from .registry import build_part
 from .teacher import FrozenTeacher
+from .unlabelled import Objects, UnlabelledRules, believe_teacher, labelled_by_teacher, objects_of
 
 _RESPONSE_LEVEL = 'head'
 
@@ -37,6 +39,7 @@ class Comparison:
         student, teacher: maps of both.
         aligned: entry name -> (B, C_T, H_T, W_T) student map after its aligner.
         target: entry name -> (B, C_T, H_T, W_T) the teacher's map.
+        objects: what stands in each sample, as far as anybody knows.
         regions: entry name -> Regions, for the entries with a feature loss.
         teacher_preds: the teacher head's predictions on its own map; None when no loss asks for them.
         cross_preds: the same head's predictions on the aligned student map, for a loss that reads little of them; None
@@ -47,6 +50,7 @@ class Comparison:
     teacher: BEVFeatures
     aligned: dict[str, Tensor]
     target: dict[str, Tensor]
+    objects: Objects
     regions: dict[str, Regions]
     teacher_preds: Predictions | None = None
     cross_preds: Predictions | None = None
@@ -66,6 +70,8 @@ class DualDistill(Base3DDetector):
     under its own keys and aligners and losses under ``distill.``; the teacher is in neither checkpoint, parameters nor
     DistributedDataParallel.
 
+    Samples without labels (``labelled=False`` in their ``img_metas``) teach too: docs/unlabelled.md.
+
     Args:
         student: detector config.
         teacher: ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
@@ -78,6 +84,8 @@ class DualDistill(Base3DDetector):
             reads ('head' if not given).
         inherit_head: start the student's head from the teacher's. A list names the parts of the head.
         warmup_iters: let all distillation losses grow linearly over this many iterations; 0 for none.
+        unlabelled: what becomes of samples without labels, see :class:`UnlabelledRules`. With ``pseudo_labels`` there
+            may be no level: then the teacher's boxes alone teach.
         train_cfg, test_cfg: must be None, they belong into ``student``.
 
     Raises:
@@ -93,6 +101,7 @@ class DualDistill(Base3DDetector):
         response: Mapping[str, Any] | None = None,
         inherit_head: bool | Sequence[str] = True,
         warmup_iters: int = 0,
+        unlabelled: Mapping[str, Any] | None = None,
         train_cfg: None = None,
         test_cfg: None = None,
         init_cfg: Mapping[str, Any] | None = None,
@@ -109,7 +118,8 @@ class DualDistill(Base3DDetector):
                 raise ValueError(f'{side} {type(model).__name__} is no BEVDetector: derive it from that class')
         check_same_extent(self.student, self.teacher)
         check_heads(self.student.head, self.teacher.head)
-        self.entries = level_entries(levels)
+        self.unlabelled = UnlabelledRules.of(unlabelled)
+        self.entries = level_entries(levels, may_be_none=self.unlabelled.pseudo_labels)
         self._build_levels()
         self._build_response(response)
         self.warmup_iters = warmup_iters
@@ -241,7 +251,7 @@ class DualDistill(Base3DDetector):
         Names with 'loss' are weighted and trained on; ``raw_*`` is the same term with weight 1, for the log.
         """
         views = self.compare(batch)
-        losses = dict(self.student.loss_from_bev(views.student, batch))
+        losses = dict(self.student.loss_from_bev(views.student, self._batch_of_student(batch, views.objects)))
         for name, loss in self.feature_losses.items():
             terms = loss(views.aligned[name], views.target[name], views.regions[name])
             losses.update({f'distill.{name}.{term}': value for term, value in terms.items()})
@@ -256,24 +266,37 @@ class DualDistill(Base3DDetector):
         metas, losses = batch['img_metas'], self.feature_losses
         needs_fp = any(loss.needs_false_positives for loss in losses.values())
         preds = cross = None
-        if needs_fp or self.response is not None:
+        if needs_fp or self.response is not None or unlabelled_samples(metas):
             with torch.no_grad():
                 preds = self.teacher.respond(theirs.head_map, metas)
         aligned = {name: self.aligners[name](ours.level(entry.student)) for name, entry in self.entries.items()}
         target = {name: theirs.level(entry.teacher) for name, entry in self.entries.items()}
-        regions = {name: self._regions(name, batch, preds, target[name].device) for name in losses}
+        objects = self._objects(batch, preds)
+        regions = {name: self._regions(name, objects, preds, metas, target[name].device) for name in losses}
         if self.response_level is not None:
             self._check_response_level(self.response_level, theirs)
             cross = self.teacher.respond_lazily(aligned[self.response_level], metas)
-        return Comparison(ours, theirs, aligned, target, regions, preds, cross)
+        return Comparison(ours, theirs, aligned, target, objects, regions, preds, cross)
 
-    def _regions(self, name, batch, preds, device):
-        boxes, grid, confidences = batch['gt_bboxes_3d'], self.teacher_grids[name], {}
+    def _objects(self, batch, preds):
+        metas = batch['img_metas']
+        if not unlabelled_samples(metas):
+            return Objects(batch['gt_bboxes_3d'], batch['gt_labels_3d'])
+        return objects_of(batch, self.teacher.head.decode(preds, metas, **self.unlabelled.decoding), self.unlabelled)
+
+    def _batch_of_student(self, batch, objects):
+        """The batch for the student's own losses."""
+        return labelled_by_teacher(batch, objects) if self.unlabelled.pseudo_labels else batch
+
+    def _regions(self, name, objects, preds, metas, device):
+        grid, confidences = self.teacher_grids[name], {}
         if self.feature_losses[name].needs_false_positives:
-            labels = [label.to(device) for label in batch['gt_labels_3d']]
-            confidences['target'] = self.teacher.head.target_confidence(boxes, labels, grid)
+            labels = [label.to(device) for label in objects.labels]
+            target = self.teacher.head.target_confidence(objects.boxes, labels, grid)
             confidences['teacher'] = self.teacher.head.confidence(preds, grid)
-        return build_regions(boxes, grid, self.entries[name].regions, device=device, **confidences)
+            confidences['target'] = believe_teacher(target, confidences['teacher'], metas)
+        rules, weights = self.entries[name].regions, objects.weights
+        return build_regions(objects.boxes, grid, rules, device=device, weights=weights, **confidences)
 
     def _check_response_level(self, level, theirs):
         """The aligned map must be like what the teacher's head reads; only the teacher's maps tell which that is."""

@@ -51,7 +51,8 @@ class Regions:
         fg: (B, H, W) bool, the cell lies inside a ground-truth box seen from above.
         fp: (B, H, W) bool, not foreground, no target there, yet the teacher fires.
         bg: (B, H, W) bool, neither foreground nor false positive.
-        fg_scale: (B, H, W) float32, 1 / sqrt(box area in cells) of the box that owns the cell, 0 outside boxes.
+        fg_scale: (B, H, W) float32, 1 / sqrt(box area in cells) of the box that owns the cell, times its weight where
+            boxes have one; 0 outside boxes.
         fp_scale: (B,) float32, 1 / number of false-positive cells, 0 where there are none.
         bg_scale: (B,) float32, 1 / number of background cells, see ``fp_overlap``; 0 where there are none.
         owner: (B, H, W) int64, index of the box that owns the cell within its sample, -1 outside boxes.
@@ -115,6 +116,7 @@ def build_regions(
     target: Tensor | None = None,
     teacher: Tensor | None = None,
     device: torch.device | str | None = None,
+    weights: Sequence[Tensor] | None = None,
 ) -> Regions:
     """Regions of one level.
 
@@ -126,6 +128,7 @@ def build_regions(
             false-positive region.
         device: where the result, and whatever it needs of a whole map, is computed; by default where the boxes are.
             Boxes are sorted into cells where they are, so that boxes on the CPU never make the CPU wait for a GPU.
+        weights: per sample (M_i,) float32 factors of the boxes' scales; None for boxes that count alike.
     """
     if (target is None) != (teacher is None):
         raise ValueError('the false-positive region needs the confidences of both target and teacher')
@@ -140,9 +143,7 @@ def build_regions(
         fp = false_positive_cells(fg, target, teacher, rules)
     bg = ~fg & ~fp
 
-    area = (rectangles[..., 2] * rectangles[..., 3] / grid.cell_area).clamp(min=torch.finfo(torch.float32).tiny)
-    per_box = area.rsqrt()
-    per_cell = per_box.gather(1, owner.clamp(min=0).flatten(1)).view_as(owner)
+    per_cell = _box_scales(rectangles, grid, weights).gather(1, owner.clamp(min=0).flatten(1)).view_as(owner)
     return Regions(
         fg=fg,
         fp=fp,
@@ -152,6 +153,15 @@ def build_regions(
         bg_scale=_inverse_count(~fg if rules.fp_overlap == 'released' else bg),
         owner=owner,
     )
+
+
+def _box_scales(rectangles, grid, weights):
+    """1 / sqrt(area in cells) of each box times its weight: (B, M, 5) -> (B, M) float32."""
+    area = (rectangles[..., 2] * rectangles[..., 3] / grid.cell_area).clamp(min=torch.finfo(torch.float32).tiny)
+    scales = area.rsqrt()
+    for row, weight in zip(scales, weights or ()):
+        row[: len(weight)] *= weight.to(row)
+    return scales
 
 
 def pad_boxes(boxes: Sequence[LiDARInstance3DBoxes | Tensor]) -> tuple[Tensor, Tensor]:

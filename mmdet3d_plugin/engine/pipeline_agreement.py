@@ -9,6 +9,8 @@ from typing import Any
 from mmdet3d.datasets.builder import PIPELINES
 from torch import nn
 
+from ..datasets.wrapped import wrapped_datasets
+
 
 def effective(step: Mapping[str, Any], key: str) -> Any:
     """Value of a pipeline step's argument, its default where the config is silent; None for no such argument."""
@@ -66,8 +68,8 @@ def _pipelines(dataset, place):
         for index, one in enumerate(dataset):
             yield from _pipelines(one, f'{place}[{index}]')
     elif isinstance(dataset, Mapping):
-        inner = next((key for key in ('dataset', 'datasets') if key in dataset), None)
-        if inner is None:
+        inner = wrapped_datasets(dataset)
+        if not inner:
             yield place, dataset.get('pipeline') or []
-        else:
-            yield from _pipelines(dataset[inner], f'{place}.{inner}')
+        for key, wrapped in inner.items():
+            yield from _pipelines(wrapped, f'{place}.{key}')

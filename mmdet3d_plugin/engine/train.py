@@ -26,6 +26,7 @@ from torch.utils.data import Dataset
 from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
 from .distributed import pick_device, wrap_model
+from .ordered_loader import build_ordered_loader, has_own_order
 from .pipeline_agreement import check_pipelines
 from .preflight import check_classes, check_data, check_evaluation_data
 from .resume import already_trained, start_from
@@ -37,8 +38,10 @@ _OF_MANY_PROCESSES = ('broadcast_bn_buffer', 'tmpdir', 'gpu_collect')
 
 
 def _train_loader(dataset, cfg, distributed):
-    options = dict(samples_per_gpu=2, workers_per_gpu=2)
+    options: dict[str, Any] = dict(samples_per_gpu=2, workers_per_gpu=2)
     options.update(cfg.data.get('train_dataloader', {}))
+    if has_own_order(dataset):
+        return build_ordered_loader(dataset, seed=cfg.seed, **options)
     # epoch by epoch with every runner of ours, see ResumableIterRunner
     runner_type = 'EpochBasedRunner' if cfg.runner.type in RESUMABLE else cfg.runner.type
     return build_dataloader(dataset, dist=distributed, seed=cfg.seed, runner_type=runner_type, **options)
@@ -93,6 +96,13 @@ def _build_runner(wrapped, cfg, logger, distributed, timestamp, meta):
     return runner
 
 
+def _check(model, dataset, cfg):
+    """What can be wrong between model, training set and config."""
+    check_classes(model, dataset)
+    check_pipelines(model, cfg.data.get('train'), 'data.train')
+    check_data(dataset)
+
+
 def train_detector(
     model: nn.Module,
     dataset: Dataset,
@@ -125,15 +135,13 @@ def train_detector(
         ValueError: The data sets have other classes than the detector, or their pipelines other settings.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
-    check_classes(model, dataset)
-    check_pipelines(model, cfg.data.get('train'), 'data.train')
-    check_data(dataset)
+    _check(model, dataset, cfg)
     loader = _train_loader(dataset, cfg, distributed)
     wrapped = wrap_model(model, pick_device(), distributed, cfg.get('find_unused_parameters', False))
     meta = dict(meta or {}, seed=cfg.seed, **checkpoint_meta(model))
     runner = _build_runner(wrapped, cfg, logger, distributed, timestamp, meta)
     _register_checkpoints(runner, cfg)
-    if distributed and cfg.runner.type != 'IterBasedRunner':
+    if hasattr(loader.sampler, 'set_epoch') and cfg.runner.type != 'IterBasedRunner':
         runner.register_hook(DistSamplerSeedHook())
     if validate:
         _register_evaluation(runner, cfg, distributed)

@@ -41,7 +41,8 @@ class GradientShareHook(Hook):
     differentiated with respect to one part of the student that both reach, down to that part only, in this process's
     batch. Logged: ``grad.detection`` and ``grad.distillation`` (norms), ``grad.distill_share`` (distillation / sum) and
     ``grad.cosine`` (below 0 the two pull apart). A warning says, once an epoch, when distillation is more than
-    ``warn_ratio`` times as strong as detection. Nothing is done for models other than distillers.
+    ``warn_ratio`` times as strong as detection, which must have some gradient for it: batches without labels have none.
+    Nothing is done for models other than distillers, nor for one whose teacher only labels.
 
     Register it with a priority above the optimizer's (``priority='HIGH'``): it needs the graph.
 
@@ -65,7 +66,9 @@ class GradientShareHook(Hook):
     def after_train_iter(self, runner):
         """Measure, before the backward pass frees the graph."""
         by_purpose = runner.outputs.get('loss_by_purpose')
-        if by_purpose is None or not self.every_n_inner_iters(runner, self.interval):
+        if not by_purpose or not self.every_n_inner_iters(runner, self.interval):
+            return
+        if not all(isinstance(loss, torch.Tensor) for loss in by_purpose.values()):
             return
         scale = max(
             (hook.loss_scaler.get_scale() for hook in runner.hooks if hasattr(hook, 'loss_scaler')), default=1.0
@@ -80,7 +83,7 @@ class GradientShareHook(Hook):
                 'grad.cosine': cosine,
             }
         )
-        if distillation > self.warn_ratio * detection and not self._warned:
+        if detection and distillation > self.warn_ratio * detection and not self._warned:
             self._warned = True
             where = self.shared or 'what both train'
             runner.logger.warning(

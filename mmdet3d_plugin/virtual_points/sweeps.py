@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..datasets.infos.cameras import CAMERAS
+from ..datasets.infos.cameras import CAMERAS, LIDAR
+from ..datasets.infos.devkit_records import sensor_record, walk
 from ..datasets.infos.geometry import invert_pose, sensor_to_global
-from ..datasets.infos.nuscenes_infos import LIDAR, sensor_record, walk
 
 
 class SweepTask(NamedTuple):

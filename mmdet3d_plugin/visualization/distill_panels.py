@@ -34,7 +34,12 @@ def distill_rows(model, batch, truth, height):
 
     Returns:
         dict[str, list[np.ndarray]]: Heading -> panels, (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: no level is distilled.
     """
+    if not model.entries:
+        raise ValueError('the teacher of this config only labels: no maps are compared, so there is nothing to draw')
     bev_range = next(iter(model.teacher_grids.values())).extent
 
     def panel(values, caption, highest=None):

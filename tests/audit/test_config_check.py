@@ -30,6 +30,15 @@ BROKEN = {
         HEAD + 'separate_head=dict(head_cnv=8))))',
         r"separate_head \(SeparateHead\): unknown key 'head_cnv', did you mean 'head_conv'\?",
     ),
+    'unknown_key_of_unlabelled_samples': (
+        'model = dict(unlabelled=dict(treshold=0.1))',
+        r"unlabelled takes score_threshold, weight, .*, got \['treshold'\]",
+    ),
+    'pipeline_of_the_unlabelled_part': (
+        "data = dict(train=dict(_delete_=True, type='LabelledAndUnlabelled', labelled={{_base_.data.train}}, "
+        "unlabelled=dict(type='NuScenesBEVDataset', ann_file='a', data_root='a', pipeline=[dict(type='Nothing')])))",
+        r'data.train.unlabelled.pipeline\[0\] \(Nothing\): .*Nothing is not in the pipeline registry',
+    ),
     'unknown_level_part': (
         LEVELS + 'head=dict(los=dict(fp_weight=1))))',
         "'head' takes aligner and, if you like, loss",

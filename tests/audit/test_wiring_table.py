@@ -45,6 +45,33 @@ def test_without_response_or_loss(tmp_path):
     assert re.search(r"response +teacher's head +-$", text, flags=re.M)
 
 
+def rows_of(path):
+    """Rows about samples without labels of a config's table: what is trained -> by what on the two kinds of samples."""
+    (part,) = [part for part in check_config(path)[0].split('\n\n') if part.startswith('trained on')]
+    return {cells[0]: tuple(cells[1:]) for cells in (re.split(r'  +', line) for line in part.splitlines())}
+
+
+def test_what_is_trained_on_samples_without_labels(repo_root, monkeypatch):
+    monkeypatch.chdir(repo_root)
+    found = "teacher's boxes above a score of 0.3"
+    whole = rows_of('configs/unlabelled/dualdistill_unlabelled.py')
+    assert whole == {
+        'trained on': ('labelled samples', 'unlabelled samples'),
+        'detection': ('boxes', '-'),
+        'depth': ('LiDAR', 'LiDAR'),
+        'levels': ("teacher's maps; regions: boxes", f"teacher's maps; regions: {found}, scale times score, no fp"),
+        'response': ("teacher's head", "teacher's head"),
+    }
+    pseudo = rows_of('configs/unlabelled/bevformer_pseudo_labels.py')
+    assert pseudo == {'trained on': ('labelled samples', 'unlabelled samples'), 'detection': ('boxes', found)}
+    assert rows_of('configs/unlabelled/depth_on_all.py') == {
+        'trained on': ('labelled samples', 'unlabelled samples'),
+        'detection': ('boxes', '-'),
+        'depth': ('LiDAR', 'LiDAR'),
+    }
+    assert 'unlabelled' not in check_config('configs/unlabelled/labelled_only.py')[0]
+
+
 def test_columns_are_aligned():
     assert columns([('a', 'bb', 'c'), ('aaa', 'b', '')]) == ['a    bb  c', 'aaa  b']
 

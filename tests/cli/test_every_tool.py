@@ -12,7 +12,8 @@ TOOLS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'tools').rglob('*
 # runs a tool as `python tool words` would, in a process that cannot import what takes long
 RUN = """
 import os, runpy, sys
-heavy = {'torch', 'mmcv', 'mmdet', 'mmdet3d', 'mmdet3d_plugin', 'numpy', 'cv2', 'nuscenes'}
+heavy = {'torch', 'mmcv', 'mmdet', 'mmseg', 'mmdet3d', 'mmdet3d_plugin', 'nuscenes', 'numpy', 'numba', 'scipy', 'cv2',
+         'PIL', 'matplotlib', 'pandas', 'yaml', 'tqdm'}
 class Forbidden:
     def find_spec(self, name, path=None, target=None):
         if name.partition('.')[0] in heavy:

@@ -4,6 +4,7 @@ import numpy as np
 from helpers.ego_scenes import START, circle, scene_of
 
 from mmdet3d_plugin.datasets.ego_motion import GRAVITY, motion_from_poses, poses_by_scene, yaw_of
+from mmdet3d_plugin.datasets.infos.info_columns import InfoColumns
 
 
 def straight(seconds, acceleration=1.5, speed=4.0):
@@ -44,7 +45,7 @@ def test_keyframes_are_found_by_their_time():
 
 def test_infos_give_their_scenes(base_infos):
     infos = base_infos['train']
-    scenes = poses_by_scene(reversed(infos))
+    scenes = poses_by_scene(infos.take(np.arange(len(infos))[::-1]).columns)
     assert {token: len(poses.times) for token, poses in scenes.items()} == {'scene-0061': 5, 'scene-0553': 13}
     for info in infos:
         poses = scenes[info['scene_token']]
@@ -56,5 +57,5 @@ def test_infos_give_their_scenes(base_infos):
 
 def test_infos_from_before_scenes_had_names_have_none(base_infos):
     old = [{key: value for key, value in info.items() if key != 'scene_name'} for info in base_infos['val']]
-    (poses,) = poses_by_scene(old).values()
+    (poses,) = poses_by_scene(InfoColumns.of(old)).values()
     assert poses.name is None

@@ -43,7 +43,7 @@ def test_round_trip_keeps_infos_and_stamps_the_file(tmp_path, kind):
     path = tmp_path / 'new' / 'nuscenes_infos_train.pkl'
     save_infos(path, INFOS, 'v1.0-mini', 'train', kind=kind, interval=3, max_prev=60)
     data = load_infos(path, kind)
-    assert data['infos'] == INFOS
+    assert list(data['infos']) == INFOS
     assert data['metadata'] == dict(
         version='v1.0-mini',
         split='train',
@@ -55,7 +55,7 @@ def test_round_trip_keeps_infos_and_stamps_the_file(tmp_path, kind):
         cameras=[],
         origin={},
     )
-    assert load_infos(path)['infos'] == INFOS
+    assert list(load_infos(path)['infos']) == INFOS
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 

@@ -11,11 +11,16 @@ from mmdet3d_plugin.datasets import NuScenesBEVDataset, SeededCBGSDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.infos.info_io import save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
-from mmdet3d_plugin.datasets.scene_order import in_scene_order, scene_starts
+from mmdet3d_plugin.datasets.scene_order import scene_order, scene_starts
 
 
 def _info(scene, time):
     return dict(scene_token=scene, timestamp=time)
+
+
+def in_scene_order(infos):
+    scenes, times = [info['scene_token'] for info in infos], [info['timestamp'] for info in infos]
+    return [infos[index] for index in scene_order(scenes, times)]
 
 
 def _shown(infos):
@@ -28,7 +33,8 @@ def test_overlapping_scenes_do_not_interleave():
     assert _shown(in_scene_order(infos)) == expected
     random.shuffle(infos)
     assert _shown(in_scene_order(infos)) == expected
-    assert scene_starts(in_scene_order(infos)).tolist() == [0, 1, 1, 1, 4, 4, 4]
+    scenes = [info['scene_token'] for info in in_scene_order(infos)]
+    assert scene_starts(scenes).tolist() == [0, 1, 1, 1, 4, 4, 4]
 
 
 def test_scenes_that_start_together_are_told_apart_by_their_tokens():
@@ -37,11 +43,11 @@ def test_scenes_that_start_together_are_told_apart_by_their_tokens():
 
 
 def test_no_infos():
-    assert in_scene_order([]) == [] and scene_starts([]).shape == (0,)
+    assert scene_order([], []).shape == scene_starts([]).shape == (0,)
 
 
 def test_one_scene_after_the_other_stays_in_order_of_time(base_infos):
-    infos = base_infos['train'] + base_infos['val']
+    infos = [*base_infos['train'], *base_infos['val']]
     by_time = sorted(infos, key=lambda info: info['timestamp'])
     assert _shown(in_scene_order(infos[::-1])) == _shown(by_time)
 

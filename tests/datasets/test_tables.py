@@ -5,7 +5,15 @@ import shutil
 import pytest
 
 from dualdistill_cli.endings import is_foreseen
+from mmdet3d_plugin.datasets.infos.columns import TableColumns
 from mmdet3d_plugin.datasets.infos.tables import load_tables
+
+
+def load_columns(root, version):
+    """All that the converters read."""
+    tables = TableColumns(root, version)
+    tables.frames(['LIDAR_TOP'])
+    return tables, tables.annotations
 
 
 @pytest.fixture
@@ -18,8 +26,10 @@ def root(tiny_nuscenes, tmp_path):
 
 def test_whole_tables(root):
     assert len(load_tables(root, 'v1.0-mini').scene) == 3
+    assert len(load_columns(root, 'v1.0-mini')[0].scene) == 3
 
 
+@pytest.mark.parametrize('load', [load_tables, load_columns])
 @pytest.mark.parametrize(
     'damage, words',
     [
@@ -32,8 +42,8 @@ def test_whole_tables(root):
         (lambda root: shutil.rmtree(root / 'v1.0-mini'), 'Database version not found'),
     ],
 )  # fmt: skip
-def test_damage_is_named_in_one_line(root, damage, words):
+def test_damage_is_named_in_one_line(root, damage, words, load):
     damage(root)
     with pytest.raises(ValueError, match=f'cannot read the tables of v1.0-mini: .*{words}.*own_data.md') as error:
-        load_tables(root, 'v1.0-mini')
+        load(root, 'v1.0-mini')
     assert is_foreseen(error.value) and '\n' not in str(error.value)

@@ -25,6 +25,14 @@ custom_hooks = [
     *[dict(type='StopHook', priority=priority) for priority in (55, 65, 75, 85, 95)],
 ]
 """
+HALF_LABELLED = """
+data['train'] = dict(
+    type='LabelledAndUnlabelled',
+    labelled=dict(type='ToyEngineDataset', length=6),
+    unlabelled=dict(type='ToyEngineDataset', length=7, labelled=False),
+)
+data['samples_per_gpu'] = 4
+"""
 EMA = "custom_hooks.append(dict(type='ExpMomentumEMAHook', momentum=0.2))\n"
 BY_ITERATION = ['checkpoint_config.interval=2', 'checkpoint_config.by_epoch=False']
 WORKERS = ['data.workers_per_gpu=2']
@@ -111,8 +119,14 @@ def test_half_accumulated_gradients_are_restored(assert_exact, caplog, options):
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
-def test_two_processes_within_an_epoch(config, tmp_path, backend):
-    options = ['--cfg-options', *BY_ITERATION, *WORKERS, 'data.train.length=12']
+@pytest.mark.parametrize(
+    'text, length',
+    [('', 'data.train.length=12'), (HALF_LABELLED, 'data.train.labelled.length=12')],
+    ids=['labelled', 'half labelled'],
+)
+def test_two_processes_within_an_epoch(config, tmp_path, backend, text, length):
+    config.write_text(config.read_text() + text)
+    options = ['--cfg-options', *BY_ITERATION, *WORKERS, length]
     calls = [
         (['--work-dir', str(tmp_path / 'whole')], None),
         (['--work-dir', str(tmp_path / 'stopped')], ('after_train_iter', 5, SAVED)),
@@ -124,6 +138,36 @@ def test_two_processes_within_an_epoch(config, tmp_path, backend):
     states = whole['iter_4.pth']['resume']['random_states']
     assert len(states) == 2 and differences(states[0], states[1])
     assert not differences(whole, final_state(tmp_path / 'stopped'))
+
+
+@pytest.fixture
+def half_labelled(config):
+    """The config over labelled and unlabelled samples: three batches of two of each an epoch."""
+    config.write_text(config.read_text() + HALF_LABELLED)
+    return config
+
+
+def test_labelled_and_unlabelled_samples_go_on_where_they_were(half_labelled, assert_exact):
+    assert_exact(('after_train_iter', 2, SAVED), ('after_train_iter', 5, SAVED), ('after_train_epoch', 6, SAVED),
+                 options=[*BY_ITERATION, *WORKERS])  # fmt: skip
+
+
+def test_labelled_and_unlabelled_samples_by_iterations(half_labelled, assert_exact):
+    assert_exact(('after_train_iter', 5, SAVED), options=[*ITER_RUNNER, 'checkpoint_config.interval=2'])
+
+
+def test_the_order_of_labelled_and_unlabelled_samples_is_the_seeds(half_labelled, run, tmp_path):
+    def drawn(folder, *options):
+        (tmp_path / 'drawn.log').unlink(missing_ok=True)
+        run(folder, f'data.train.labelled.log={tmp_path}/drawn.log', f'data.train.unlabelled.log={tmp_path}/drawn.log',
+            *options)  # fmt: skip
+        lines = (tmp_path / 'drawn.log').read_text().split('\n')
+        return [int(line.split()[1]) for line in lines if line]
+
+    first = drawn('a')
+    assert len(first) == 3 * 12 and first[:12] != first[12:24]  # another order in each epoch
+    assert sorted(first[place] for place in range(12) if place % 4 < 2) == list(range(6))  # two of four are labelled
+    assert drawn('b') == first and drawn('c', 'seed=5') != first
 
 
 @pytest.mark.gpu

@@ -14,6 +14,7 @@ from mmdet3d.models import build_model
 
 from helpers.batch import make_batch
 from helpers.golden_sizes import SIZES
+from mmdet3d_plugin.datasets.wrapped import first_reader
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
 from mmdet3d_plugin.structures.virtual_points import POINT_COLUMNS
 
@@ -90,7 +91,7 @@ def point_numbers(detector):
 
 def queue_length(cfg):
     """Frames of a training sample of a student that remembers them; None for any other."""
-    steps = cfg.data.train.get('dataset', cfg.data.train).pipeline
+    steps = first_reader(cfg.data.train).pipeline
     return next((step.queue_length for step in steps if step.type == 'SelectKeyframeQueue'), None)
 
 

@@ -45,13 +45,13 @@ def load_tables(root):
     return NuScenes('v1.0-mini', str(root), verbose=False)
 
 
-def write_infos(nusc, folder, kind='4d'):
-    """Info file of every scene of ``nusc`` in ``folder``; returns its path."""
-    infos = build_infos(nusc, nusc.scene).infos
+def write_infos(nusc, folder, kind='4d', scenes=None, interval=3):
+    """Info file of every scene of ``nusc``, or of those with the names ``scenes``, in ``folder``; returns its path."""
+    infos = build_infos(nusc, [scene for scene in nusc.scene if scenes is None or scene['name'] in scenes]).infos
     if kind == '4d':
-        infos = build_infos_4d(nusc, infos).infos
+        infos = build_infos_4d(nusc, infos, interval).infos
     path = Path(folder) / f'nuscenes_infos_train_{kind}.pkl'
-    save_infos(path, infos, version='v1.0-mini', split='train', kind=kind, interval=3, max_prev=60)
+    save_infos(path, infos, version='v1.0-mini', split='train', kind=kind, interval=interval, max_prev=60)
     return path
 
 

@@ -22,13 +22,15 @@ class ToyEngineDataset(Dataset):
         log: file that gets one line per drawn sample: worker, index, the three random numbers.
         test_mode: no augmentation.
         rated: the score follows from the predictions instead of being 0.5, so that every evaluation differs.
+        labelled: what all samples say of themselves.
     """
 
     CLASSES = ('car',)
 
-    def __init__(self, length=6, poison=None, log=None, test_mode=False, rated=False):
+    def __init__(self, length=6, poison=None, log=None, test_mode=False, rated=False, labelled=True):
         self.length, self.poison, self.log, self.test_mode, self.rated = length, poison, log, test_mode, rated
         self.flag = np.zeros(length, dtype=np.uint8)
+        self.is_labelled = np.full(length, labelled)
 
     def __len__(self):
         return self.length

@@ -1,7 +1,5 @@
 """Files of virtual points with known content, where no masks are needed."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,17 @@ def labelled(xyz, labels, score=0.5):
     return np.concatenate([xyz, one_hot, np.full((len(xyz), 1), score)], axis=1).astype(np.float32)
 
 
+def link_tree(source, root):
+    """A data root of links to the files of ``source``, in folders of its own, which can be written to."""
+    source = Path(source).resolve()
+    for path in source.rglob('*'):
+        if path.is_file():
+            link = Path(root) / path.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    return Path(root)
+
+
 def write_virtual_tree(source, root):
     """A copy of the data root ``source`` (files are links) in which every LiDAR file has virtual points.
 
@@ -25,7 +34,7 @@ def write_virtual_tree(source, root):
     Returns:
         Path: ``root``.
     """
-    shutil.copytree(os.path.abspath(source), root, copy_function=os.symlink)
+    link_tree(source, root)
     for path in sorted(Path(root).glob('s*s/LIDAR_TOP/*.bin')):
         raw = np.fromfile(path, dtype=np.float32).reshape(-1, 5)
         painted = labelled(raw[:PAINTED, :4], np.arange(PAINTED) % 10)

@@ -107,6 +107,23 @@ def test_too_strong_distillation_is_warned_of_once_an_epoch(model):
     assert quiet.lines == []
 
 
+def test_a_batch_without_labels_is_no_reason_to_warn(model):
+    batch = make_batch()
+    batch['img_metas'] = [dict(meta, labelled=False) for meta in batch['img_metas']]
+    runner = runner_of(model, model.train_step(batch, None), inner_iter=4)
+    GradientShareHook(interval=1, warn_ratio=0.0).after_train_iter(runner)
+    assert runner.log_buffer.output['grad.detection'] == 0 < runner.log_buffer.output['grad.distillation']
+    assert runner.lines == []
+
+
+def test_a_teacher_that_only_labels_has_no_share(model):
+    outputs = model.train_step(make_batch(), None)
+    outputs['loss_by_purpose']['distillation'] = 0  # no term at all
+    runner = runner_of(model, outputs, inner_iter=4)
+    GradientShareHook(interval=1).after_train_iter(runner)
+    assert runner.log_buffer.output == {}
+
+
 def test_an_unknown_part_of_the_student_is_named(model):
     outputs = model.train_step(make_batch(), None)
     with pytest.raises(ValueError, match=r"no part 'img_bev_encoder_backbone'; choose one of stem, stage1"):

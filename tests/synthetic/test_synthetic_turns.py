@@ -147,7 +147,7 @@ def at_pixels(ids, points, intrinsic):
 
 def test_can_bus_says_what_the_poses_say(root, scenes):
     assert [path.name for path in (root / 'can_bus').iterdir()] == ['scene-0103_pose.json']  # half of two scenes
-    (poses,) = poses_by_scene(scenes[1]).values()
+    (poses,) = poses_by_scene(scenes[1].columns).values()
     assert poses.name == 'scene-0103'
     found = np.stack([motion_at(str(root), poses.name, stamp / 1e6) for stamp in poses.times])
     expected = poses.motion()

@@ -12,6 +12,7 @@ import pytest
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.gt_database.files import load_database_infos
+from mmdet3d_plugin.datasets.infos import info_io
 from mmdet3d_plugin.datasets.infos.info_io import load_infos
 
 
@@ -82,16 +83,16 @@ def test_errors_are_one_line(tmp_path, real_root, convert, convert_4d):
 
 @pytest.fixture
 def killed(monkeypatch):
-    """Function: run something in a process that kills itself when it has written half of a pickle."""
+    """Function: run something in a process that kills itself when it has written a part of an info file."""
 
-    def die(content, stream, **options):
-        stream.write(pickle.dumps(content)[:100])
+    def die(stream, infos, metadata):
+        stream.write(infos.packed(0)[:100])
         stream.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
     def call(function, *arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(pickle, 'dump', die)
+            patch.setattr(info_io, 'write_info_file', die)
             process = multiprocessing.get_context('fork').Process(target=function, args=arguments)
             process.start()
             process.join()
@@ -109,6 +110,21 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(real_root, tmp_path, co
         printed, error = tool(*options)
         assert error is None and f'removed 1 unfinished file(s) of killed runs, 0.0 MB: {half}' in printed
         assert not list(tmp_path.glob('.*'))
+
+
+def test_simulated_tables_and_files_of_earlier_versions(tmp_path, run, convert):
+    printed, error = run('data_converter/simulate_nuscenes_tables.py', '--out-dir', tmp_path, '--scenes', 2, '--touch')
+    assert error is None and 'sample 81, sample_data ' in printed
+    printed, error = convert('--root-path', tmp_path)
+    assert error is None and 'train: 41 samples of 1 scene(s)' in printed and 'left out' not in printed
+    paths = [tmp_path / f'nuscenes_infos_{split}.pkl' for split in ('train', 'val')]
+    paths[0].write_bytes(pickle.dumps(pickle.loads(paths[0].read_bytes())))
+    printed, error = run('data_converter/pack_infos.py', *paths)
+    assert error is None
+    assert [line.split('pkl: ')[1] for line in printed.splitlines()] == [
+        'written with an index',
+        'has an index already',
+    ]
 
 
 def test_object_databases(virtual_nuscenes, tiny_nuscenes, tmp_path, convert):

@@ -11,7 +11,7 @@ from helpers.harmful import RunsCode
 
 from mmdet3d_plugin.checkpoints.files import write_checkpoint
 from mmdet3d_plugin.datasets.gt_database import files as database
-from mmdet3d_plugin.datasets.infos import info_io, old_schema
+from mmdet3d_plugin.datasets.infos import info_file, info_io, old_schema
 
 
 @pytest.fixture(autouse=True)
@@ -98,8 +98,10 @@ def test_the_stamp_of_a_large_file_is_read_from_its_end(tmp_path):
     from doctor import stamps
 
     path = tmp_path / 'x_infos_train.pkl'
-    info_io.save_infos(path, [dict(token=str(n), numbers=np.zeros(900)) for n in range(100)], 'v1.0-mini', 'train')
+    numbers = np.random.default_rng(0).random((100, 900))  # which do not get smaller by compression
+    info_io.save_infos(path, [dict(token=str(n), numbers=row) for n, row in enumerate(numbers)], 'v1.0-mini', 'train')
     assert path.stat().st_size > 2 * stamps._TAIL
+    assert (stamps.INDEX_END.format, stamps.INDEX_MARK) == (info_file._TAIL.format, info_file._MARK)
     stamp = stamps.read_stamp(path)
     assert stamp == dict(
         version='v1.0-mini', split='train', schema=info_io.SCHEMA, box_convention=info_io.BOX_CONVENTION, kind='base',

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.devkit_infos import sample_info
 
-from mmdet3d_plugin.datasets.infos.nuscenes_infos import keyframes, sample_info
+from mmdet3d_plugin.datasets.infos.devkit_records import keyframes
 from mmdet3d_plugin.datasets.virtual_point_files import read_virtual_file, virtual_path
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
 from mmdet3d_plugin.virtual_points import jobs, validate

@@ -54,13 +54,13 @@ def find_base_files(folder, args):
 
 def convert(folder, args):
     """Write the 4-D info file of every base info file."""
+    from mmdet3d_plugin.datasets.infos.columns import TableColumns
     from mmdet3d_plugin.datasets.infos.info_io import info_filename, save_infos
     from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
-    from mmdet3d_plugin.datasets.infos.tables import load_tables
 
     for version, splits in find_base_files(folder, args).items():
         print(f'{args.root_path}: loading the tables of {version}', flush=True)
-        nusc = load_tables(args.root_path, version)
+        nusc = TableColumns(args.root_path, version, args.workers)
         for split, data in splits.items():
             infos = data['infos']
             result = build_infos_4d(nusc, infos, args.interval, args.max_prev, args.workers)

@@ -1,19 +1,25 @@
 """The stamp at the end of an info file or a ground-truth database, read without unpickling anything.
 
-Both are pickles of two entries, of which ``metadata`` is the last. Its numbers and words stand in the file's last bytes
-as they are, so a file of 400 MB answers at once, and nothing that a pickle may ask for is run.
+Both are pickles of two entries, of which ``metadata`` is the last. Its numbers and words stand in the pickle's last
+bytes as they are, so a file of 400 MB answers at once, and nothing that a pickle may ask for is run. Behind the pickle
+of an info file there may be an index (``datasets/infos/info_file.py``).
 """
 
 import pickletools
+import re
+import struct
 from pathlib import Path
 
 _TAIL = 1 << 18  # bytes
-_START = b'\x8c\x08metadata\x94}\x94'  # the word, and the dict that follows it
+# the word, and the dict that follows it, in protocols 4 and 3
+_START = re.compile(rb'\x8c\x08metadata\x94}\x94|X\x08\0\0\0metadata}q.', re.S)
+INDEX_END = struct.Struct('<Q16s')  # size of the index, and a mark
+INDEX_MARK = b'DualDistillInfos'
 _PLAIN = {
     'SHORT_BINUNICODE': None, 'BINUNICODE': None, 'BININT': None, 'BININT1': None, 'BININT2': None, 'LONG1': None,
     'BINFLOAT': None, 'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False,
 }  # fmt: skip
-_SILENT = ('MEMOIZE', 'MARK', 'FRAME')
+_SILENT = ('MEMOIZE', 'BINPUT', 'LONG_BINPUT', 'MARK', 'FRAME')
 _REFERENCES = ('BINGET', 'LONG_BINGET')
 
 
@@ -31,13 +37,22 @@ def read_stamp(path: Path) -> dict:
         OSError: It cannot be read.
     """
     with open(path, 'rb') as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - _TAIL))
-        tail = file.read()
+        end = _end_of_pickle(file)
+        file.seek(max(0, end - _TAIL))
+        tail = file.read(min(end, _TAIL))
     if not tail.endswith(b'.'):  # the mark of a pickle's end
         raise ValueError('the file is cut')
-    position = tail.rfind(_START)
-    return {} if position < 0 else _read_entries(tail[position + len(_START) :])
+    starts = list(_START.finditer(tail))
+    return _read_entries(tail[starts[-1].end() :]) if starts else {}
+
+
+def _end_of_pickle(file):
+    size = file.seek(0, 2)
+    if size < INDEX_END.size:
+        return size
+    file.seek(size - INDEX_END.size)
+    length, mark = INDEX_END.unpack(file.read())
+    return max(0, size - INDEX_END.size - length) if mark == INDEX_MARK else size
 
 
 def _read_entries(data):

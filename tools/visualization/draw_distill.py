@@ -33,10 +33,12 @@ def build_data(cfg, split):
     """The training data set without class-balanced repetition; for ``val`` over the validation samples."""
     from mmdet3d.datasets import build_dataset
 
-    train = cfg.data.train
-    data = copy.deepcopy(train.dataset if 'dataset' in train else train)
+    from mmdet3d_plugin.datasets.wrapped import first_reader
+
+    data = copy.deepcopy(first_reader(cfg.data.train))
     if split == 'val':
         data.update(ann_file=cfg.data.val.ann_file, data_root=cfg.data.val.data_root)
+        data.pop('labelled', None)  # names training scenes
     return build_dataset(data)
 
 

@@ -1,5 +1,6 @@
-"""Which cameras of a data set are used: nuScenes' six, or those that a person names."""
+"""Names of the sensors, and which cameras of a data set are used: nuScenes' six, or those that a person names."""
 
+LIDAR = 'LIDAR_TOP'
 CAMERAS = ('CAM_FRONT', 'CAM_FRONT_RIGHT', 'CAM_FRONT_LEFT', 'CAM_BACK', 'CAM_BACK_LEFT', 'CAM_BACK_RIGHT')
 
 

@@ -4,30 +4,52 @@ Global coordinates reach thousands of metres, where float32 resolves only a tent
 """
 
 import numpy as np
-from pyquaternion import Quaternion
+
+
+def rotation_matrices(quaternions):
+    """Rotation matrices of quaternions (w, x, y, z), which are brought to length 1 first.
+
+    Args:
+        quaternions (np.ndarray | Sequence): (..., 4).
+
+    Returns:
+        np.ndarray: (..., 3, 3) float64.
+    """
+    quaternions = np.asarray(quaternions, dtype=np.float64)
+    w, x, y, z = np.moveaxis(quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True), -1, 0)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def pose_matrix(translation, rotation):
-    """Pose as a 4x4 matrix that maps points (column vectors) of the posed frame into its parent frame.
+    """Poses as 4x4 matrices that map points (column vectors) of the posed frame into its parent frame.
 
     Args:
-        translation (Sequence[float]): (3,) in metres.
-        rotation (Sequence[float]): Unit quaternion (w, x, y, z).
+        translation (np.ndarray | Sequence[float]): (..., 3) in metres.
+        rotation (np.ndarray | Sequence[float]): (..., 4) quaternions (w, x, y, z).
 
     Returns:
-        np.ndarray: (4, 4) float64.
+        np.ndarray: (..., 4, 4) float64.
     """
-    matrix = np.eye(4)
-    matrix[:3, :3] = Quaternion(rotation).rotation_matrix
-    matrix[:3, 3] = translation
+    translation = np.asarray(translation, dtype=np.float64)
+    matrix = np.zeros((*translation.shape[:-1], 4, 4))
+    matrix[..., :3, :3] = rotation_matrices(rotation)
+    matrix[..., :3, 3] = translation
+    matrix[..., 3, 3] = 1
     return matrix
 
 
 def invert_pose(matrix):
-    """Inverse of a rigid 4x4 transform."""
-    inverse = np.eye(4)
-    inverse[:3, :3] = matrix[:3, :3].T
-    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
+    """Inverses of rigid (..., 4, 4) transforms."""
+    inverse = np.zeros_like(matrix)
+    transposed = np.swapaxes(matrix[..., :3, :3], -1, -2)
+    inverse[..., :3, :3] = transposed
+    inverse[..., :3, 3] = -(transposed @ matrix[..., :3, 3:])[..., 0]
+    inverse[..., 3, 3] = 1
     return inverse
 
 

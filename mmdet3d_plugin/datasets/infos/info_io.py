@@ -5,10 +5,15 @@ import pickle
 from pathlib import Path
 
 from ...structures.atomic_file import replace_when_done
+from ..packed_infos import PackedInfos
+from .info_columns import NEEDED_KEYS
+from .info_file import open_info_file, write_info_file
 from .old_schema import OLD_SCHEMA, problem_with_old, upgrade
 
 SCHEMA = 'dualdistill-nuscenes/2'
-KINDS = ('base', '4d')  # a 4-D info is a base info with `prev`, the camera frames before the keyframe
+# A 4-D info is a base info with `prev`, the camera frames before the keyframe; an unlabelled info is a 4-D info of a
+# sweep between keyframes, without boxes.
+KINDS = ('base', '4d', 'unlabelled')
 # (x, y, z, l, w, h, yaw): gravity centre in the LIDAR_TOP frame, metres; yaw in rad, counter-clockwise from the x axis.
 BOX_CONVENTION = 'lidar-xyzlwh-yaw-ccw'
 
@@ -17,10 +22,10 @@ class InfoFileError(ValueError):
     """An info file that this code must not read; the message names the file, what was found and the way out."""
 
 
-def info_filename(tag, split, kind='base', interval=3, max_prev=60):
+def info_filename(tag, split, kind='base', interval=3, max_prev=60, per_interval=1):
     """Name of an info file, e.g. ``nuscenes_infos_train_4d_interval3_max60.pkl``."""
-    suffix = f'_4d_interval{interval}_max{max_prev}' if kind == '4d' else ''
-    return f'{tag}_infos_{split}{suffix}.pkl'
+    suffixes = {'base': '', '4d': f'_4d_interval{interval}_max{max_prev}', 'unlabelled': f'_unlabelled{per_interval}'}
+    return f'{tag}_infos_{split}{suffixes[kind]}.pkl'
 
 
 def command_for(path, kind='base', version=None):
@@ -35,6 +40,8 @@ def command_for(path, kind='base', version=None):
     where = f'--root-path {folder} --out-dir {folder} --extra-tag {tag} --version {version}'
     if kind == '4d':
         return f'python tools/data_converter/prepare_nuscenes_for_bevdet4d.py {where}'
+    if kind == 'unlabelled':
+        where += f' --unlabelled-sweeps {path.stem.rpartition("_unlabelled")[2] or 1}'
     return f'python tools/create_data.py nuscenes {where}'
 
 
@@ -49,12 +56,12 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
 
     Args:
         path (str | Path): File to write.
-        infos (list[dict]): One dict per sample, see ``docs/data.md``.
+        infos (Sequence[dict]): One dict per sample, see ``docs/data.md``.
         version (str): nuScenes version the infos come from, e.g. ``v1.0-mini``.
         split (str): ``train``, ``val`` or ``test``.
-        kind (str): ``base`` or ``4d``.
-        interval (int, optional): Step between two entries of ``prev``, in camera sweeps (4d only).
-        max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (4d only).
+        kind (str): ``base``, ``4d`` or ``unlabelled``.
+        interval (int, optional): Step between two entries of ``prev``, in camera sweeps (not of base infos).
+        max_prev (int, optional): Furthest entry of ``prev``, in camera sweeps (not of base infos).
         origin (dict, optional): How the infos were chosen and named, for people who read the file later: ``scenes``
             (names), ``split_source`` (``official`` or a file), ``class_map`` (category -> detection class).
     """
@@ -70,20 +77,41 @@ def save_infos(path, infos, version, split, kind='base', interval=None, max_prev
         origin=dict(origin or {}),
     )
     with replace_when_done(path) as temporary, open(temporary, 'wb') as stream:
-        pickle.dump(dict(infos=infos, metadata=metadata), stream, protocol=4)
+        write_info_file(stream, PackedInfos.of(infos), metadata)
+
+
+def pack_info_file(path):
+    """Write an info file anew with an index, under its name, when it has none.
+
+    Args:
+        path (str | Path): File to read and replace.
+
+    Returns:
+        bool: Whether it was written; False for a file that has an index.
+
+    Raises:
+        FileNotFoundError, InfoFileError: See :func:`load_infos`.
+    """
+    data = load_infos(path)
+    if isinstance(data['infos'], PackedInfos):
+        return False
+    kept = {key: data['metadata'].get(key) for key in ('version', 'split', 'kind', 'interval', 'max_prev', 'origin')}
+    save_infos(path, data['infos'], **kept)
+    return True
 
 
 def load_infos(path, kind=None):
     """Read an info file, refusing any that is not stamped as this code expects.
 
-    A file of the schema before is read too, and comes out in the present form (``old_schema.py``).
+    Infos are taken out of the file one by one, on access. A file without an index (``info_file.py``) is loaded whole;
+    one of the schema before is too, and comes out in the present form (``old_schema.py``).
 
     Args:
         path (str | Path): File to read.
-        kind (str, optional): ``base`` or ``4d`` when only that kind will do; None accepts both.
+        kind (str, optional): ``base``, ``4d`` or ``unlabelled`` when only that kind will do; None accepts all.
 
     Returns:
-        dict: ``infos`` (list[dict]) and ``metadata`` (dict).
+        dict: ``infos`` (Sequence[dict]) and ``metadata`` (dict).
 
     Raises:
         FileNotFoundError: No such file; the message has the command that makes it.
@@ -92,8 +120,7 @@ def load_infos(path, kind=None):
     if not os.path.isfile(path):
         raise FileNotFoundError(f'no info file {path}. {_make_it_with(path, kind)}')
     try:
-        with open(path, 'rb') as stream:
-            data = pickle.load(stream)
+        data = open_info_file(path) or _load_pickle(path)
     except OSError:
         raise
     except Exception as error:  # a damaged pickle raises almost anything
@@ -105,13 +132,27 @@ def load_infos(path, kind=None):
     return upgrade(data, SCHEMA) if data['metadata']['schema'] == OLD_SCHEMA else data
 
 
+def need_columns(path, infos):
+    """InfoColumns: Columns of packed infos; InfoFileError when the infos of the file lack what a data set needs."""
+    if infos.columns is None:
+        raise InfoFileError(
+            f'{path}: some infos lack one of the keys {", ".join(NEEDED_KEYS)}. {_make_it_with(path, None)}'
+        )
+    return infos.columns
+
+
+def _load_pickle(path):
+    with open(path, 'rb') as stream:
+        return pickle.load(stream)
+
+
 def _has_metadata(data):
     return isinstance(data, dict) and isinstance(data.get('metadata'), dict)
 
 
 def _make_it_with(path, kind, version=None):
     """The way out, for error messages. Without a wanted kind, the file's name tells."""
-    wanted = kind or ('4d' if '_4d' in Path(path).name else 'base')
+    wanted = kind or next((known for known in KINDS[1:] if f'_{known}' in Path(path).name), 'base')
     return f'Make it with: {command_for(path, wanted, version)}'
 
 

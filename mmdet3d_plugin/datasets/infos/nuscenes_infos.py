@@ -1,19 +1,17 @@
 """Base infos: one dict per keyframe with LiDAR, sweeps, cameras and boxes, from the nuScenes tables."""
 
 import functools
-import os
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
 
-import numpy as np
+from ..packed_infos import PackedInfos
+from .cameras import CAMERAS, LIDAR
+from .columns import as_columns
+from .geometry import invert_pose
+from .parallel import iterate_with_tables
+from .scene_boxes import boxes_of_samples
+from .sensor_records import RecordMaker, sensors_to_global
 
-from .cameras import CAMERAS
-from .categories import detection_class
-from .geometry import invert_pose, sensor_to_global
-from .parallel import map_with_tables
-
-LIDAR = 'LIDAR_TOP'
 _NAMED_FILES = 5
 
 
@@ -21,164 +19,84 @@ _NAMED_FILES = 5
 class SceneInfos:
     """Infos of one scene, or of several added up, and what was wrong with the files."""
 
-    infos: list = field(default_factory=list)
+    infos: PackedInfos = field(default_factory=PackedInfos)
     missing_samples: list = field(default_factory=list)  # keyframe files, relative to the data root
     missing_sweeps: int = 0  # LiDAR sweep files, counted once per info that would have used them
     absent_scenes: list = field(default_factory=list)  # names of scenes without a single keyframe file
     categories: Counter = field(default_factory=Counter)  # annotated boxes of each category
 
 
-def walk(nusc, sample_data, direction, scene_token):
-    """Follow a sensor's chain of frames without leaving the scene.
-
-    Args:
-        nusc (NuScenes): Tables.
-        sample_data (dict): Record to start from; not yielded itself.
-        direction (str): ``prev`` or ``next``.
-        scene_token (str): Scene to stay in.
-
-    Yields:
-        dict: ``sample_data`` records, nearest first.
-    """
-    while sample_data[direction]:
-        sample_data = nusc.get('sample_data', sample_data[direction])
-        if nusc.get('sample', sample_data['sample_token'])['scene_token'] != scene_token:
-            return
-        yield sample_data
-
-
-def keyframes(nusc, scene):
-    """Yield the sample records of a scene in order of time."""
-    token = scene['first_sample_token']
-    while token:
-        sample = nusc.get('sample', token)
-        yield sample
-        token = sample['next']
-
-
-def sensor_record(nusc, sample_data):
-    """Path, time and poses of one sensor frame; rotations are quaternions (w, x, y, z), times microseconds."""
-    mount = nusc.get('calibrated_sensor', sample_data['calibrated_sensor_token'])
-    pose = nusc.get('ego_pose', sample_data['ego_pose_token'])
-    record = dict(
-        data_path=sample_data['filename'],
-        type='lidar' if sample_data['channel'] == LIDAR else sample_data['channel'],
-        sample_data_token=sample_data['token'],
-        timestamp=sample_data['timestamp'],
-        sensor2ego_translation=mount['translation'],
-        sensor2ego_rotation=mount['rotation'],
-        ego2global_translation=pose['translation'],
-        ego2global_rotation=pose['rotation'],
-    )
-    if mount['camera_intrinsic']:
-        record['cam_intrinsic'] = np.array(mount['camera_intrinsic'], dtype=np.float64)
-    return record
-
-
-def _with_lidar_pose(record, global_to_lidar):
-    """Add the transform from the sensor at its time to the keyframe's LiDAR frame (column-vector convention)."""
-    to_lidar = global_to_lidar @ sensor_to_global(record)
-    record.update(sensor2lidar_rotation=to_lidar[:3, :3], sensor2lidar_translation=to_lidar[:3, 3])
-    return record
-
-
-def _annotations(nusc, sample, lidar_to_global, class_map):
-    """Boxes of a keyframe in its LiDAR frame, velocities in m/s (NaN where the tables cannot tell)."""
-    records = [nusc.get('sample_annotation', token) for token in sample['anns']]
-    _, boxes, _ = nusc.get_sample_data(sample['data'][LIDAR])
-    centres = np.array([box.center for box in boxes]).reshape(-1, 3)
-    wlh = np.array([box.wlh for box in boxes]).reshape(-1, 3)
-    # Heading of the box's x axis in the LiDAR's x-y plane: the yaw the devkit's evaluation compares.
-    heading = np.array([box.rotation_matrix[:2, 0] for box in boxes]).reshape(-1, 2)
-    yaw = np.arctan2(heading[:, 1], heading[:, 0])
-    velocity = np.array([nusc.box_velocity(token) for token in sample['anns']]).reshape(-1, 3)
-    velocity[:, 2] = 0  # detection velocities live in the ground plane, and z differences are annotation noise
-    lidar_points = np.array([record['num_lidar_pts'] for record in records], dtype=np.int64)
-    radar_points = np.array([record['num_radar_pts'] for record in records], dtype=np.int64)
-    names = [detection_class(r['category_name'], class_map) or r['category_name'] for r in records]
-    return dict(
-        gt_boxes=np.concatenate([centres, wlh[:, [1, 0, 2]], yaw[:, None]], axis=1),
-        gt_names=np.array(names, dtype=str),
-        gt_velocity=(velocity @ lidar_to_global[:3, :3])[:, :2],  # row vectors: v @ R is R^-1 v
-        num_lidar_pts=lidar_points,
-        num_radar_pts=radar_points,
-        valid_flag=(lidar_points + radar_points) > 0,
-    )
-
-
-def sample_info(nusc, sample, max_sweeps, exists, cameras=CAMERAS, class_map=None):
-    """Info of one keyframe.
-
-    Args:
-        nusc (NuScenes): Tables.
-        sample (dict): Sample record.
-        max_sweeps (int): LiDAR sweeps to look back at most.
-        exists (Callable): Tells whether a file, relative to the data root, is there.
-        cameras (Sequence[str]): Cameras of the info, in this order.
-        class_map (dict[str, str], optional): See :func:`categories.detection_class`.
-
-    Returns:
-        tuple[dict, int]: The info and the number of sweeps left out because their file is missing.
-    """
-    absent = [channel for channel in (LIDAR, *cameras) if channel not in sample['data']]
-    if absent:
-        raise ValueError(f'sample {sample["token"]} has no keyframe of {", ".join(absent)} in the nuScenes tables')
-    lidar_data = nusc.get('sample_data', sample['data'][LIDAR])
-    lidar = sensor_record(nusc, lidar_data)
-    lidar_to_global = sensor_to_global(lidar)
-    global_to_lidar = invert_pose(lidar_to_global)
-    looked_at = list(islice(walk(nusc, lidar_data, 'prev', sample['scene_token']), max_sweeps))
-    sweeps = [data for data in looked_at if exists(data['filename'])]
-    cams = {name: sensor_record(nusc, nusc.get('sample_data', sample['data'][name])) for name in cameras}
-    info = dict(
-        token=sample['token'],
-        scene_token=sample['scene_token'],
-        scene_name=nusc.get('scene', sample['scene_token'])['name'],
-        timestamp=sample['timestamp'],
-        lidar_path=lidar['data_path'],
-        sweeps=[_with_lidar_pose(sensor_record(nusc, data), global_to_lidar) for data in sweeps],
-        cams={name: _with_lidar_pose(record, global_to_lidar) for name, record in cams.items()},
-        lidar2ego_translation=lidar['sensor2ego_translation'],
-        lidar2ego_rotation=lidar['sensor2ego_rotation'],
-        ego2global_translation=lidar['ego2global_translation'],
-        ego2global_rotation=lidar['ego2global_rotation'],
-        **_annotations(nusc, sample, lidar_to_global, class_map),
-    )
-    return info, len(looked_at) - len(sweeps)
-
-
-def scene_infos(nusc, scene, max_sweeps=10, cameras=CAMERAS, class_map=None):
+def scene_infos(tables, scene, max_sweeps=10, cameras=CAMERAS, class_map=None):
     """Infos of one scene; a scene of which no keyframe file is there counts as not downloaded.
 
     Returns:
         SceneInfos: With ``infos`` only for a scene whose keyframe files are all there.
     """
-    exists = functools.cache(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
-    samples = list(keyframes(nusc, scene))
-    tokens = [token for sample in samples for name, token in sample['data'].items() if name in (LIDAR, *cameras)]
-    files = [nusc.get('sample_data', token)['filename'] for token in tokens]
-    missing = [name for name in files if not exists(name)]
-    if missing and len(missing) == len(files):
+    frames = tables.frames([LIDAR], cameras)
+    samples = tables.samples_of(scene)
+    keyframes = frames.keyframe[samples]
+    _check_keyframes(tables, frames, samples, keyframes)
+    records = RecordMaker(tables, frames)
+    missing = [records.path(row) for row in keyframes.ravel().tolist() if not records.exists(row)]
+    if missing and len(missing) == keyframes.size:
         return SceneInfos(absent_scenes=[scene['name']])
     if missing:
         return SceneInfos(missing_samples=missing)
-    result = SceneInfos()
-    for sample in samples:
-        info, missing_sweeps = sample_info(nusc, sample, max_sweeps, exists, cameras, class_map)
-        result.infos.append(info)
-        result.missing_sweeps += missing_sweeps
-        result.categories.update(nusc.get('sample_annotation', token)['category_name'] for token in sample['anns'])
+    lidar_to_global = sensors_to_global(tables, frames, keyframes[:, 0])
+    boxes, categories = boxes_of_samples(tables, samples, lidar_to_global, class_map)
+    result, infos = SceneInfos(categories=categories), []
+    looked_at = frames.before(keyframes[:, 0], max_sweeps)
+    for sample, rows, before, pose, annotations in zip(samples, keyframes, looked_at, lidar_to_global, boxes):
+        sweeps = [row for row in before.tolist() if row >= 0]
+        present = [row for row in sweeps if records.exists(row)]
+        result.missing_sweeps += len(sweeps) - len(present)
+        infos.append(_info(tables.sample[sample], scene, records, rows, present, cameras, pose, annotations))
+    result.infos = PackedInfos(infos)
     return result
+
+
+def _check_keyframes(tables, frames, samples, keyframes):
+    """Raise ValueError unless each sample has a keyframe of each channel."""
+    for sample, rows in zip(samples, keyframes):
+        absent = [channel for channel, row in zip(frames.channels, rows) if row < 0]
+        if absent:
+            token = tables.sample[sample]['token']
+            raise ValueError(f'sample {token} has no keyframe of {", ".join(absent)} in the nuScenes tables')
+
+
+def _info(sample, scene, records, keyframes, sweeps, cameras, lidar_to_global, annotations):
+    """dict: Info of one keyframe; ``keyframes`` are rows of the LiDAR's frame and the cameras', ``sweeps`` rows."""
+    key, *rest = keyframes.tolist()
+    lidar, rows = records.make(key), [*sweeps, *rest]
+    to_lidar = invert_pose(lidar_to_global) @ records.to_global(rows)
+    posed = [
+        dict(records.make(row), sensor2lidar_rotation=pose[:3, :3], sensor2lidar_translation=pose[:3, 3])
+        for row, pose in zip(rows, to_lidar)
+    ]
+    return dict(
+        token=sample['token'],
+        scene_token=sample['scene_token'],
+        scene_name=scene['name'],
+        timestamp=sample['timestamp'],
+        lidar_path=lidar['data_path'],
+        sweeps=posed[: len(sweeps)],
+        cams=dict(zip(cameras, posed[len(sweeps) :])),
+        lidar2ego_translation=lidar['sensor2ego_translation'],
+        lidar2ego_rotation=lidar['sensor2ego_rotation'],
+        ego2global_translation=lidar['ego2global_translation'],
+        ego2global_rotation=lidar['ego2global_rotation'],
+        **annotations,
+    )
 
 
 def build_infos(nusc, scenes, max_sweeps=10, workers=1, cameras=CAMERAS, class_map=None):
     """Infos of several scenes.
 
     Args:
-        nusc (NuScenes): Tables.
+        nusc (TableColumns | NuScenes): Tables; of the devkit's only data root and version are used.
         scenes (list[dict]): Scene records.
         max_sweeps (int): LiDAR sweeps to look back at most.
-        workers (int): Processes.
+        workers (int): Processes; the infos are the same to the byte.
         cameras (Sequence[str]): Cameras of the infos, in this order.
         class_map (dict[str, str], optional): See :func:`categories.detection_class`.
 
@@ -187,11 +105,15 @@ def build_infos(nusc, scenes, max_sweeps=10, workers=1, cameras=CAMERAS, class_m
 
     Raises:
         FileNotFoundError: Files of some keyframes are missing, or the files of all scenes; the message names them.
+        ValueError: The tables do not fit each other, or a sample has no keyframe of a camera or of the LiDAR.
     """
-    total = SceneInfos()
+    tables = as_columns(nusc)
+    tables.frames([LIDAR], cameras)  # read here once, not in each worker
+    tables.annotations  # noqa: B018
+    total, parts = SceneInfos(), []
     work = functools.partial(scene_infos, max_sweeps=max_sweeps, cameras=cameras, class_map=class_map)
-    for part in map_with_tables(work, scenes, nusc, workers):
-        total.infos += part.infos
+    for part in iterate_with_tables(work, scenes, tables, workers):
+        parts.append(part.infos)
         total.missing_samples += part.missing_samples
         total.missing_sweeps += part.missing_sweeps
         total.absent_scenes += part.absent_scenes
@@ -200,13 +122,14 @@ def build_infos(nusc, scenes, max_sweeps=10, workers=1, cameras=CAMERAS, class_m
         names = ', '.join(total.missing_samples[:_NAMED_FILES])
         more = len(total.missing_samples) - _NAMED_FILES
         raise FileNotFoundError(
-            f'{nusc.dataroot}: {len(total.missing_samples)} keyframe file(s) are missing: {names}'
+            f'{tables.dataroot}: {len(total.missing_samples)} keyframe file(s) are missing: {names}'
             + (f' and {more} more' if more > 0 else '')
             + '. Download them again, or remove all keyframe files of a scene to leave the scene out.'
         )
-    if scenes and not total.infos:
+    total.infos = PackedInfos.joined(parts)
+    if scenes and not len(total.infos):
         raise FileNotFoundError(
-            f'{nusc.dataroot}: no keyframe file of any of the {len(scenes)} scene(s) is there '
+            f'{tables.dataroot}: no keyframe file of any of the {len(scenes)} scene(s) is there '
             f'(looked for those of {LIDAR} and {", ".join(cameras)}): is this the data root?'
         )
     return total

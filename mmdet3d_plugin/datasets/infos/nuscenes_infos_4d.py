@@ -1,99 +1,96 @@
 """4-D infos: base infos plus the camera frames before each keyframe."""
 
 import functools
-import os
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 
-from .cameras import CAMERAS, reference_camera
-from .nuscenes_infos import sensor_record, walk
-from .parallel import map_with_tables
+from ..packed_infos import PackedInfos
+from .cameras import reference_camera
+from .columns import as_columns
+from .parallel import iterate_with_tables
+from .sensor_records import RecordMaker
 
 # Cameras fire up to half a turn of the LiDAR apart; an image further off than this shows another moment.
 MAX_CAMERA_SKEW = 0.15  # s
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass
 class SequentialInfos:
     """4-D infos of one scene, or of several added up."""
 
-    infos: list = field(default_factory=list)
+    infos: PackedInfos = field(default_factory=PackedInfos)
     frames: int = 0  # entries in all `prev` lists
     missing_frames: int = 0  # entries left out because a camera's file is missing or no image is near in time
 
 
-def earlier_frames(nusc, sample, interval, max_prev, record_of, exists, cameras=CAMERAS):
-    """Every ``interval``-th camera frame before a keyframe, inside its scene.
+def earlier_frames(frames, samples, interval, max_prev):
+    """Every ``interval``-th camera frame before some keyframes, inside their scene.
 
     Frames are counted along the reference camera, CAM_FRONT where there is one; each other camera gives its image
     nearest in time.
 
     Args:
-        nusc (NuScenes): Tables.
-        sample (dict): Sample record of the keyframe.
+        frames (Frames): Of the cameras.
+        samples (np.ndarray): (K,) rows of the sample table.
         interval (int): Step, in camera sweeps.
         max_prev (int): Furthest frame, in camera sweeps.
-        record_of (Callable): sample_data record -> sensor record.
-        exists (Callable): Tells whether a file, relative to the data root, is there.
-        cameras (Sequence[str]): Cameras of every frame, in this order.
 
     Returns:
-        tuple[list[dict], int]: Frames, nearest first, each ``dict(timestamp, cams)``; and the number left out.
+        tuple[np.ndarray, np.ndarray]: (K, F) rows of the reference camera's frames, nearest first, -1 behind the last;
+        and (K, F, cameras) rows of all cameras' images, -1 where none is near in time.
     """
-    chains, reference_name = {}, reference_camera(cameras)
-    for name in cameras:
-        start = nusc.get('sample_data', sample['data'][name])
-        # One step more than the reference: another camera's nearest image may lie just behind.
-        length = max_prev + (name != reference_name)
-        chains[name] = list(islice(walk(nusc, start, 'prev', sample['scene_token']), length))
-    times = {name: np.array([data['timestamp'] for data in chain], dtype=np.int64) for name, chain in chains.items()}
-    frames, skipped = [], 0
-    for reference in chains[reference_name][interval - 1 :: interval]:
-        images = {}
-        for name, chain in chains.items():
-            distance = np.abs(times[name] - reference['timestamp'])
-            nearest = int(distance.argmin()) if len(chain) else None
-            near = nearest is not None and distance[nearest] <= MAX_CAMERA_SKEW * 1e6
-            if near and exists(chain[nearest]['filename']):
-                images[name] = record_of(chain[nearest])
-        if len(images) == len(cameras):
-            frames.append(dict(timestamp=reference['timestamp'], cams=images))
-        else:
-            skipped += 1
-    return frames, skipped
+    reference_name = reference_camera(frames.channels)
+    starts = frames.keyframe[samples]
+    number = frames.channels.index(reference_name)
+    reference = frames.before(starts[:, number], max_prev)[:, interval - 1 :: interval]
+    # One step more than the reference: another camera's nearest image may lie just behind.
+    chains = [frames.before(starts[:, camera], max_prev + (camera != number)) for camera in range(len(frames.channels))]
+    images = [_nearest(frames.timestamp, reference, chain) for chain in chains]
+    return reference, np.stack(images, axis=-1)
 
 
-def scene_infos_4d(nusc, infos, interval=3, max_prev=60):
+def _nearest(times, reference, chain):
+    """(K, F) rows of ``chain`` (K, L) nearest in time to rows ``reference`` (K, F); -1 where none is near."""
+    distance = np.abs(times[chain][:, None] - times[reference][:, :, None])
+    distance = np.where((chain[:, None] >= 0) & (reference[:, :, None] >= 0), distance, _NEVER)
+    nearest = distance.argmin(axis=-1)
+    near = np.take_along_axis(distance, nearest[..., None], axis=-1)[..., 0] <= MAX_CAMERA_SKEW * 1e6
+    return np.where(near, np.take_along_axis(chain, nearest, axis=1), -1)
+
+
+def scene_infos_4d(shared, rows, interval=3, max_prev=60):
     """4-D infos of one scene, with the cameras of its base infos.
 
     Args:
-        nusc (NuScenes): Tables.
-        infos (list[dict]): Base infos of the scene's keyframes; left as they are.
+        shared (tuple): Tables (TableColumns), frames of the cameras (Frames), base infos (PackedInfos).
+        rows (np.ndarray): Which of the base infos; all are of one scene.
         interval (int): Step between frames, in camera sweeps.
         max_prev (int): Furthest frame, in camera sweeps.
 
     Returns:
-        SequentialInfos: Same order as ``infos``.
+        SequentialInfos: Same order as ``rows``.
     """
-    exists = functools.cache(lambda name: os.path.isfile(os.path.join(nusc.dataroot, name)))
-    records = {}
-
-    def record_of(sample_data):
-        # One shared dict per image: neighbouring keyframes list the same images, and pickle stores a shared dict once.
-        token = sample_data['token']
-        if token not in records:
-            records[token] = sensor_record(nusc, sample_data)
-        return records[token]
-
-    result = SequentialInfos()
-    for info in infos:
-        sample = nusc.get('sample', info['token'])
-        frames, skipped = earlier_frames(nusc, sample, interval, max_prev, record_of, exists, tuple(info['cams']))
-        result.frames += len(frames)
-        result.missing_frames += skipped
-        result.infos.append(dict(info, prev=frames))
+    tables, frames, base = shared
+    infos = [base[row] for row in rows]
+    samples = np.array([tables.row('sample', info['token']) for info in infos])
+    records, result, sequential = RecordMaker(tables, frames), SequentialInfos(), []
+    references, images = earlier_frames(frames, samples, interval, max_prev)
+    wanted = np.unique(images[(images >= 0).all(axis=-1)]).tolist()
+    present = np.array([row for row in wanted if records.exists(row)], dtype=np.int64)
+    complete = np.isin(images, present).all(axis=-1)
+    times = frames.timestamp[references].tolist()
+    for info, rows_of_frames, whole, stamps in zip(infos, images.tolist(), complete.tolist(), times):
+        previous = [
+            dict(timestamp=stamp, cams=dict(zip(frames.channels, map(records.make, cameras))))
+            for cameras, stamp, is_whole in zip(rows_of_frames, stamps, whole)
+            if is_whole
+        ]
+        sequential.append(dict(info, prev=previous))
+    result.frames = int(complete.sum())
+    result.missing_frames = int((references >= 0).sum()) - result.frames
+    result.infos = PackedInfos(sequential)
     return result
 
 
@@ -101,18 +98,24 @@ def build_infos_4d(nusc, infos, interval=3, max_prev=60, workers=1):
     """4-D infos of any number of scenes; see :func:`scene_infos_4d`.
 
     Args:
-        workers (int): Processes.
+        nusc (TableColumns | NuScenes): Tables; of the devkit's only data root and version are used.
+        infos (Sequence[dict]): Base infos of one data set, all with the same cameras.
+        workers (int): Processes; the infos are the same to the byte.
 
     Returns:
         SequentialInfos: Infos grouped by scene, scenes in order of their first info.
     """
-    scenes = {}
-    for info in infos:
-        scenes.setdefault(info['scene_token'], []).append(info)
+    base = PackedInfos.of(infos)
+    if not len(base):
+        return SequentialInfos()
+    tables = as_columns(nusc)
+    frames = tables.frames(tuple(base[0]['cams']))
     work = functools.partial(scene_infos_4d, interval=interval, max_prev=max_prev)
-    total = SequentialInfos()
-    for part in map_with_tables(work, list(scenes.values()), nusc, workers):
-        total.infos += part.infos
+    total, parts = SequentialInfos(), []
+    scenes = base.columns.rows_of_scenes()
+    for part in iterate_with_tables(work, scenes, (tables, frames, base), workers):
+        parts.append(part.infos)
         total.frames += part.frames
         total.missing_frames += part.missing_frames
+    total.infos = PackedInfos.joined(parts)
     return total

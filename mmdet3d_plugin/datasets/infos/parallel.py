@@ -23,22 +23,33 @@ def map_with_tables(function, tasks, tables, workers=1):
     return list(iterate_with_tables(function, tasks, tables, workers))
 
 
-def iterate_with_tables(function, tasks, tables, workers=1):
-    """The results of :func:`map_with_tables` one after the other, for tasks too many to keep all results."""
+def iterate_with_tables(function, tasks, tables, workers=1, progress=True):
+    """The results of :func:`map_with_tables` one after the other, for tasks too many to keep all results.
+
+    Args:
+        progress (bool): With a progress bar.
+    """
     _SHARED[:] = [(function, tables)]
     try:
         if workers <= 1 or len(tasks) <= 1 or 'fork' not in multiprocessing.get_all_start_methods():
-            for task in mmcv.track_iter_progress(tasks):
-                yield _call(task)
+            yield from _shown(map(_call, tasks), len(tasks), progress)
             return
-        bar = mmcv.ProgressBar(len(tasks))
         with multiprocessing.get_context('fork').Pool(min(workers, len(tasks))) as pool:
-            for result in pool.imap(_call, tasks):
-                bar.update()
-                yield result
+            yield from _shown(pool.imap(_call, tasks), len(tasks), progress)
     finally:
         _SHARED.clear()
-        print()
+
+
+def _shown(results, total, progress):
+    """The results as they come, with a progress bar that moves on with each."""
+    if not progress:
+        yield from results
+        return
+    bar = mmcv.ProgressBar(total)
+    for result in results:
+        bar.update()
+        yield result
+    print()
 
 
 def _call(task):

@@ -1,9 +1,8 @@
-"""The nuScenes tables of a data root, read by the devkit."""
-
-import json
-from pathlib import Path
+"""The nuScenes tables of a data root as the devkit's objects. The converters use ``columns.py``, which is smaller."""
 
 from nuscenes import NuScenes
+
+from .table_errors import problems_explained
 
 
 def load_tables(root, version):
@@ -19,24 +18,5 @@ def load_tables(root, version):
     Raises:
         ValueError: A table or map is missing or damaged, or the tables do not fit each other.
     """
-    try:
+    with problems_explained(root, version):
         return NuScenes(version=version, dataroot=str(root), verbose=False)
-    except json.JSONDecodeError as error:
-        reason = f'{_damaged(Path(root) / version)} is damaged ({error})'
-    except (AssertionError, FileNotFoundError, ValueError) as error:
-        reason = str(error)
-    except IndexError:
-        reason = 'map.json has no record, but must list every log'
-    except KeyError as error:
-        reason = f'the tables do not fit each other, nothing has the token or field {error}'
-    raise ValueError(f'{root}: cannot read the tables of {version}: {reason}. What they must hold: docs/own_data.md')
-
-
-def _damaged(folder):
-    """str: Name of the first table that is no json."""
-    for path in sorted(folder.glob('*.json')):
-        try:
-            json.loads(path.read_text())
-        except ValueError:
-            return path.name
-    return 'a table'

@@ -17,6 +17,7 @@ _RENAMED = {'cam2bev': 'cam2lidar'}
 _DTYPE_OF_KIND = {'f': np.float32, 'i': np.int64, 'u': np.int64, 'b': np.bool_}
 META_KEYS = (
     'sample_idx',
+    'labelled',
     'scene_token',
     'timestamp',
     'frame_dt',

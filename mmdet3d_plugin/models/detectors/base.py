@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mmcv.runner import auto_fp16
 from mmcv.utils import print_log
 from mmdet3d.core import bbox3d2result
 from mmdet3d.models.detectors import Base3DDetector
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...checkpoints.weight_names import DISTILL
 from ...structures import BEVFeatures, BEVLevel
+from ...structures.labelled import labelled_samples
+from ..evaluating import evaluating
 from ..heads.base import BEVHead
 
 Stage = TypeVar('Stage')  # planned levels or maps
@@ -55,7 +58,10 @@ class BEVDetector(Base3DDetector):
 
     @abstractmethod
     def loss_from_bev(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch."""
+        """The detector's own losses by name, for maps that :meth:`extract_bev` made of the same batch.
+
+        Samples may be unlabelled (``structures/labelled.py``): :meth:`head_losses` leaves their boxes and labels alone.
+        """
 
     @property
     def shared_module(self) -> nn.Module:
@@ -77,9 +83,35 @@ class BEVDetector(Base3DDetector):
         """Forget earlier frames. Only a :attr:`sequential` detector remembers any."""
 
     def head_losses(self, bev: BEVFeatures, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The head's losses on the level it reads."""
-        predictions = self.head.predict(bev.head_map, batch['img_metas'])
-        return self.head.loss(predictions, batch['gt_bboxes_3d'], batch['gt_labels_3d'], batch['img_metas'])
+        """The head's losses on the level it reads, of the labelled samples alone.
+
+        The head sees no map of an unlabelled sample, so that its normalisation knows labelled ones only. A batch
+        without any labelled sample has the same losses, all zero, and gives every parameter a gradient of zeros.
+        """
+        labelled = labelled_samples(batch['img_metas'])
+        if not labelled:
+            return self._zero_head_losses(bev, batch)
+        columns = [batch[key] for key in ('gt_bboxes_3d', 'gt_labels_3d', 'img_metas')]
+        if len(labelled) == len(columns[-1]):
+            return self._losses_on(bev.head_map, *columns)
+        return self._losses_on(bev.head_map[labelled], *([column[i] for i in labelled] for column in columns))
+
+    def _losses_on(self, head_map, boxes, labels, metas):
+        return self.head.loss(self.head.predict(head_map, metas), boxes, labels, metas)
+
+    def _zero_head_losses(self, bev, batch):
+        """Losses of one sample in which nothing stands, times zero.
+
+        The head does run: other processes may have labelled samples, and what a head exchanges with them (normalisers,
+        statistics of a synchronised batch norm) must find a partner here.
+        """
+        boxes, labels = (batch[key][0][:0] for key in ('gt_bboxes_3d', 'gt_labels_3d'))
+        parts = cast(nn.Module, self.head).modules()
+        own_statistics = [part for part in parts if isinstance(part, _BatchNorm)]
+        own_statistics = [part for part in own_statistics if not isinstance(part, nn.SyncBatchNorm)]
+        with evaluating(*own_statistics):
+            losses = self._losses_on(bev.head_map[:1], [boxes], [labels], batch['img_metas'][:1])
+        return {name: value * 0 for name, value in losses.items()}
 
     @auto_fp16(apply_to=('img',))
     def forward(self, return_loss: bool = True, **batch: Any) -> dict[str, Tensor] | list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 import torch
+from helpers.devkit_infos import sample_info
 from helpers.nuscenes_batch import load_tables
 
-from mmdet3d_plugin.datasets.infos.nuscenes_infos import sample_info
 from mmdet3d_plugin.models.bev_transformer.pillar_projection import find_visible, frame_projection, pillar_points
 from mmdet3d_plugin.models.detectors.bevformer import BEVFORMER_CAMERAS
 from mmdet3d_plugin.structures import BEVGrid

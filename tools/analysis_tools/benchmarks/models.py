@@ -6,6 +6,7 @@ import torch
 
 from mmdet3d_plugin.audit.config_check import stand_in_for_teacher
 from mmdet3d_plugin.audit.overrides import load_checked
+from mmdet3d_plugin.datasets.wrapped import first_reader
 from mmdet3d_plugin.distill import student_model_cfg
 from mmdet3d_plugin.engine import build_model, load_student
 from mmdet3d_plugin.engine.config import require_distiller
@@ -75,9 +76,7 @@ def made_up_batch(cfg, detector, args, batch_size, testing=False):
 
 
 def _training_pipeline(data):
-    while 'dataset' in data:
-        data = data['dataset']
-    return data['pipeline']
+    return first_reader(data)['pipeline']
 
 
 def _image_size(steps):

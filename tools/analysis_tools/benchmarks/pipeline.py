@@ -40,8 +40,8 @@ def measure(args):
 
 
 def _innermost(dataset):
-    while hasattr(dataset, 'dataset'):
-        dataset = dataset.dataset
+    while hasattr(dataset, 'dataset') or hasattr(dataset, 'datasets'):
+        dataset = dataset.dataset if hasattr(dataset, 'dataset') else dataset.datasets[0]
     return dataset
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmdet3d_plugin.datasets.infos.cameras import choose_cameras
-from mmdet3d_plugin.datasets.infos.nuscenes_infos import LIDAR, keyframes, sample_info
+from mmdet3d_plugin.datasets.infos.cameras import LIDAR, choose_cameras
+from mmdet3d_plugin.datasets.infos.devkit_records import keyframes
+from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.infos.tables import load_tables
 from mmdet3d_plugin.datasets.lidar_file import read_lidar
@@ -33,7 +34,7 @@ def keyframe_sweeps(nusc, max_gap, cameras):
             yield sample, load_sweep(nusc, tasks[sample['data'][LIDAR]])
 
 
-def check_keyframe(nusc, sample, sweep, args):
+def check_keyframe(nusc, sample, info, sweep, args):
     """Virtual points of one keyframe.
 
     Returns:
@@ -41,7 +42,6 @@ def check_keyframe(nusc, sample, sweep, args):
     """
     points = read_lidar(Path(nusc.dataroot) / sweep.path)
     xyz = points[:, :3].astype(np.float64)
-    info, _ = sample_info(nusc, sample, max_sweeps=0, exists=lambda name: True, cameras=())
     objects = annotated_objects(info, [nusc.get('sample_annotation', token) for token in sample['anns']])
     virtual, owners = [np.zeros((0, 3))], [np.zeros(0, dtype=np.int64)]
     for image in sweep.images:
@@ -79,12 +79,14 @@ def draw(points, boxes, virtual, half=45.0, height=900):
 def measure(args):
     """Print the table and write the picture."""
     nusc = load_tables(args.root_path, find_versions(args.root_path, args.version)[0])
-    sweeps = keyframe_sweeps(nusc, args.max_camera_gap, choose_cameras(nusc, args.cameras))
+    cameras = choose_cameras(nusc, args.cameras)
+    infos = {info['token']: info for info in build_infos(nusc, nusc.scene, max_sweeps=0, cameras=cameras).infos}
+    sweeps = keyframe_sweeps(nusc, args.max_camera_gap, cameras)
     names, ranges, distances = [], [], []
     for number, (sample, sweep) in enumerate(sweeps):
         if number == args.num:
             break
-        points, boxes, virtual, owner = check_keyframe(nusc, sample, sweep, args)
+        points, boxes, virtual, owner = check_keyframe(nusc, sample, infos[sample['token']], sweep, args)
         names.append(np.array(boxes.names, dtype=str)[owner])
         ranges.append(np.linalg.norm(boxes.boxes[owner, :2], axis=1))
         distances.append(distance_to_boxes(virtual, boxes.boxes[owner]))

@@ -1,0 +1,6 @@
+"""Toy experiment: BEVFormer without a teacher, from the 20 % of the scenes that are labelled."""
+
+_base_ = '../quickstart/bevformer_toy.py'
+
+data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled')))
+runner = dict(max_epochs=20)  # 600 iterations, as the others here

@@ -1,0 +1,14 @@
+"""Toy experiment: the student without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
+
+_base_ = '../quickstart/bevdepth4d_toy.py'
+
+data = dict(
+    train=dict(
+        _delete_=True,
+        type='LabelledAndUnlabelled',
+        labelled={{_base_.data.train}},
+        scenes=dict(share=0.2, seed=0),
+        ratio=(1, 1),
+    )
+)
+runner = dict(max_epochs=10)

@@ -1,0 +1,15 @@
+"""Toy experiment: the whole method, boxes of 20 % of the scenes, and a teacher that sees all of them."""
+
+_base_ = '../quickstart/dualdistill_toy.py'
+
+model = dict(unlabelled=dict(score_threshold=0.3, weight='score'))
+data = dict(
+    train=dict(
+        _delete_=True,
+        type='LabelledAndUnlabelled',
+        labelled={{_base_.data.train}},
+        scenes=dict(share=0.2, seed=0),
+        ratio=(1, 1),
+    )
+)
+runner = dict(max_epochs=10)
