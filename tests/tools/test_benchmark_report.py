@@ -62,6 +62,7 @@ def test_the_performance_document_asks_for_tables_there_are(tool, repo_root):
         sparse=('submanifold', 'strided'),
         step=('step',),
         data=('steps', 'loader'),
+        images=('images',),
         inference=('inference',),
         evaluation=('evaluation',),
         flops=('flops',),
