@@ -56,17 +56,6 @@ class BoxArrays:
         return BoxArrays(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def rotation_matrices(quaternions: np.ndarray) -> np.ndarray:
-    """(N, 3, 3) rotations of quaternions (N, 4) w, x, y, z of any length but 0."""
-    w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.array(rows).reshape(3, 3, -1).transpose(2, 0, 1)
-
-
 def hamilton_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(N, 4) products of quaternions (N, 4) w, x, y, z: the second rotation, then the first."""
     a, b, c, d = first.T

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..detection_classes import DETECTION_CLASSES
-from .box_arrays import BoxArrays, rotation_matrices
+from ..infos.geometry import rotation_matrices
+from .box_arrays import BoxArrays
 from .global_boxes import ground_distance
 
 _TWO_WHEELS = [DETECTION_CLASSES.index(name) for name in ('bicycle', 'motorcycle')]

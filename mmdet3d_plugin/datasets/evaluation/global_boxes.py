@@ -10,7 +10,8 @@ import numpy as np
 from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES
 
 from ..detection_classes import DETECTION_CLASSES
-from .box_arrays import BoxArrays, hamilton_product, rotation_matrices
+from ..infos.geometry import rotation_matrices
+from .box_arrays import BoxArrays, hamilton_product
 
 MAX_BOXES_PER_SAMPLE = 500  # more is an error to the devkit
 MOVING_SPEED = 0.2  # m/s
