@@ -16,12 +16,12 @@ import numpy as np
 from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES
 
 from ..detection_classes import DETECTION_CLASSES
+from ..infos.ground_velocities import ground_velocities
 from .box_arrays import BoxArrays
 from .table_columns import read_columns
 
 TRUTH_TABLES = ('sample', 'sample_annotation', 'instance', 'category', 'attribute')
 BIKE_RACK = 'static_object.bicycle_rack'
-_LONGEST_GAP = 1.5  # s between two annotations that still tell a velocity; the devkit's, twice as much over both sides
 _LABELS = {name: index for index, name in enumerate(DETECTION_CLASSES)}
 
 
@@ -172,13 +172,5 @@ def _velocities(table, rows, times, folder):
         tokens = [table[direction][row] for row in rows]
         return np.array([_look_up(row_of, token, folder) if token else -1 for token in tokens], dtype=np.int64)
 
-    before, after = neighbours('prev'), neighbours('next')
-    first, last = np.where(before < 0, rows, before), np.where(after < 0, rows, after)
     seconds = np.array([_look_up(times, token, folder) for token in table['sample_token']]) * 1e-6
-    step = seconds[last] - seconds[first]
-    longest = np.where((before >= 0) & (after >= 0), 2 * _LONGEST_GAP, _LONGEST_GAP)
-    unknown = ((before < 0) & (after < 0)) | (step > longest)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        velocity = (table['translation'][last] - table['translation'][first])[:, :2] / step[:, None]
-    velocity[unknown] = np.nan
-    return velocity
+    return ground_velocities(table['translation'], seconds, rows, neighbours('prev'), neighbours('next'))

@@ -11,8 +11,7 @@ import numpy as np
 from .categories import detection_class
 from .columns import Annotations, TableColumns
 from .geometry import invert_pose, rotation_matrices
-
-_LONGEST_GAP = 1.5  # s between the boxes that a velocity is taken from, as in the devkit; twice that over two gaps
+from .ground_velocities import ground_velocities
 
 
 def boxes_of_samples(
@@ -81,13 +80,8 @@ def velocities(annotations: Annotations, times: np.ndarray, rows: np.ndarray) ->
     Returns:
         (N, 3) m/s in the global frame, z 0; NaN for an object seen once or with a gap of more than 1.5 s.
     """
+    seconds = 1e-6 * times[annotations.sample]
     before, after = annotations.previous[rows], annotations.following[rows]
-    first, last = np.where(before < 0, rows, before), np.where(after < 0, rows, after)
-    seconds = 1e-6 * times[annotations.sample[last]] - 1e-6 * times[annotations.sample[first]]
-    longest = np.where((before >= 0) & (after >= 0), 2 * _LONGEST_GAP, _LONGEST_GAP)
-    known = (first != last) & (seconds <= longest)
-    moved = annotations.translation[last] - annotations.translation[first]
-    velocity = np.full((len(rows), 3), np.nan)
-    velocity[known] = moved[known] / seconds[known, None]
-    velocity[:, 2] = 0  # detection velocities live in the ground plane, and z differences are annotation noise
-    return velocity
+    velocity = ground_velocities(annotations.translation, seconds, rows, before, after)
+    # detection velocities live in the ground plane, and z differences are annotation noise
+    return np.column_stack([velocity, np.zeros(len(rows))])
