@@ -6,7 +6,7 @@ zero. All sampling is done in float32 at least, whatever autocast says: half pre
 On CUDA mmcv's kernel does the work. On the CPU a query's reads are one bag of ``embedding_bag``, whose numbers are the
 bilinear weights times the attention. Unlike mmcv's ``grid_sample`` path it never holds the samples themselves: a fifth
 of the memory forward, half with the backward pass, and more than twice as fast forward, where most of training with a
-history is (``benchmark.py attention``).
+history is (``benchmark.py attention``). ONNX has no bags: an export takes the ``grid_sample`` path.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sample_maps(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
         (M, Q, heads * D), float32 at least.
     """
     maps, queries = locations.shape[:2]
-    if value.is_cuda:
+    if value.is_cuda or torch.onnx.is_in_onnx_export():
         value, locations, weights = _all_in_full_precision(value, locations, weights)
         with torch.autocast(value.device.type, enabled=False):
             return _mmcv_sampling(value, shapes, locations, weights)
@@ -60,7 +60,8 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
     if not len(image):  # keeps its place in the graph: parameters get zeros rather than nothing
         nothing = locations.flatten(1).sum(1, keepdim=True) + weights.flatten(1).sum(1, keepdim=True) + 0 * value.sum()
         return nothing.expand(0, value.shape[2] * value.shape[3])
-    sample = _sample_one_tall_image if value.is_cuda else _sample_by_bags
+    one_tall_image = value.is_cuda or torch.onnx.is_in_onnx_export()
+    sample = _sample_one_tall_image if one_tall_image else _sample_by_bags
     with torch.autocast(value.device.type, enabled=False):
         return sample(value, shapes, locations, weights, image)
 
