@@ -25,7 +25,7 @@ from .bevformer_graph import BEVFormerGraph
 from .deformable_conv import sampled_deformable_convs
 from .lift_splat_graph import LiftSplatGraph
 from .model_facts import TestSteps, model_facts
-from .symbolics import MAX_OPSET, MIN_OPSET, rows_added_at_once
+from .symbolics import MAX_OPSET, MIN_OPSET, own_operators
 from .verify import frames_of, random_moments
 
 GRAPHS: Mapping[type, type] = {BEVDepth4D: LiftSplatGraph, BEVFormer: BEVFormerGraph}
@@ -127,7 +127,7 @@ def _write(graph, inputs, names, path, opset):
     axes = dict(graph.inputs, **{name: {0: 'batch'} for name in names})
     wrapped = _Outputs(graph).eval()
     try:
-        with torch.no_grad(), rows_added_at_once(opset), warnings.catch_warnings():
+        with torch.no_grad(), own_operators(opset), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of tracing: what is fixed is meant to be
             export_to_onnx(
                 wrapped, tuple(inputs), path, input_names=list(graph.inputs), output_names=names, dynamic_axes=axes,

@@ -3,8 +3,8 @@
     python tools/deploy/export_onnx.py <config> <checkpoint> --out student.onnx
 
 The file holds standard operators alone, and in its metadata all that its reader must know: how images become its
-input, which cameras and which earlier moment it looks at, what its boxes mean. A distilled checkpoint is exported as its
-student. In the end torch and onnxruntime run the same random moments, and the largest difference is printed.
+input, which cameras and which earlier moment it looks at, what its boxes mean. A distilled checkpoint is exported as
+its student. In the end torch and onnxruntime run the same random moments, and the largest difference is printed.
 """
 
 from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, require_files, run_tool
@@ -57,7 +57,7 @@ def main(argv=None):
     if args.fp16:
         store_half_weights(args.out)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, opset {args.opset}, inputs {", ".join(graph.inputs)}')
-    print(f'largest difference of torch and onnxruntime, float32, two random moments: {difference:.1e}')
+    print(f'largest difference of torch and onnxruntime, float32, batches of one and three: {difference:.1e}')
     if difference > MAX_DIFFERENCE:
         raise ValueError(f'{args.out}: outputs differ by {difference:.1e} from those of torch: do not use this file')
 

@@ -2,8 +2,8 @@
 
     python tools/deploy/run_onnx.py student.onnx --data-root data/nuscenes --out outputs/onnx
 
-numpy, onnxruntime and OpenCV are all it needs. Samples come scene after scene in order of time, and the student remembers
-what it has seen. ``--eval`` scores the file as tools/test.py does, which needs the whole environment.
+numpy, onnxruntime and OpenCV are all it needs. Samples come scene after scene in order of time, and the student
+remembers what it has seen. ``--eval`` scores the file as tools/test.py does, which needs the whole environment.
 """
 
 import time
@@ -40,7 +40,7 @@ def detect(detector, samples):
 
 def look(detector, sample):
     """Detections of one sample: of a student of adjacent frames in the light of the frame that the set gives."""
-    if 'adjacent' != detector.model.facts['frames']['kind']:
+    if detector.model.facts['frames']['kind'] != 'adjacent':
         return detector.look(sample.current)
     detector.reset()
     if sample.earlier is not None:
