@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .cameras import LONE_FRAME_DT
+from .decoders import decoder_of
 from .detections import Detections
 from .frame import Frame
 from .frame_order import follows
@@ -15,7 +17,6 @@ from .image_input import ImageInput
 from .model_file import ModelFile
 from .pillar_plan import Pillars
 from .poses import quaternion_of
-from .query_decode import QueryDecoder
 from .rig import Rig
 from .stacked_plans import stack_plans
 
@@ -41,6 +42,7 @@ class BEVFormerDetector:
     Attributes:
         model: The student.
         classes: Names of the labels.
+        images: Makes the network's input of a moment, see :class:`ImageInput`.
     """
 
     def __init__(self, model: ModelFile) -> None:
@@ -48,8 +50,8 @@ class BEVFormerDetector:
         pillars = facts['pillars']
         self.model = model
         self._pillars = Pillars(**dict(pillars, grid=Grid(*pillars['grid'])))
-        self._images = ImageInput(facts['image'], facts['cameras'], pillars['image_size'])
-        self._decode = QueryDecoder.of(facts['head'])
+        self.images = ImageInput(facts['image'], facts['cameras'], pillars['image_size'])
+        self._decode = decoder_of(facts['head'])
         self._channels, self._alignment, self._remembers = facts['bev_channels'], facts['alignment'], facts['remembers']
         self._motion = facts.get('motion') or {}
         self._earlier: EarlierFrame | None = None
@@ -61,12 +63,12 @@ class BEVFormerDetector:
 
     def look(self, frame: Frame) -> Detections:
         """Boxes of a moment, which is remembered."""
-        images, rig = self._images(frame)
+        images, rig = self.images(frame)
         before = self._recall(frame)
         outputs = self.model.run(self.feed(images[None], [rig], [frame], [before]))
         mine = {name: value[0] for name, value in outputs.items()}
         self._earlier = self.remembered(frame, mine.pop('bev'))
-        return self._decode(mine)
+        return self._decode(mine, _seconds(frame, before))
 
     @staticmethod
     def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:
@@ -98,7 +100,8 @@ class BEVFormerDetector:
             shifts.append(shift)
         feed.update(previous_bev=np.stack(maps), previous_places=np.stack(places))
         feed.update(has_previous=np.array([one is not None for one in earlier]))
-        return dict(feed, previous_shift=np.stack(shifts), can_bus=np.stack(vectors).astype(np.float32))
+        feed.update(previous_shift=np.stack(shifts), can_bus=np.stack(vectors).astype(np.float32))
+        return dict(feed, seconds=np.array([_seconds(*pair) for pair in zip(frames, earlier)], dtype=np.float32))
 
     def _vector(self, frame, before):
         """(18,) motion vector: what was measured, and the motion since the moment before."""
@@ -138,3 +141,7 @@ class BEVFormerDetector:
         before = self._earlier
         known = before is not None and self._remembers and before.scene == frame.scene
         return before if known and follows(frame.timestamp - before.timestamp) else None
+
+
+def _seconds(frame, before):
+    return LONE_FRAME_DT if before is None else frame.timestamp - before.timestamp

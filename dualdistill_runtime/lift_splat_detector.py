@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .cameras import LONE_FRAME_DT
-from .center_decode import CenterDecoder
+from .decoders import decoder_of
 from .detections import Detections
 from .frame import Frame
 from .grid import Grid, places_in_previous
@@ -38,6 +38,7 @@ class LiftSplatDetector:
     Attributes:
         model: The student.
         classes: Names of the labels.
+        images: Makes the network's input of a moment, see :class:`ImageInput`.
     """
 
     def __init__(self, model: ModelFile) -> None:
@@ -45,8 +46,8 @@ class LiftSplatDetector:
         frustum = facts['frustum']
         self.model = model
         self._frustum = Frustum(**dict(frustum, grid=Grid(*frustum['grid'])))
-        self._images = ImageInput(facts['image'], facts['cameras'], frustum['image_size'])
-        self._decode = CenterDecoder.of(facts['head'])
+        self.images = ImageInput(facts['image'], facts['cameras'], frustum['image_size'])
+        self._decode = decoder_of(facts['head'])
         self._remembers, self._channels = facts['remembers'], facts['bev_channels']
         self._earlier: list[EarlierFrame] = []
         self.classes = facts['classes']
@@ -62,12 +63,21 @@ class LiftSplatDetector:
             frame: The moment.
             age: Of the remembered moment to compare with, seconds: the one nearest to it. None takes the latest.
         """
-        images, rig = self._images(frame)
+        outputs, earlier = self._run(frame, age)
+        return self._decode(outputs, _seconds(frame.timestamp, earlier))
+
+    def glance(self, frame: Frame) -> None:
+        """Remember a moment whose boxes nobody wants."""
+        self._run(frame, None)
+
+    def _run(self, frame, age):
+        """Outputs of a moment, which is remembered, and the moment that it was compared with."""
+        images, rig = self.images(frame)
         earlier = self._recall(frame, age)
         outputs = self.model.run(self.feed(images[None], [rig], [frame], [earlier]))
         mine = {name: value[0] for name, value in outputs.items()}
         self._store(self.remembered(frame, mine.pop('bev')))
-        return self._decode(mine, _seconds(frame.timestamp, earlier))
+        return mine, earlier
 
     @staticmethod
     def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:

@@ -37,24 +37,27 @@ class TaskNMS:
         """
         order = np.argsort(-logits, kind='stable')
         if self.kind == 'circle':
-            return order[_kept(boxes[order, :2], self._is_near)[: self.post_max_size]]
-        order = order[: self.pre_max_size]
-        sizes = boxes[order, 3:5] * np.asarray(self.factors, dtype=np.float32)[labels[order]][:, None]
-        rectangles = np.concatenate([boxes[order, :2], sizes, boxes[order, 6:7]], axis=1)
-        return order[_kept(rectangles, self._overlaps)[: self.post_max_size]]
-
-    def _is_near(self, centre, others):
-        return np.square(others - centre).sum(axis=1) <= self.threshold
-
-    def _overlaps(self, rectangle, others):
-        return rotated_iou(rectangle, others) >= self.threshold
+            near = np.square(boxes[order, None, :2] - boxes[order, :2]).sum(axis=2) <= self.threshold
+        else:
+            order = order[: self.pre_max_size]
+            sizes = boxes[order, 3:5] * np.asarray(self.factors, dtype=np.float32)[labels[order]][:, None]
+            near = _overlap(np.concatenate([boxes[order, :2], sizes, boxes[order, 6:7]], axis=1), self.threshold)
+        return order[_kept(near)[: self.post_max_size]]
 
 
-def _kept(rows, suppresses):
-    """Indices of rows, best first, that no kept row before them suppresses."""
-    left, kept = np.arange(len(rows)), []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
-        left = left[~suppresses(rows[best], rows[left])]
+def _overlap(rectangles, threshold):
+    """(N, N) bool: which later rectangle overlaps an earlier one from the threshold on."""
+    first, second = np.triu_indices(len(rectangles), 1)
+    near = np.zeros((len(rectangles),) * 2, dtype=bool)
+    near[first, second] = rotated_iou(rectangles[first], rectangles[second], threshold) >= threshold
+    return near
+
+
+def _kept(near):
+    """Rows, best first, that no kept row before them is near to."""
+    gone, kept = np.zeros(len(near), dtype=bool), []
+    for row, neighbours in enumerate(near):
+        if not gone[row]:
+            kept.append(row)
+            gone |= neighbours
     return np.array(kept, dtype=np.int64)

@@ -30,8 +30,13 @@ class QueryDecoder:
         """Taken from a model file."""
         return cls(head['max_num'], head['min_logit'], head['limits'])
 
-    def __call__(self, outputs: Mapping[str, np.ndarray]) -> Detections:
-        """Boxes of one sample: ``logits`` (Q, K), ``codes`` (Q, 10); or decoded ``boxes``, ``logits``, ``labels``."""
+    def __call__(self, outputs: Mapping[str, np.ndarray], seconds: float | None = None) -> Detections:
+        """Boxes of one sample.
+
+        Args:
+            outputs: ``logits`` (Q, K) and ``codes`` (Q, 10), or decoded ``boxes`` (M, 9), ``logits``, ``labels`` (M,).
+            seconds: Not read; decoders of other heads do.
+        """
         logits = outputs['logits']
         if 'boxes' in outputs:
             boxes, labels = outputs['boxes'], outputs['labels']

@@ -6,6 +6,7 @@ import numpy as np
 
 _SIGNS = np.array([(-0.5, 0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, -0.5)])  # clockwise
 _TINY = 1e-9
+_AT_ONCE = 2048  # pairs: what is needed on the way stays in the cache
 
 
 def corners_of(rectangles: np.ndarray) -> np.ndarray:
@@ -16,21 +17,42 @@ def corners_of(rectangles: np.ndarray) -> np.ndarray:
     return rectangles[:, None, :2] + turned
 
 
-def rotated_iou(first: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N,) intersection over union of one rectangle (5,) with others (N, 5), see :func:`corners_of`."""
-    first, others = np.asarray(first, dtype=np.float64), np.asarray(others, dtype=np.float64)
-    iou = np.zeros(len(others))
-    reach = (np.hypot(*first[2:4]) + np.hypot(others[:, 2], others[:, 3])) / 2
-    near = np.flatnonzero(np.hypot(*(others[:, :2] - first[:2]).T) < reach)
-    if not len(near):
-        return iou
-    # about the first centre: coordinates of a map's rim would cost digits
-    centre = np.array([*first[:2], 0, 0, 0])
-    pairs = others[near] - centre
-    shared = _intersections(np.repeat((first - centre)[None], len(near), axis=0), pairs)
-    area = first[2] * first[3] + pairs[:, 2] * pairs[:, 3] - shared
-    iou[near] = np.where(area > 0, shared / np.maximum(area, _TINY), 0)
+def rotated_iou(first: np.ndarray, second: np.ndarray, at_least: float = 0.0) -> np.ndarray:
+    """(N,) intersection over union of N pairs of rectangles (N, 5), see :func:`corners_of`.
+
+    Args:
+        first, second: The pairs.
+        at_least: What matters: pairs that cannot reach it get 0 and cost little.
+    """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    iou = np.zeros(len(first))
+    most = _most(first, second)
+    near = np.flatnonzero((most > 0) & (most >= at_least - _TINY))
+    for rows in np.split(near, range(_AT_ONCE, len(near), _AT_ONCE)):
+        iou[rows] = _ious(first[rows], second[rows])
     return iou
+
+
+def _most(first, second):
+    """(N,) what the IoU of pairs is at most: that of upright rectangles around them shares more, of the same areas."""
+    halves = []
+    for one in (first, second):
+        cos, sin = np.abs(np.cos(one[:, 4])), np.abs(np.sin(one[:, 4]))
+        halves.append(np.stack([cos * one[:, 2] + sin * one[:, 3], sin * one[:, 2] + cos * one[:, 3]], axis=1) / 2)
+    low = np.maximum(first[:, :2] - halves[0], second[:, :2] - halves[1])
+    high = np.minimum(first[:, :2] + halves[0], second[:, :2] + halves[1])
+    areas = first[:, 2] * first[:, 3], second[:, 2] * second[:, 3]
+    shared = np.minimum(np.maximum(high - low, 0).prod(axis=1), np.minimum(*areas))
+    return shared / np.maximum(areas[0] + areas[1] - shared, _TINY)
+
+
+def _ious(first, second):
+    # about the first centre: coordinates of a map's rim would cost digits
+    centre = np.concatenate([first[:, :2], np.zeros((len(first), 3))], axis=1)
+    first, second = first - centre, second - centre
+    shared = _intersections(first, second)
+    area = first[:, 2] * first[:, 3] + second[:, 2] * second[:, 3] - shared
+    return np.where(area > 0, shared / np.maximum(area, _TINY), 0)
 
 
 def _intersections(first, second):

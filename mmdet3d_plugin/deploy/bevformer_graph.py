@@ -41,7 +41,7 @@ class BEVFormerGraph(nn.Module):
             names.update(dict.fromkeys(('previous_bev', 'previous_places', 'has_previous'), batch))
             if self.detector.bev_encoder.alignment == 'released':
                 names['previous_shift'] = batch
-        return names
+        return dict(names, **dict.fromkeys(self.head.inputs, batch))
 
     def forward(self, *values: Tensor) -> dict[str, Tensor]:
         """Outputs by name.
@@ -62,7 +62,7 @@ class BEVFormerGraph(nn.Module):
         features = [level.unflatten(0, (-1, detector.bev_encoder.num_cams)) for level in features]
         pairs = VisiblePairs(*(given[name] for name in (*_PLAN, 'cell_share')))
         bev = detector.bev_encoder(features, pairs, given.get('can_bus'), self._previous(given))[-1]
-        return dict(self.head(bev), bev=bev)
+        return dict(self.head(bev, *(given[name] for name in self.head.inputs)), bev=bev)
 
     def _previous(self, given):
         """PreviousMap in the current frame, None for a detector without history."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,11 @@ from nuscenes.eval.common.config import config_factory
 
 from dualdistill_runtime.cameras import NUSCENES_CAMERAS, camera_order
 from dualdistill_runtime.image_file import read_image
+from dualdistill_runtime.model_file import FORMAT
 
 from ..datasets.infos.info_io import load_infos
 from ..models.detectors import BEVDetector
 
-FORMAT = 1
 _IMAGE_STEPS = dict(
     AugmentMultiViewImages=('resize_crop', ('final_dim', 'test_resize', 'mean', 'std')),
     NormalizePad=('whole', ('mean', 'std', 'to_rgb', 'size_divisor', 'scale')),
@@ -27,6 +28,7 @@ _FRAME_STEPS = dict(
     SelectAdjacentFrames=('adjacent', ('reference_camera', 'test_index', 'num_previous')),
     SelectKeyframeQueue=('keyframes', ('reference_camera',)),
 )
+_PACKAGE = __name__.partition('.')[0]
 _MOTION = ('motion_source', 'quaternion', 'wrap_yaw')
 
 
@@ -113,8 +115,6 @@ class TestSteps:
 
 def model_facts(cfg: Config, detector: BEVDetector, graph_facts: Mapping[str, Any], opset: int) -> dict[str, Any]:
     """Everything but what :class:`~.export.StudentExport` measures: plain values that JSON can hold."""
-    from .. import __version__
-
     steps = TestSteps(cfg)
     ranges = config_factory(cfg.data.test.get('eval_version', 'detection_cvpr_2019')).class_range
     return dict(
@@ -128,7 +128,7 @@ def model_facts(cfg: Config, detector: BEVDetector, graph_facts: Mapping[str, An
         motion=steps.motion(),
         modality=_modality(cfg),
         opset=opset,
-        versions=dict(dualdistill=__version__, torch=torch.__version__),
+        versions=dict(dualdistill=sys.modules[_PACKAGE].__version__, torch=torch.__version__),
         config=os.path.basename(cfg.filename or ''),
         **graph_facts,
     )

@@ -41,8 +41,8 @@ def _index_add(graph, data, dim, index, rows, alpha=None):
 def _unflatten(graph, data, dim, sizes):
     """A reshape whose other lengths are read from the data, one by one.
 
-    torch's own cuts them out of the shape in one piece, through which its inference of shapes cannot look: it falls back
-    on the example's, and a batch of two is fixed in all that follows.
+    torch's own cuts them out of the shape in one piece, through which its inference of shapes cannot look. It falls
+    back on the example's, and a batch of two is fixed in all that follows.
     """
     rank = data.type().dim()
     dim %= rank

@@ -44,7 +44,7 @@ def look(detector, sample):
         return detector.look(sample.current)
     detector.reset()
     if sample.earlier is not None:
-        detector.look(sample.earlier)
+        detector.glance(sample.earlier)
     return detector.look(sample.current)
 
 

@@ -131,7 +131,7 @@ def _sample_one_tall_image(value, shapes, locations, weights, image):
 
 
 def _sample_by_grids(value, shapes, locations, weights, image):
-    """The same tall images, each read by ``grid_sample``, for exporters: any number of images, any number of queries."""
+    """The same tall images, each read by ``grid_sample``, for exporters: any number of images and of queries."""
     total = 0
     tall, moved = _tall_images(value, shapes, locations, image)
     for level, (tokens, places, (_, width)) in enumerate(zip(tall, moved, shapes)):
