@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Union
+from typing import Any
 
 from .center_decode import CenterDecoder
 from .query_decode import QueryDecoder
@@ -11,6 +11,6 @@ from .query_decode import QueryDecoder
 DECODERS = dict(center=CenterDecoder, query=QueryDecoder)
 
 
-def decoder_of(head: Mapping[str, Any]) -> Union[CenterDecoder, QueryDecoder]:
+def decoder_of(head: Mapping[str, Any]) -> CenterDecoder | QueryDecoder:
     """Decoder for ``head`` of a student's file."""
     return DECODERS[head['kind']].of(head)

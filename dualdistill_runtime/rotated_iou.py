@@ -28,7 +28,8 @@ def rotated_iou(first: np.ndarray, second: np.ndarray, at_least: float = 0.0) ->
     iou = np.zeros(len(first))
     most = _most(first, second)
     near = np.flatnonzero((most > 0) & (most >= at_least - _TINY))
-    for rows in np.split(near, range(_AT_ONCE, len(near), _AT_ONCE)):
+    for begin in range(0, len(near), _AT_ONCE):
+        rows = near[begin : begin + _AT_ONCE]
         iou[rows] = _ious(first[rows], second[rows])
     return iou
 

@@ -39,7 +39,7 @@ class SampledDeformConv(nn.Module):
             samples = samples.unflatten(1, (groups, -1)) * mask.unflatten(1, (groups, 1, taps)).flatten(4)
             samples = samples.flatten(1, 2)
         kernel = self.layer.weight.flatten(1).unsqueeze(-1)
-        out = F.conv1d(samples.flatten(1, 2), kernel, self.layer.bias, groups=self.layer.groups)
+        out = F.conv1d(samples.flatten(1, 2), kernel, getattr(self.layer, 'bias', None), groups=self.layer.groups)
         return out.unflatten(2, said.shape[-2:])
 
     def _samples(self, x, offsets, taps):

@@ -26,7 +26,7 @@ from .deformable_conv import sampled_deformable_convs
 from .lift_splat_graph import LiftSplatGraph
 from .model_facts import TestSteps, model_facts
 from .symbolics import MAX_OPSET, MIN_OPSET, own_operators
-from .verify import frames_of, random_moments
+from .verify import example_feed
 
 GRAPHS: Mapping[type, type] = {BEVDepth4D: LiftSplatGraph, BEVFormer: BEVFormerGraph}
 INSTALL = 'pip install -r requirements/deploy.txt'
@@ -113,14 +113,8 @@ def student_graph(detector: BEVDetector, decoded: bool = False) -> nn.Module:
 
 def example_inputs(graph: nn.Module, facts: Mapping[str, Any], batch_size: int = 2, seed: int = 0) -> list[Tensor]:
     """Inputs of a graph for random moments without any before them, in its order."""
-    images, rigs, frames = frames_of(random_moments(facts, batch_size, seed), 0)
-    feed = _feed_of(facts)(images, rigs, frames, [None] * batch_size)
+    feed = example_feed(FAMILIES[facts['family']](SimpleNamespace(facts=facts)), batch_size, seed)
     return [torch.from_numpy(feed[name]) for name in graph.inputs]
-
-
-def _feed_of(facts):
-    """How the runtime makes inputs for a file of these facts."""
-    return FAMILIES[facts['family']](SimpleNamespace(facts=facts)).feed
 
 
 def _write(graph, inputs, names, path, opset):

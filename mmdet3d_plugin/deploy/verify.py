@@ -58,6 +58,12 @@ def frames_of(batch: Mapping[str, Any], frame: int) -> tuple[np.ndarray, list[Ri
     return batch['img'][:, frame].numpy(), rigs, frames
 
 
+def example_feed(detector: Detector, batch_size: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
+    """Inputs of a file's graph for random moments without any before them, and those that it does not read."""
+    images, rigs, frames = frames_of(random_moments(detector.model.facts, batch_size, seed), 0)
+    return detector.feed(images, rigs, frames, [None] * batch_size)
+
+
 def runtime_outputs(detector: Detector, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Outputs of the file for the current frames of a batch, each in the light of the frame before it."""
     earlier: list[Any] = [None] * len(batch['img'])
