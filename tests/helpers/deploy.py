@@ -87,4 +87,9 @@ def settled(model, batch):
     for norm in norms:
         norm.train()
     model.extract_bev(batch)
+    for norm in norms:
+        if isinstance(
+            norm, nn.BatchNorm1d
+        ):  # of camera numbers, which are all alike here: torch itself would lose digits
+            norm.running_var.clamp_(min=1.0)
     return model.eval()

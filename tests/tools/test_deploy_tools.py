@@ -66,7 +66,7 @@ def test_the_submission_is_that_of_testing(student, repo_root, tiny_nuscenes, tm
     wanted, found = (json.loads(path.read_text()) for path in files)
     assert found['meta'] == wanted['meta'] and list(found['results']) == list(wanted['results'])
     for token, boxes in wanted['results'].items():
-        assert len(boxes) > 5 and len(found['results'][token]) == len(boxes)
+        assert len(boxes) > 5 and abs(len(found['results'][token]) - len(boxes)) <= 0.02 * len(boxes)
         mine, others = (np.array([numbers(one) for one in list_]) for list_ in (boxes, found['results'][token]))
         near = np.abs(mine[:, None] - others).max(axis=-1).min(axis=1) < 1e-3
         assert near.mean() > 0.98  # where two overlapping boxes score alike, rounding decides which one stays
