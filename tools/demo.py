@@ -41,6 +41,13 @@ def credit_of(dataset, wanted):
     return 'Drawn from nuScenes data, (c) Motional, CC BY-NC-SA 4.0.' if real else ''
 
 
+def title_of(names):
+    """'What a, b and c see'."""
+    if len(names) == 1:
+        return f'What {names[0]} sees'
+    return f'What {", ".join(names[:-1])} and {names[-1]} see'
+
+
 def collect(args):
     """Frames to show, the range around the car and the credit, from all models."""
     from demonstration.choice import choose
@@ -86,8 +93,9 @@ def write(frames, bev_range, credit, args):
             yield args.out_dir / 'scene.mp4'
         else:
             print('no scene.mp4: this OpenCV has no encoder for it')
-    title = f'What {" and ".join(frames[0].models)} see'
-    content = page_content(frames, bev_range, title=title, threshold=args.score_thr, credit=credit, fps=args.fps)
+    content = page_content(
+        frames, bev_range, title=title_of(list(frames[0].models)), threshold=args.score_thr, credit=credit, fps=args.fps
+    )
     write_page(args.out_dir / 'demo.html', content)
     yield args.out_dir / 'demo.html'
 

@@ -38,17 +38,22 @@ function paintLegend() {
   }));
 }
 
-// rows as one looks around the car; cameras of other names come behind, in their order
-const AROUND = ['FRONT_LEFT', 'FRONT', 'FRONT_RIGHT', 'BACK_LEFT', 'BACK', 'BACK_RIGHT'].map((name) => `CAM_${name}`);
+// Rows of two or three as one looks around the car; cameras of other names come behind, in their order.
+const ORDERS = {
+  '--two': ['FRONT', 'BACK', 'FRONT_LEFT', 'FRONT_RIGHT', 'BACK_LEFT', 'BACK_RIGHT'],
+  '--three': ['FRONT_LEFT', 'FRONT', 'FRONT_RIGHT', 'BACK_LEFT', 'BACK', 'BACK_RIGHT'],
+};
 
 function buildCameras() {
-  const rank = (name) => (AROUND.includes(name) ? AROUND.indexOf(name) : AROUND.length);
   CONTENT.frames[0].cameras.forEach(({ name }, index) => {
     const figure = document.createElement('figure');
     const caption = document.createElement('figcaption');
     caption.textContent = name.replace(/^CAM_/, '').replace('_', ' ').toLowerCase();
     figure.append(document.createElement('canvas'), caption);
-    figure.style.order = rank(name);
+    for (const [key, names] of Object.entries(ORDERS)) {
+      const place = names.indexOf(name.replace(/^CAM_/, ''));
+      figure.style.setProperty(key, place < 0 ? names.length : place);
+    }
     figure.addEventListener('click', () => { figure.classList.toggle('large'); redraw(); });
     element('cameras').append(figure);
     cameras[index] = { figure, canvas: figure.firstChild };

@@ -47,6 +47,11 @@ function styleOf(layerIndex, box, panel) {
   };
 }
 
+// where colours tell classes, they do not tell models
+function titleColour(layer) {
+  return state.colour === 'layer' ? layer.colour[DARK.matches ? 1 : 0] : css('--ink');
+}
+
 function drawPanel(context, panel) {
   const frame = CONTENT.frames[state.frame];
   context.save();
@@ -59,7 +64,7 @@ function drawPanel(context, panel) {
   for (const layer of panel.layers) {
     for (const box of boxesOf(layer).reverse()) drawBox(context, view, panel, box, styleOf(layer, box, panel));
   }
-  if (panel.title) drawTitle(context, panel, panel.title.name, panel.title.colour[DARK.matches ? 1 : 0]);
+  if (panel.title) drawTitle(context, panel, panel.title.name, titleColour(panel.title));
   context.restore();
 }
 
