@@ -158,12 +158,10 @@ class TestCommandLine:
     def test_the_quick_start_is_the_default(self, demo, part, tmp_path, monkeypatch, repo_root):
         import quickstart
 
-        models = part('command_line').parse_args('', []).models
-        assert [model.config for model in models] == [quickstart.CONFIGS[name] for name in ('student', 'dualdistill')]
-        folders = [
-            quickstart.make_plan(quickstart.parse_args([])).run_dir(name, 0) for name in ('student', 'dualdistill')
-        ]
-        assert [model.checkpoint for model in models] == [str(folder / 'latest.pth') for folder in folders]
+        models, names = part('command_line').parse_args('', []).models, ('student', 'dualdistill')
+        plan = quickstart.make_plan(quickstart.parse_args([]))
+        assert [model.config for model in models] == [quickstart.CONFIGS[name] for name in names]
+        assert [model.checkpoint for model in models] == [str(plan.run_dir(name, 0) / 'latest.pth') for name in names]
         monkeypatch.chdir(tmp_path)
         with pytest.raises(FileNotFoundError, match='student/latest.pth: run `bash scripts/quickstart.sh` first'):
             demo.main([])
@@ -206,7 +204,7 @@ class TestTables:
 
 @pytest.fixture
 def checkpoint(demo, tmp_path):
-    """Of a toy student whose heatmap is high everywhere, so that it finds boxes."""
+    """Of a toy student with random weights."""
     model = mmdet3d_plugin.build_model(TOY)
     path = str(tmp_path / 'student.pth')
     torch.save(dict(state_dict=model.state_dict(), meta=dict(CLASSES=model.head.classes)), path)
@@ -260,6 +258,6 @@ def test_one_sample_and_real_keyframes(demo, real_keyframes, checkpoint, tmp_pat
     assert {(camera['width'], round(camera['height'])) for camera in frame['cameras']} == {(200, 112)}
     annotated = sum(
         record['num_lidar_pts'] + record['num_radar_pts'] > 0
-        for record in map(lambda one: nusc.get('sample_annotation', one), nusc.get('sample', token)['anns'])
+        for record in (nusc.get('sample_annotation', one) for one in nusc.get('sample', token)['anns'])
     )
     assert 0 < len(frame['boxes'][1]) <= annotated
