@@ -49,29 +49,29 @@ def title_of(names):
 
 
 def collect(args):
-    """Frames to show, the range around the car and the credit, from all models."""
+    """Frames to show, the range around the car (x_min, y_min, x_max, y_max in m) and the credit.
+
+    The first model's data set says which keyframes are shown, and gives their images, points and ground truth.
+    """
     from demonstration.choice import choose
-    from demonstration.predict import load_models, make_frame, open_config, predict
+    from demonstration.predict import load_models, make_frames, open_config, predict
     from demonstration.tables import write_infos
 
     wanted = dict(scenes=args.scene, sample=args.sample, frames=args.frames)
-    infos, shown, predictions = {}, None, {}
+    infos, predictions, shown = {}, {}, None
     if args.version:
         root = args.data_root or open_config(args.models[0], args, {}).data.test.data_root
         infos = write_infos(root, args.version, args.out_dir / 'infos', **wanted)
     for name, cfg, detector, dataset in load_models(args.models, args, infos):
-        columns = dataset.data_infos.columns
         if shown is None:
-            chosen = choose(columns, dataset.ann_file, **wanted)
-            shown, x_y = (dataset, chosen, [columns.token[index].decode() for index in chosen]), cfg.point_cloud_range
-        predictions[name] = predict(name, detector, dataset, shown[2])
-    dataset, chosen, _ = shown
-    times, start = dataset.scene_times(), {}
-    for scene, seconds in times:
-        start.setdefault(scene, seconds)
-    frames = [make_frame(dataset, index, start[times[index][0]], predictions, args.camera_width) for index in chosen]
-    bev_range = (*x_y[:2], *x_y[3:5]) if args.range is None else (-args.range, -args.range, args.range, args.range)
-    return frames, bev_range, credit_of(dataset, args.credit)
+            shown, x_y_z = dataset, cfg.point_cloud_range
+            chosen = choose(dataset.data_infos.columns, dataset.ann_file, **wanted)
+            tokens = [dataset.data_infos.columns.token[index].decode() for index in chosen]
+        predictions[name] = predict(name, detector, dataset, tokens)
+    frames = make_frames(shown, chosen, predictions, args.camera_width)
+    half = args.range
+    bev_range = (*x_y_z[:2], *x_y_z[3:5]) if half is None else (-half, -half, half, half)
+    return frames, bev_range, credit_of(shown, args.credit)
 
 
 def write(frames, bev_range, credit, args):

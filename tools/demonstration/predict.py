@@ -102,16 +102,28 @@ def predict(name: str, detector, dataset, tokens) -> dict:
     return found
 
 
-def make_frame(dataset, index: int, start: float, predictions: dict, camera_width: int):
-    """Frame of a keyframe, see :class:`mmdet3d_plugin.visualization.frame.Frame`.
+def make_frames(dataset, chosen, predictions: dict, camera_width: int) -> list:
+    """What there is to show of some keyframes.
 
     Args:
         dataset (NuScenesBEVDataset): Data set.
-        index: Keyframe.
-        start: Time of its scene's first keyframe, s.
+        chosen (list[int]): Keyframes.
         predictions: Model -> token -> boxes.
         camera_width: Larger images are made this wide, px.
+
+    Returns:
+        list[Frame]: See :class:`mmdet3d_plugin.visualization.frame.Frame`.
     """
+    times, start = dataset.scene_times(), {}
+    for scene, seconds in times:
+        start.setdefault(scene, seconds)
+    return [
+        _frame(dataset, index, times[index][1] - start[times[index][0]], predictions, camera_width) for index in chosen
+    ]
+
+
+def _frame(dataset, index, seconds, predictions, camera_width):
+    """Frame: Keyframe ``index``, so many seconds after its scene's first one."""
     from mmdet3d_plugin.datasets.lidar_file import read_lidar
     from mmdet3d_plugin.visualization.frame import Frame
     from mmdet3d_plugin.visualization.results import ground_truth_boxes, lidar_to_global
@@ -120,7 +132,7 @@ def make_frame(dataset, index: int, start: float, predictions: dict, camera_widt
     return Frame(
         token=info['token'],
         scene=info.get('scene_name') or info['scene_token'],
-        seconds=item['timestamp'] - start,
+        seconds=seconds,
         lidar_to_global=lidar_to_global(info),
         points=read_lidar(item['pts_filename']),
         cameras={name: _camera(camera, camera_width) for name, camera in item['cams'].items()},
