@@ -385,23 +385,26 @@ class TestLabels:
 
     def test_teacher_and_students_have_the_same_labels_and_their_own_iterations(self, study):
         runs = study().runs
-        alone = 'data.train.labelled.use=labelled'
+        alone, mixed = 'data.train.labelled', 'data.train.scenes'
         expected = {
             # 20 of 200 scenes, 60 keyframes: 15 batches of four, or 30 with two labelled samples each
-            'teacher_10': (['data.train.labelled.share=0.1', alone], 750 // 15),
-            'labelled_only_10': (['data.train.labelled.share=0.1', alone], 600 // 15),
-            'dualdistill_unlabelled_10': (['data.train.scenes.share=0.1'], 600 // 30),
-            'pseudo_labels_20': (['data.train.scenes.share=0.2'], 600 // 60),
-            'dualdistill_labelled_20': (['data.train.labelled.share=0.2', alone], 600 // 30),
-            'labelled_only_100': (['data.train.labelled.share=1.0', alone], 600 // 150),
-        }  # fmt: skip
-        for name, (shares, epochs) in expected.items():
+            'teacher_10': (alone, 0.1, 10, 5),
+            'labelled_only_10': (alone, 0.1, 10, 4),
+            'dualdistill_unlabelled_10': (mixed, 0.1, 10, 2),
+            'pseudo_labels_20': (mixed, 0.2, 5, 2),
+            'dualdistill_labelled_20': (alone, 0.2, 5, 4),
+            'labelled_only_100': (alone, 1.0, 1, 4),
+        }
+        for name, (place, share, times, epochs) in expected.items():
             train, evaluate = runs[name, 3]
-            words = [word for word in train.command if '.share=' in word or '.use=' in word]
-            assert words == shares, name
-            seed = [word for word in train.command if word.startswith('data.train.') and '.seed=' in word]
-            assert seed == [shares[0].partition('share=')[0] + 'seed=3'], name
-            assert f'runner.max_epochs={epochs}' in train.command
+            told = [word for word in train.command if word.startswith((f'{place}.', 'runner.'))]
+            use = [f'{place}.use=labelled'] if place == alone else []
+            assert told == [
+                f'{place}.share={share}', f'{place}.seed=3', f'{place}.times={times}', *use,
+                f'runner.max_epochs={epochs}',
+            ]  # fmt: skip
+            batches = 600 * share * times / (4 if place == alone else 2)
+            assert epochs * batches == (750 if 'teacher' in name else 600)
             assert train.max_epochs == epochs and train.outputs[0].name == f'epoch_{epochs}.pth'
             assert not [word for word in evaluate.command if 'share=' in word]
         student = runs['dualdistill_unlabelled_10', 3][0]
@@ -418,12 +421,19 @@ class TestLabels:
         [
             (['--labels', '100', '--configs', 'depth_on_all'], 'depth_on_all: none of them is compared with labels of'),
             (['--labels', '100', '--configs', 'configs/unlabelled/bevformer_unlabelled.py'], 'there are none'),
-            (['--labels', '30', '--configs', 'labelled_only'], 'no whole number of epochs with labels of 30 %'),
+            (['--labels', '30', '--configs', 'labelled_only'], 'no whole number of passes through the 180 samples'),
         ],
     )
     def test_what_cannot_be_compared(self, study, words, said):
         with pytest.raises(ValueError, match=said):
             study(*words)
+
+    def test_more_epochs_where_no_repetition_fits_into_the_old_ones(self, monkeypatch):
+        monkeypatch.chdir(ROOT)
+        cfg = Config.fromfile(studies.UNLABELLED.configs['labelled_only'])
+        share = LabelShare(cfg, 40, studies.SYNTHETIC)
+        # 240 samples are 60 batches: ten passes, which two epochs of five can hold, four cannot
+        assert share.epochs == 2 and 'data.train.labelled.times=5' in share.options(0)
 
     def test_objects_of_unlabelled_scenes_are_refused(self, monkeypatch):
         monkeypatch.chdir(ROOT)

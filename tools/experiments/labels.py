@@ -1,5 +1,7 @@
 """A config trained with labels of a share of its scenes: which options say so, and how long it then trains."""
 
+from math import gcd
+
 from data_converter.make_synthetic_nuscenes import settings_of
 
 from mmdet3d_plugin.datasets.labelled_scenes import LabelledScenes
@@ -12,16 +14,19 @@ _ALL = 100  # per cent
 class LabelShare:
     """Labels of a percentage of the scenes, in as many iterations as the config has as it is.
 
-    An epoch goes once through the labelled samples, so it is the shorter the fewer they are, and there are more epochs.
+    An epoch repeats the labelled samples the more often, the fewer they are, so that there are not more epochs.
 
     Args:
         cfg (mmcv.Config): A config whose training set is labelled as a whole or says itself which share is.
         percent: Of the training scenes that are labelled.
         synthetic: Flags of the generator of its data.
 
+    Attributes:
+        epochs: Of the training.
+
     Raises:
         ValueError: The config needs unlabelled scenes and there are none, it samples objects of all scenes, or no
-            number of epochs has its iterations.
+            number of passes through the labelled samples has its iterations.
     """
 
     def __init__(self, cfg, percent: int, synthetic: dict):
@@ -33,7 +38,7 @@ class LabelShare:
         self._mixed = train.get('type') == 'LabelledAndUnlabelled'
         self._percent, self._own = percent, train.get('scenes' if self._mixed else 'labelled')
         self._check(cfg)
-        self.epochs = self._epochs(cfg)
+        self.epochs, self._times = self._schedule(cfg)
 
     def options(self, seed: int) -> list:
         """``--cfg-options`` of the training.
@@ -43,14 +48,11 @@ class LabelShare:
         """
         if self._percent == _ALL and self._own is None:
             return []
+        entries = dict(share=self._percent / _ALL, seed=seed, times=self._times)
+        if not self._mixed:
+            entries['use'] = 'labelled'
         place = f'{self._place}.{"scenes" if self._mixed else "labelled"}'
-        use = [] if self._mixed else [f'{place}.use=labelled']
-        return [
-            f'{place}.share={self._percent / _ALL}',
-            f'{place}.seed={seed}',
-            *use,
-            f'runner.max_epochs={self.epochs}',
-        ]
+        return [*(f'{place}.{key}={value}' for key, value in entries.items()), f'runner.max_epochs={self.epochs}']
 
     def _check(self, cfg):
         if self._mixed and self._percent == _ALL:
@@ -63,22 +65,25 @@ class LabelShare:
                 f'them, use a config without ObjectSample'
             )
 
-    def _epochs(self, cfg):
-        own = 1.0 if self._own is None else self._own.share
-        before, now = (self._batches(cfg, share) for share in (own, self._percent / _ALL))
-        iterations = cfg.runner.max_epochs * before
-        if iterations % now:
+    def _schedule(self, cfg):
+        """(epochs, times that each has the labelled samples)."""
+        own = self._own or {}
+        size, samples = self._labelled_in_batch(cfg), self._samples(self._percent / _ALL)
+        before = own.get('times', 1) * self._samples(own.get('share', 1.0))
+        iterations = cfg.runner.max_epochs * -(-before // size)
+        passes, rest = divmod(iterations * size, samples)
+        epochs = gcd(passes, cfg.runner.max_epochs)
+        times = passes // max(1, epochs)
+        if rest or samples * times % size:
             raise ValueError(
-                f'{cfg.filename}: {iterations} iterations are no whole number of epochs with labels of '
-                f'{self._percent} % of {self._scenes} scenes, {now} iterations each: choose another percentage'
+                f'{cfg.filename}: {iterations} iterations are no whole number of passes through the {samples} samples '
+                f'of {self._percent} % of {self._scenes} scenes, {size} in a batch: choose another percentage'
             )
-        return iterations // now
+        return epochs, times
 
-    def _batches(self, cfg, share):
-        """Iterations of an epoch: every labelled sample once, the last batch filled up."""
-        samples = len(LabelledScenes(share=share).names(map(str, range(self._scenes)))) * self._keyframes
-        size = cfg.data.samples_per_gpu
-        if self._mixed:
-            labelled, unlabelled = cfg.data.train.ratio
-            size = size * labelled // (labelled + unlabelled)
-        return -(-samples // size)
+    def _labelled_in_batch(self, cfg):
+        labelled, unlabelled = cfg.data.train.ratio if self._mixed else (1, 0)
+        return cfg.data.samples_per_gpu * labelled // (labelled + unlabelled)
+
+    def _samples(self, share):
+        return len(LabelledScenes(share=share).names(map(str, range(self._scenes)))) * self._keyframes
