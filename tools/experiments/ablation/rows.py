@@ -85,8 +85,10 @@ def finished_rows(plan: Plan, entries: list) -> list:
 
 
 def _last_losses(work_dir):
-    """dict[str, float]: Losses of the last training record, a mean over the iterations since the one before."""
-    return loss_terms([record for record in read_run(work_dir) if record['mode'] == 'train'][-1])
+    """dict[str, float]: Losses of the last training record, a mean over the iterations since the one before; none of
+    a training too short for one."""
+    records = [record for record in read_run(work_dir) if record['mode'] == 'train']
+    return loss_terms(records[-1]) if records else {}
 
 
 def _outcome(plan, name, seed):
