@@ -2,5 +2,4 @@
 
 _base_ = '../quickstart/dualdistill_toy.py'
 
-data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled')))
-runner = dict(max_epochs=20)
+data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled', times=5)))

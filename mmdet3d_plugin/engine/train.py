@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 
 from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
+from .config import run_hooks
 from .distributed import pick_device, wrap_model
 from .ordered_loader import build_ordered_loader, has_own_order
 from .pipeline_agreement import check_pipelines
@@ -91,7 +92,7 @@ def _build_runner(wrapped, cfg, logger, distributed, timestamp, meta):
         None,
         cfg.log_config,
         cfg.get('momentum_config'),
-        custom_hooks_config=cfg.get('custom_hooks'),
+        custom_hooks_config=run_hooks(cfg),
     )
     return runner
 

@@ -115,6 +115,11 @@ BROKEN = {
         "custom_hooks = [dict(type='EpochSeedHook', seed=1)]",
         "custom_hooks.0. .EpochSeedHook.: unknown key 'seed'",
     ),
+    'ema_key': (
+        "ema_config = dict(type='ExpMomentumEMAHook', total_iters=5, priority=49)",
+        "ema_config .ExpMomentumEMAHook.: unknown key 'total_iters', did you mean 'total_iter'",
+    ),
+    'ema_type': ("ema_config = dict(type='MeanHook')", 'ema_config: .*MeanHook is not in'),
     'checkpoint_key': (
         'checkpoint_config = dict(max_keep=1)',
         "checkpoint_config: unknown key 'max_keep', did you mean",
