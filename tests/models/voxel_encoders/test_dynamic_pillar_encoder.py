@@ -196,3 +196,26 @@ def test_bad_arguments_are_named():
         DynamicPillarEncoder(5, [6], VOXEL, RANGE, center_dims=1)
     with pytest.raises(ValueError, match='median'):
         DynamicPillarEncoder(5, [6], VOXEL, RANGE, mode='median')
+
+
+def test_input_scale_multiplies_the_decorated_values():
+    """As the unscaled encoder whose first weights are multiplied instead, in value and gradient."""
+    scale = [0.1, 0.2, 1.0, 0.01, 5.0, 3.0, 2.0, 1.0, 4.0, 0.5]
+    torch.manual_seed(0)
+    plain, scaled = build().eval(), build(input_scale=scale).eval()
+    weight = torch.randn(6, 10)
+    scaled.pfn_layers[0][0].weight.data.copy_(weight)
+    plain.pfn_layers[0][0].weight.data.copy_(weight * torch.tensor(scale))
+    points, coors = random_points()
+    want, got = plain(points, coors)[0], scaled(points, coors)[0]
+    assert want.abs().max() > 0.1
+    torch.testing.assert_close(got, want)
+    want.sum().backward()
+    got.sum().backward()
+    got_grad = scaled.pfn_layers[0][0].weight.grad
+    torch.testing.assert_close(got_grad, plain.pfn_layers[0][0].weight.grad * torch.tensor(scale))
+
+
+def test_input_scale_has_one_factor_a_value():
+    with pytest.raises(ValueError, match='input_scale has 3 factors for 10 values'):
+        build(input_scale=[1.0, 1.0, 1.0])
