@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from mmcv import Config
+from nuscenes import NuScenes
 
+from mmdet3d_plugin.datasets import NuScenesBEVDataset
+from mmdet3d_plugin.datasets.infos.info_io import save_infos
+from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
+from mmdet3d_plugin.synthetic import SyntheticConfig, generate
 from mmdet3d_plugin.synthetic import materials as m
 from mmdet3d_plugin.synthetic.camera import Camera
 from mmdet3d_plugin.synthetic.classes import SPECS
-from mmdet3d_plugin.synthetic.config import SyntheticConfig
+from mmdet3d_plugin.synthetic.config import DEFAULT_OBJECTS
 from mmdet3d_plugin.synthetic.lidar import Lidar
 from mmdet3d_plugin.synthetic.render import sensor_pose
 from mmdet3d_plugin.synthetic.rig import LIDAR, build_rig
@@ -151,3 +157,40 @@ def test_without_lead_in_a_scene_starts_with_a_keyframe():
     assert SyntheticConfig(lead_in=0.2).manifest()['settings']['lead_in'] == 0.2
     with pytest.raises(ValueError, match='lead_in=0.7: must be at most 0.5'):
         SyntheticConfig(lead_in=0.7)
+
+
+def test_the_toy_teacher_reads_sweeps_that_move(tmp_path, repo_root):
+    """Through info files and the config's own loading: every keyframe, the first too, has points of all ages, and those
+    of a moving car lie at centre - v * age in the LiDAR frame of the keyframe."""
+    config = SyntheticConfig(
+        scenes=2, keyframes=2, image_width=32, image_height=18, cameras=('CAM_FRONT',), camera_sweep_hz=2,
+        lidar_sweep_hz=4, lead_in=0.5, lidar_range_noise=0.0, objects=dict(DEFAULT_OBJECTS, car=8),
+    )  # fmt: skip
+    root = generate(tmp_path / 'nuscenes', config, workers=1, progress=False)
+    nusc = NuScenes('v1.0-mini', str(root), verbose=False)
+    infos = build_infos(nusc, nusc.scene, cameras=('CAM_FRONT',)).infos
+    save_infos(tmp_path / 'infos.pkl', infos, 'v1.0-mini', 'train')
+    loading = Config.fromfile(str(repo_root / 'configs/quickstart/centerpoint_toy.py')).test_pipeline[:2]
+    dataset = NuScenesBEVDataset(
+        str(tmp_path / 'infos.pkl'), str(root), pipeline=loading, classes=['car'], test_mode=True
+    )
+    checked = 0
+    for index, info in enumerate(infos):
+        points = dataset[index]['points'].tensor.numpy()
+        ages = np.unique(points[:, 4].round(2))
+        np.testing.assert_allclose(ages, [0.0, 0.25, 0.5], atol=0.011)
+        for box, (vx, vy), name in zip(info['gt_boxes'], info['gt_velocity'], info['gt_names']):
+            speed = np.hypot(vx, vy)
+            if name != 'car' or not speed > 2.0:
+                continue
+            heading = np.array([np.cos(box[6]), np.sin(box[6])])
+            np.testing.assert_allclose([vx, vy], speed * heading, atol=0.05 * speed)
+            for age in ages[1:]:
+                old = points[np.abs(points[:, 4] - age) < 0.02, :3] - box[:3]
+                along, across = old[:, :2] @ heading, old[:, :2] @ [-heading[1], heading[0]]
+                own = (np.abs(across) < box[4] / 2) & (np.abs(along) < box[3] / 2 + 0.5) & (np.abs(old[:, 2]) < 0.4)
+                front = along[own].max() if own.sum() > 10 else None
+                if front is not None:
+                    assert front < box[3] / 2 - speed * age + 0.1
+                    checked += 1
+    assert checked > 5
