@@ -18,7 +18,7 @@ age_limits = [0.125, 0.375]  # the keyframe's points and those of two sweeps, a 
 model = dict(
     pts_voxel_layer=dict(voxel_size=pillar_size, point_cloud_range=point_cloud_range),
     pts_voxel_encoder=dict(
-        feat_channels=[24, 16],
+        feat_channels=[16, 16],
         voxel_size=pillar_size,
         point_cloud_range=point_cloud_range,
         norm_cfg=bn_1d,
@@ -26,7 +26,7 @@ model = dict(
         age_limits=age_limits,
     ),
     pts_middle_encoder=dict(in_channels=48, output_shape=[96, 96]),
-    pts_backbone=dict(in_channels=48, out_channels=[32, 64, 128], layer_nums=[1, 3, 4], norm_cfg=bn_2d),
+    pts_backbone=dict(in_channels=48, out_channels=[32, 64, 128], layer_nums=[1, 3, 3], norm_cfg=bn_2d),
     pts_neck=dict(in_channels=[32, 64, 128], out_channels=[32, 32, 32], upsample_strides=[1, 2, 4], norm_cfg=bn_2d),
     pts_bbox_head=dict(
         in_channels=96,
@@ -45,7 +45,7 @@ model = dict(
     ),
     train_cfg=dict(
         pts=dict(
-            code_weights=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 2.0, 2.0],
+            code_weights=[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0, 3.0, 3.0],
             point_cloud_range=point_cloud_range,
             grid_size=[96, 96, 1],
             voxel_size=pillar_size,
@@ -70,7 +70,7 @@ split = dict(
 )
 val = dict(ann_file=data_root + 'nuscenes_infos_val.pkl', pipeline=test_pipeline, test_mode=True, **split)
 data = dict(
-    samples_per_gpu=4,
+    samples_per_gpu=2,
     workers_per_gpu=2,
     train=dict(
         _delete_=True,

@@ -114,13 +114,15 @@ TEMPLATES = {
     'trailer': [
         box(-0.48, 0.2, -0.46, 0.46, 0.0, 0.28, m.CHASSIS),
         box(0.3, 0.36, -0.4, 0.4, 0.0, 0.28, m.DARK),
-        box(-0.49, 0.42, -0.49, 0.49, 0.28, 1.0, m.TRAILER),
-        box(0.42, 0.5, -0.4, 0.4, 0.32, 0.95, m.DARK),
+        box(-0.49, 0.5, -0.49, 0.49, 0.28, 0.5, m.TRAILER),
+        box(-0.49, 0.42, -0.49, 0.49, 0.5, 1.0, m.TRAILER),
+        box(0.42, 0.49, -0.45, 0.45, 0.5, 0.9, m.DARK),
         box(-0.5, -0.41, -0.5, 0.5, 0.28, 0.6, m.REAR_LAMP),
     ],
     'barrier': [
         box(-0.5, 0.5, -0.5, 0.5, 0.0, 0.16, m.DARK),
-        box(-0.3, 0.3, -0.5, 0.5, 0.16, 1.0, m.BARRIER, front=0.12, rear=0.12),
+        box(0.0, 0.3, -0.5, 0.5, 0.16, 1.0, m.BARRIER, front=0.2),
+        box(-0.2, 0.0, -0.5, 0.5, 0.16, 1.0, m.DARK),
     ],
     'motorcycle': _motorcycle(False),
     'motorcycle_rider': _motorcycle(True),
