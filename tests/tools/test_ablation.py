@@ -217,7 +217,7 @@ class TestConfigs:
 
     def test_the_toy_configs_are_those_of_the_folder_but_for_those_on_demand(self):
         folder = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / 'ablation').glob('*.py')}
-        on_demand = {'configs/ablation/aoa_residual.py'}
+        on_demand = {f'configs/ablation/aoa_{name}.py' for name in ('residual', 'identity', 'content', 'lowres')}
         assert set(studies.METHOD.configs.values()) == folder - on_demand
         assert on_demand <= folder
 
