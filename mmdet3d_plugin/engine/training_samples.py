@@ -12,14 +12,14 @@ from ..datasets.wrapped import first_reader
 
 
 def samples_as_in_training(cfg: Config, split: str) -> Dataset:
-    """The training data set without class-balanced repetition and without choice of labels.
+    """The training data set without class-balanced repetition; for 'val' over the validation samples.
 
     Args:
         cfg: config.
-        split: 'train', or 'val' for the validation samples, through the training pipeline.
+        split: 'train' or 'val'.
     """
     data = copy.deepcopy(first_reader(cfg.data.train))
-    data.pop('labelled', None)
     if split == 'val':
         data.update(ann_file=cfg.data.val.ann_file, data_root=cfg.data.val.data_root)
+        data.pop('labelled', None)  # names training scenes
     return build_dataset(data)
