@@ -38,7 +38,9 @@ SYNTHETIC = {
     'ego-speed': 2.0,
     'objects': 'car=4,truck=2,construction_vehicle=2,bus=2,trailer=2,barrier=3,motorcycle=3,bicycle=3,pedestrian=4,'
     'traffic_cone=3',
-    'lidar-sweep-hz': 10,
+    'lead-in': 0.5,  # or a third of the keyframes would have nothing before them
+    'camera-sweep-hz': 8,
+    'lidar-sweep-hz': 4,
     'lidar-azimuth-steps': 540,
     'lidar-max-range': 40.0,
 }

@@ -15,7 +15,8 @@ class Plan:
     """The steps of a workflow over several models and seeds, and where their files lie.
 
     Args:
-        configs (dict[str, str]): Model name -> config file, in training order; a teacher before those it teaches.
+        configs (dict[str, str]): Model name -> config file, in training order; a teacher before those it teaches, a model
+            before those that start from its weights.
         synthetic: Flags of the data generator, see :func:`data_steps`.
         out_dir: Checkpoints, logs, metrics and the report.
         data_root: Generated data set that the user chose; None takes ``own_data_root``.
@@ -94,16 +95,26 @@ class Plan:
             if file == wanted.config and self.labels.get(other) == self.labels.get(name)
         )
 
+    def start_of(self, name: str) -> Optional[str]:
+        """Name of the model from whose last weights ``name`` starts: the one in whose folder the config's ``load_from``
+        lies. None for a model that starts as its config says."""
+        folder = Path(self.configs[name].get('load_from') or '').parent.name
+        return folder if folder in self.configs else None
+
+    def needed_by(self, name: str) -> list:
+        """Names of the models that are trained before ``name`` because it uses their weights."""
+        return [other for other in (self.teacher_of(name), self.start_of(name)) if other]
+
     def _run_steps(self, name, seed):
         """Training and evaluation of one model."""
         config, file, checkpoint = self.configs[name], self.config_files[name], self.checkpoint(name, seed)
-        work_dir, teacher = self.run_dir(name, seed), self.teacher_of(name)
-        after = [self.data_steps[-1], *([self.runs[seed][teacher][0]] if teacher else [])]
+        work_dir = self.run_dir(name, seed)
+        after = [self.data_steps[-1], *(self.runs[seed][other][0] for other in self.needed_by(name))]
         train = Step.of_tool(
             f'train_{work_dir.name}',
             f'train {work_dir.name}',
             ['tools/train.py', file, '--work-dir', work_dir, '--seed', seed,
-             *self._cfg_options(name, seed, self.data_root, self._label_options(name, seed))],
+             *self._cfg_options(name, seed, self.data_root, self._training_options(name, seed))],
             self.out_dir,
             outputs=(checkpoint,),
             settings=settings_text(config),
@@ -124,8 +135,12 @@ class Plan:
         )  # fmt: skip
         return train, evaluate
 
-    def _label_options(self, name, seed):
-        return self._shares[name].options(seed) if name in self._shares else []
+    def _training_options(self, name, seed):
+        labels, start = self._shares.get(name), self.start_of(name)
+        return [
+            *(labels.options(seed) if labels else []),
+            *([f'load_from={self.checkpoint(start, seed)}'] if start else []),
+        ]
 
     def _cfg_options(self, name, seed, root, more=()):
         """list[str]: The flag and what it changes: data in ``root``, the user's options, the teacher's weights."""

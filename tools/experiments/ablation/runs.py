@@ -7,7 +7,7 @@ from workflow.progress import clock
 
 from ..command_line import as_flags, default_jobs, describe_machine
 from ..plan import Plan
-from .configs import add_config, choose_configs, with_teacher
+from .configs import add_config, choose_configs, with_starts, with_teacher
 from .report import write_files
 from .rows import Entry, finished_rows, named, read_rows, time_left
 
@@ -50,7 +50,7 @@ class Ablation:
         models = {
             Entry(name, labels): file
             for labels, configs in groups.items()
-            for name, file in with_teacher(configs).items()
+            for name, file in with_teacher(with_starts(configs, study.configs)).items()
         }
         return Plan(
             {str(entry): file for entry, file in models.items()}, study.synthetic, self.out_dir, data_root, seeds,
@@ -60,11 +60,11 @@ class Ablation:
         )  # fmt: skip
 
     def _models(self, entries):
-        """list[str]: Names in the plan of the entries, those with the same labels after their teacher."""
+        """list[str]: Names in the plan of the entries, those with the same labels after what they need."""
         names = []
         for labels in dict.fromkeys(entry.labels for entry in entries):
             group = [str(entry) for entry in entries if entry.labels == labels]
-            names += dict.fromkeys([*filter(None, map(self.plan.teacher_of, group)), *group])
+            names += dict.fromkeys([*(other for name in group for other in self.plan.needed_by(name)), *group])
         return names
 
     @property

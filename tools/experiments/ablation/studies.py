@@ -83,7 +83,7 @@ UNLABELLED = Study(
 )  # fmt: skip
 # What the frame before is worth: a world of cars, half of which move, seen from a car that turns. Nothing reads LiDAR.
 HISTORY = Study(
-    configs=_files('history', 'baseline', 'with_history'),
+    configs=_files('history', 'detector', 'baseline', 'with_history'),
     baseline='baseline',
     synthetic={
         **SYNTHETIC, 'scenes': 150, 'val-scenes': 30, 'keyframes': 5, 'extent': 18.0, 'ego-turn': (10, 40),
