@@ -1,6 +1,7 @@
 """Toy experiment: BEVFormer that finds cars in single frames and is not asked for velocities. The others start from it.
 
-Read at the centre of an object, as a CenterPoint head does, a velocity is learned in minutes; a DETR head was not seen to.
+Read at the centre of an object, as a CenterPoint head does, a velocity is learned in minutes; a DETR head was not seen
+to.
 """
 
 from mmdet3d_plugin.datasets.pipelines.presets import bevformer_pipelines
