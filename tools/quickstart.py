@@ -45,8 +45,8 @@ SYNTHETIC = {
     'lidar-azimuth-steps': 540,
     'lidar-max-range': 40.0,
 }
-# Few scenes have labels, as on the road few frames have. Teacher and student learn from these alone, the distilled student
-# from its teacher on the others too.
+# Few scenes have labels, as on the road few frames have. Teacher and student learn from these alone, the distilled
+# student from its teacher on the others too.
 LABELLED = 20  # per cent of the training scenes
 CONFIGS = {
     'teacher': 'configs/quickstart/centerpoint_toy.py',

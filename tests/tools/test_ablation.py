@@ -16,21 +16,10 @@ import ablation  # noqa: E402
 from data_converter.make_synthetic_nuscenes import settings_of  # noqa: E402
 from experiments.ablation import studies  # noqa: E402
 from experiments.ablation.configs import add_config, choose_configs, with_teacher  # noqa: E402
-from experiments.ablation.report import build_report, gain_table, runs_table, score_table, tables_of  # noqa: E402
-from experiments.ablation.rows import finished_rows, read_rows, time_left  # noqa: E402
+from experiments.ablation.rows import read_rows, time_left  # noqa: E402
 from experiments.ablation.runs import Ablation  # noqa: E402
-from experiments.ablation.summary import sign, smallest_effect, spread, summarise  # noqa: E402
 from experiments.command_line import as_flags  # noqa: E402
-from experiments.labels import LabelShare  # noqa: E402
 from workflow.step import Step  # noqa: E402
-
-DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
-SETTING = {
-    'machine': 'a machine',
-    'baseline': 'baseline',
-    'training': DATA,
-    'evaluation': {**DATA, 'data_root': 'data/y'},
-}
 
 # In place of the tools: leaves what they leave, with scores out of scores.json by folder, and notes every call.
 STUB = """
@@ -60,113 +49,6 @@ SCORES = {
     'teacher_seed1': (0.6, 0.55), 'baseline_seed1': (0.3, 0.4), 'distilled_seed1': (0.31, 0.5),
     'teacher_seed2': (0.4, 0.4), 'baseline_seed2': (0.1, 0.1), 'distilled_seed2': (0.1, 0.1),
 }  # fmt: skip
-
-
-def row(config, seed, mAP, NDS, **kwargs):
-    common = {'config_file': f'{config}.py', 'labels': None, 'loss_terms': {}, 'seconds': 60.0, 'teacher': None}
-    return {**common, 'config': config, 'seed': seed, 'mAP': mAP, 'NDS': NDS, 'mAOE': 0.5, 'mAVE': 1 - mAP, **kwargs}
-
-
-def of_all(rows):
-    """Statistics of rows that share their percentage of labels."""
-    (group,) = summarise(rows, 'baseline')
-    return group['configs']
-
-
-class TestSummary:
-    ROWS = [
-        row('baseline', 0, 0.1, 0.2), row('baseline', 1, 0.3, 0.4), row('baseline', 2, 0.2, 0.3),
-        row('x', 0, 0.2, 0.2), row('x', 1, 0.5, 0.3), row('x', 2, 0.5, 0.4),
-    ]  # fmt: skip
-
-    def test_means_and_their_errors(self):
-        summary = of_all(self.ROWS)
-        assert list(summary) == ['baseline', 'x'] and summary['x']['seeds'] == [0, 1, 2]
-        # 0.1, 0.3, 0.2: mean 0.2, squares of the differences 0.01 + 0.01 + 0, over n - 1 = 2
-        expected = {'mean': 0.2, 'std': 0.1, 'standard_error': 0.1 / 3**0.5}
-        assert summary['baseline']['mAP'] == pytest.approx(expected)
-        # 0.2, 0.5, 0.5: mean 0.4, squares 0.04 + 0.01 + 0.01 = 0.06, over 2
-        expected = {'mean': 0.4, 'std': 0.03**0.5, 'standard_error': 0.1}
-        assert summary['x']['mAP'] == pytest.approx(expected)
-
-    def test_gains_are_those_of_the_same_seed(self):
-        summary = of_all(self.ROWS)
-        assert 'gain' not in summary['baseline']
-        gain = summary['x']['gain']
-        assert gain['mAP']['per_seed'] == pytest.approx({'0': 0.1, '1': 0.2, '2': 0.3})
-        assert gain['mAP']['mean'] == pytest.approx(0.2) and gain['mAP']['standard_error'] == pytest.approx(
-            0.1 / 3**0.5
-        )
-        assert gain['mAP']['sign'] == '+'
-        # the table of Student's t has 4.303 for two degrees of freedom and 2.5 % above
-        assert gain['mAP']['smallest_effect'] == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
-        assert gain['NDS']['per_seed'] == pytest.approx({'0': 0.0, '1': -0.1, '2': 0.1})
-        assert gain['NDS']['mean'] == pytest.approx(0.0) and gain['NDS']['sign'] == 'mixed'
-
-    def test_only_common_seeds_are_compared(self):
-        summary = of_all([row('x', 1, 0.5, 0.5), row('baseline', 0, 0.1, 0.1), row('x', 0, 0.2, 0.0)])
-        gain = summary['x']['gain']
-        assert gain['mAP']['per_seed'] == pytest.approx({'0': 0.1})
-        assert gain['mAP']['std'] is None and gain['mAP']['smallest_effect'] is None and gain['NDS']['sign'] == '-'
-        assert 'gain' not in of_all([row('x', 1, 0.5, 0.5), row('baseline', 0, 0.1, 0.1)])['x']
-        assert 'gain' not in of_all([row('x', 0, 0.5, 0.5)])['x']
-
-    def test_percentages_of_labels_are_apart(self):
-        rows = [row('baseline', 0, 0.1, 0.1, labels=10), row('x', 0, 0.3, 0.1, labels=10),
-                row('baseline', 0, 0.6, 0.1, labels=20), row('x', 0, 0.5, 0.1, labels=20)]  # fmt: skip
-        groups = summarise(rows, 'baseline')
-        assert [group['labels'] for group in groups] == [10, 20]
-        gains = [group['configs']['x']['gain']['mAP']['mean'] for group in groups]
-        assert gains == pytest.approx([0.2, -0.1])
-
-    def test_sign_spread_and_smallest_effect(self):
-        assert [sign(values) for values in ([0.1, 0.2], [-0.1], [0.0], [0.1, 0.0])] == ['+', '-', 'mixed', 'mixed']
-        assert spread([0.5]) == {'mean': 0.5, 'std': None, 'standard_error': None}
-        # five seeds: 2.776 standard errors; differences 1, 2, 3, 4, 5 have a variance of 2.5
-        assert smallest_effect([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2.776 * 0.5**0.5, rel=1e-3)
-
-
-class TestTables:
-    def test_of_one_run(self):
-        rows = [row('dualdistill', 4, 0.25, 0.5)]
-        ((title, tables),) = tables_of(summarise(rows, 'baseline'))
-        assert title == 'Over the seeds' and tables == [
-            [
-                ['config', 'seeds', 'mAP', 'NDS', 'mAOE', 'mAVE'],
-                ['dualdistill', '1', '0.250', '0.500', '0.500', '0.750'],
-            ]
-        ]
-        report = build_report({'runs': rows, 'summary': summarise(rows, 'baseline'), 'setting': SETTING})
-        assert '| dualdistill | 4 | 0.250 | 0.500 | 0.500 | 0.750 |  |  |  |  | 1:00 |' in report
-        assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
-        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report and 'labels' not in report
-
-    def test_of_several(self):
-        configs = of_all(TestSummary.ROWS)
-        assert score_table(configs)[1][:4] == ['baseline', '3', '0.200 ± 0.058', '0.300 ± 0.058']
-        table = gain_table(configs)
-        assert table[0][:4] == ['config', 'mAP gain', 'every seed', 'shows from'] and len(table) == 2
-        assert table[1][:7] == ['x', '+0.200 ± 0.058', '+', '0.248', '+0.000 ± 0.058', 'mixed', '0.248']
-        assert table[1][-3:] == ['-0.200 ± 0.058', '-', '0.248']
-
-    def test_every_run_with_its_teacher(self):
-        teacher = {'mAP': 0.5, 'NDS': 0.4, 'mAOE': 0.2, 'mAVE': 0.5, 'seconds': 30.0}
-        rows = [row('x', 0, 0.1, 0.2, teacher=teacher), row('y', 0, 0.1, 0.2, teacher=teacher), row('x', 1, 0.3, 0.4)]
-        assert [cells[1] for cells in runs_table(rows)] == ['seed', '0', '0', '1']
-        assert runs_table(rows)[1][6:] == ['0.500', '0.400', '0.200', '0.500', '1:00']
-        # three runs of a minute and the one teacher of half a minute, counted once
-        report = build_report({'runs': rows, 'summary': summarise(rows, 'baseline'), 'setting': SETTING})
-        assert '3 run(s), 3:30 of training and evaluation' in report
-
-    def test_of_percentages(self):
-        teacher = {'mAP': 0.5, 'NDS': 0.4, 'mAOE': 0.2, 'mAVE': 0.5, 'seconds': 30.0}
-        rows = [row('x', 0, 0.1, 0.2, labels=labels, teacher=teacher) for labels in (10, 100)]
-        assert [cells[:3] for cells in runs_table(rows)] == [
-            ['labels', 'config', 'seed'], ['10 %', 'x', '0'], ['100 %', 'x', '0'],
-        ]  # fmt: skip
-        report = build_report({'runs': rows, 'summary': summarise(rows, 'baseline'), 'setting': SETTING})
-        assert report.index('## Labels of 10 %') < report.index('## Labels of 100 %') < report.index('## Every run')
-        assert '2 run(s), 3:00 of training' in report and 'each seed draws scenes of its own' in report
 
 
 @pytest.fixture
@@ -217,7 +99,7 @@ class TestConfigs:
 
     def test_the_toy_configs_are_those_of_the_folder_but_for_those_on_demand(self):
         folder = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / 'ablation').glob('*.py')}
-        on_demand = {'configs/ablation/aoa_residual.py'}
+        on_demand = {f'configs/ablation/aoa_{name}.py' for name in ('residual', 'identity', 'content', 'lowres')}
         assert set(studies.METHOD.configs.values()) == folder - on_demand
         assert on_demand <= folder
 
@@ -347,110 +229,6 @@ class TestRuns:
                 workplace(*words)
             assert '\n' not in str(error.value) and (tmp_path / 'calls.txt').read_text() == ''
         assert not (tmp_path / 'out').exists()
-
-
-class TestLabels:
-    """The study of few labels: what each training is told, and what is shared."""
-
-    @pytest.fixture
-    def study(self, tmp_path, monkeypatch):
-        """The study of seed 3 and the given words, planned with the real configs."""
-        monkeypatch.chdir(ROOT)
-        words = ['--study', 'unlabelled', '--seeds', '3', '--out-dir', str(tmp_path / 'out')]
-        return lambda *more: Ablation(ablation.parse_args([*words, *more]))
-
-    def test_every_config_at_its_percentages(self, study):
-        rows = [str(entry) for entry in study().entries]
-        some = ['labelled_only', 'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled', 'dualdistill_labelled',
-                'dualdistill_unlabelled', 'dualdistill_pseudo_labels']  # fmt: skip
-        assert rows == [
-            *(f'{name}_10' for name in some), *(f'{name}_20' for name in some),
-            'labelled_only_100', 'distillbev_100', 'dualdistill_100',
-        ]  # fmt: skip
-        names = [name for name, _ in study().runs]
-        assert names[:4] == ['teacher_10', 'labelled_only_10', 'depth_on_all_10', 'pseudo_labels_10']
-        assert len(names) == len(rows) + 3
-
-    def test_a_teacher_is_trained_where_a_config_needs_one(self, study):
-        words = '--labels', '20', '--configs', 'labelled_only', 'depth_on_all'
-        assert [name for name, _ in study(*words).runs] == ['labelled_only_20', 'depth_on_all_20']
-
-    def test_teacher_and_students_have_the_same_labels_and_their_own_iterations(self, study):
-        runs = study().runs
-        alone, mixed = 'data.train.labelled', 'data.train.scenes'
-        expected = {
-            # 20 of 200 scenes, 60 keyframes: 15 batches of four, or 30 with two labelled samples each
-            'teacher_10': (alone, 0.1, 10, 5),
-            'labelled_only_10': (alone, 0.1, 10, 4),
-            'dualdistill_unlabelled_10': (mixed, 0.1, 10, 2),
-            'pseudo_labels_20': (mixed, 0.2, 5, 2),
-            'dualdistill_labelled_20': (alone, 0.2, 5, 4),
-            'labelled_only_100': (alone, 1.0, 1, 4),
-        }
-        for name, (place, share, times, epochs) in expected.items():
-            train, evaluate = runs[name, 3]
-            told = [word for word in train.command if word.startswith((f'{place}.', 'runner.'))]
-            use = [f'{place}.use=labelled'] if place == alone else []
-            assert told == [
-                f'{place}.share={share}', f'{place}.seed=3', f'{place}.times={times}', *use,
-                f'runner.max_epochs={epochs}',
-            ]  # fmt: skip
-            batches = 600 * share * times / (4 if place == alone else 2)
-            assert epochs * batches == (750 if 'teacher' in name else 600)
-            assert train.max_epochs == epochs and train.outputs[0].name == f'epoch_{epochs}.pth'
-            assert not [word for word in evaluate.command if 'share=' in word]
-        student = runs['dualdistill_unlabelled_10', 3][0]
-        assert runs['teacher_10', 3][0] in student.after and runs['teacher_20', 3][0] not in student.after
-        assert 'model.teacher.checkpoint=' + str(runs['teacher_10', 3][0].outputs[0]) in student.command
-
-    def test_all_labels_of_a_config_that_has_them_are_no_option(self, study):
-        for name in ('teacher_100', 'dualdistill_100'):
-            train, _ = study('--labels', '100').runs[name, 3]
-            assert not [word for word in train.command if 'labelled' in word or 'max_epochs' in word]
-
-    @pytest.mark.parametrize(
-        'words, said',
-        [
-            (['--labels', '100', '--configs', 'depth_on_all'], 'depth_on_all: none of them is compared with labels of'),
-            (['--labels', '100', '--configs', 'configs/unlabelled/bevformer_unlabelled.py'], 'there are none'),
-            (['--labels', '30', '--configs', 'labelled_only'], 'no whole number of passes through the 180 samples'),
-        ],
-    )
-    def test_what_cannot_be_compared(self, study, words, said):
-        with pytest.raises(ValueError, match=said):
-            study(*words)
-
-    def test_more_epochs_where_no_repetition_fits_into_the_old_ones(self, monkeypatch):
-        monkeypatch.chdir(ROOT)
-        cfg = Config.fromfile(studies.UNLABELLED.configs['labelled_only'])
-        share = LabelShare(cfg, 40, studies.SYNTHETIC)
-        # 240 samples are 60 batches: ten passes, which two epochs of five can hold, four cannot
-        assert share.epochs == 2 and 'data.train.labelled.times=5' in share.options(0)
-
-    def test_objects_of_unlabelled_scenes_are_refused(self, monkeypatch):
-        monkeypatch.chdir(ROOT)
-        cfg = Config.fromfile(next((ROOT / 'configs' / 'centerpoint').glob('*dynamic_cbgs*.py')))
-        with pytest.raises(ValueError, match='samples objects from a database of all scenes'):
-            LabelShare(cfg, 20, studies.SYNTHETIC)
-
-    def test_rows_hold_the_percentage_and_the_teacher_of_it(self, study):
-        planned = study('--labels', '10,20', '--configs', 'labelled_only', 'pseudo_labels')
-        for (name, _), steps in planned.runs.items():
-            folder = planned.out_dir / f'{name}_seed3'
-            (folder / 'eval').mkdir(parents=True)
-            (folder / '1.log.json').write_text(json.dumps(dict(mode='train', epoch=1, iter=5, loss=1.0)))
-            scores = dict.fromkeys(('mAP', 'NDS', 'mATE', 'mASE', 'mAOE', 'mAVE', 'mAAE'), float(name[-2:]))
-            (folder / 'eval' / 'eval_1.json').write_text(json.dumps(scores))
-            for step in steps:
-                step.write_marker(finished=True, seconds=1.0)
-                for path in step.outputs:
-                    path.touch()
-        rows = finished_rows(planned.plan, planned.entries)
-        assert [(row['config'], row['labels'], row['mAP']) for row in rows] == [
-            ('labelled_only', 10, 10.0), ('pseudo_labels', 10, 10.0),
-            ('labelled_only', 20, 20.0), ('pseudo_labels', 20, 20.0),
-        ]  # fmt: skip
-        assert [row['teacher'] and row['teacher']['mAP'] for row in rows] == [None, 10.0, None, 20.0]
 
 
 def test_evaluated_on_scenes_of_another_seed_unless_the_user_brings_data(tmp_path, monkeypatch):

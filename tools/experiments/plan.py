@@ -15,8 +15,8 @@ class Plan:
     """The steps of a workflow over several models and seeds, and where their files lie.
 
     Args:
-        configs (dict[str, str]): Model name -> config file, in training order; a teacher before those it teaches, a model
-            before those that start from its weights.
+        configs (dict[str, str]): Model name -> config file, in training order; a teacher before those it teaches, a
+            model before those that start from its weights.
         synthetic: Flags of the data generator, see :func:`data_steps`.
         out_dir: Checkpoints, logs, metrics and the report.
         data_root: Generated data set that the user chose; None takes ``own_data_root``.
