@@ -1,7 +1,7 @@
 """Toy experiment: the detector learns velocities from the frame before. Its image branch stays as it is.
 
-A CenterPoint head reads them at the centre of a car, where they are learned in minutes. The detector's own decoder reads
-a ring of cells around it, and was not seen to learn them.
+A CenterPoint head reads them at the centre of a car, where they are learned in minutes. The detector's own decoder
+reads a ring of cells around it, and was not seen to learn them.
 """
 
 _base_ = './detector.py'
