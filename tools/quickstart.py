@@ -45,13 +45,14 @@ SYNTHETIC = {
     'lidar-azimuth-steps': 540,
     'lidar-max-range': 40.0,
 }
-# Few scenes have labels, as on the road few frames have. Teacher and student learn from these alone, the distilled
-# student from its teacher on the others too.
+# Few scenes have labels, as on the road few frames have. Teacher and student learn from these alone. Then the student
+# goes on, once by itself and once with its teacher, who can also tell what the other scenes show.
 LABELLED = 20  # per cent of the training scenes
 CONFIGS = {
     'teacher': 'configs/quickstart/centerpoint_toy.py',
+    'labelled_student': 'configs/unlabelled/labelled_student.py',
     'student': 'configs/unlabelled/labelled_only.py',
-    'dualdistill': 'configs/unlabelled/dualdistill_unlabelled.py',
+    'dualdistill': 'configs/unlabelled/dualdistill_pseudo_labels.py',
 }
 # With --labels all
 ALL_LABELS_CONFIGS = {

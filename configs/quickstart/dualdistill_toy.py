@@ -14,7 +14,12 @@ model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
-    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_5.pth'),
+    teacher=dict(
+        config='configs/quickstart/centerpoint_toy.py',
+        checkpoint='outputs/quickstart/teacher/epoch_5.pth',
+        # the response loss weighs a box as the student's own loss does, not as the teacher's training did
+        cfg_options={'model.train_cfg.pts.code_weights': [1.0] * 8 + [0.2] * 2},
+    ),
     levels=dict(
         backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),

@@ -1,4 +1,4 @@
-"""Toy experiment: the student without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
+"""Toy experiment: the labelled student goes on without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
 
@@ -11,4 +11,6 @@ data = dict(
         ratio=(1, 1),
     )
 )
-runner = dict(max_epochs=2)  # 600 iterations, as all here
+load_from = 'outputs/quickstart/labelled_student/epoch_4.pth'
+optimizer = dict(lr=1e-3)
+runner = dict(max_epochs=1)  # 300 iterations

@@ -96,10 +96,17 @@ class Plan:
         )
 
     def start_of(self, name: str) -> Optional[str]:
-        """Name of the model from whose last weights ``name`` starts: the one in whose folder the config's ``load_from``
-        lies. None for a model that starts as its config says."""
+        """Name of the model from whose last weights ``name`` starts: the folder of its config's ``load_from`` is called
+        like that model's config file, and it has labels of the same scenes. None where the config decides."""
         folder = Path(self.configs[name].get('load_from') or '').parent.name
-        return folder if folder in self.configs else None
+        return next(
+            (
+                other
+                for other, file in self.config_files.items()
+                if Path(file).stem == folder and self.labels.get(other) == self.labels.get(name)
+            ),
+            None,
+        )
 
     def needed_by(self, name: str) -> list:
         """Names of the models that are trained before ``name`` because it uses their weights."""

@@ -22,7 +22,7 @@ class Study:
         link_frames: Some config wants the info files of two-frame students.
         labels: Percentages of the training scenes that are labelled, each a comparison of its own; None: what the
             configs say, and the user cannot choose.
-        fully_labelled: Names of ``configs`` to compare with labels of all scenes; the others, where they are not.
+        use_unlabelled: Names of ``configs`` that make no sense where all scenes have labels.
     """
 
     configs: dict
@@ -35,15 +35,11 @@ class Study:
     evaluate_on: Optional[tuple] = None
     link_frames: bool = True
     labels: Optional[tuple] = None
-    fully_labelled: tuple = ()
+    use_unlabelled: tuple = ()
 
     def at(self, chosen: dict, percent: Optional[int]) -> dict:
         """Those of the chosen configs that make sense with labels of so many scenes; files of the user's own all do."""
-        if percent is None:
-            return chosen
-        idle = set(self.configs) - set(self.fully_labelled)
-        if percent < 100:
-            idle = {name for name in self.fully_labelled if name != self.baseline}
+        idle = self.use_unlabelled if percent == 100 else ()
         return {name: file for name, file in chosen.items() if name not in idle}
 
 
@@ -64,23 +60,27 @@ METHOD = Study(
     out_dir=Path('outputs/ablation'),
     evaluate_on=_EVALUATION,
 )
-# What a teacher is worth on scenes that nobody has labelled, beside other uses of these scenes.
+# What a teacher is worth on scenes that nobody has labelled, beside other uses of them. All go on from one student.
+_USE_UNLABELLED = (
+    'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled', 'dualdistill_unlabelled', 'dualdistill_pseudo_labels',
+)  # fmt: skip
 UNLABELLED = Study(
-    configs={
-        **_files(
-            'unlabelled', 'labelled_only', 'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled',
-            'dualdistill_labelled', 'dualdistill_unlabelled', 'dualdistill_pseudo_labels',
-        ),
-        **_files('ablation', 'distillbev', 'dualdistill'),
-    },
+    configs=_files(
+        'unlabelled',
+        'labelled_student',
+        'labelled_only',
+        'distillbev_labelled',
+        'dualdistill_labelled',
+        *_USE_UNLABELLED,
+    ),
     baseline='labelled_only',
     synthetic=SYNTHETIC,
     data_root=Path('data/quickstart'),
     out_dir=Path('outputs/ablation_unlabelled'),
     evaluate_on=_EVALUATION,
     labels=(10, 20, 100),
-    fully_labelled=('labelled_only', 'distillbev', 'dualdistill'),
-)  # fmt: skip
+    use_unlabelled=_USE_UNLABELLED,
+)
 # What the frame before is worth: a world of cars, half of which move, seen from a car that turns. Nothing reads LiDAR.
 HISTORY = Study(
     configs=_files('history', 'detector', 'baseline', 'with_history'),
