@@ -29,33 +29,46 @@ class TestLabels:
 
     def test_every_config_at_its_percentages(self, study):
         rows = [str(entry) for entry in study().entries]
-        some = ['labelled_only', 'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled', 'dualdistill_labelled',
-                'dualdistill_unlabelled', 'dualdistill_pseudo_labels']  # fmt: skip
+        all_labels = ['labelled_student', 'labelled_only', 'distillbev_labelled', 'dualdistill_labelled']
+        few = [*all_labels, 'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled', 'dualdistill_unlabelled',
+               'dualdistill_pseudo_labels']  # fmt: skip
         assert rows == [
-            *(f'{name}_10' for name in some), *(f'{name}_20' for name in some),
-            'labelled_only_100', 'distillbev_100', 'dualdistill_100',
+            *(f'{name}_10' for name in few), *(f'{name}_20' for name in few), *(f'{name}_100' for name in all_labels),
         ]  # fmt: skip
         names = [name for name, _ in study().runs]
-        assert names[:4] == ['teacher_10', 'labelled_only_10', 'depth_on_all_10', 'pseudo_labels_10']
+        assert names[:4] == ['labelled_student_10', 'teacher_10', 'labelled_only_10', 'distillbev_labelled_10']
         assert len(names) == len(rows) + 3
 
     def test_a_teacher_is_trained_where_a_config_needs_one(self, study):
         words = '--labels', '20', '--configs', 'labelled_only', 'depth_on_all'
-        assert [name for name, _ in study(*words).runs] == ['labelled_only_20', 'depth_on_all_20']
+        assert [name for name, _ in study(*words).runs] == [
+            'labelled_student_20',
+            'labelled_only_20',
+            'depth_on_all_20',
+        ]
+
+    def test_all_go_on_from_the_student_with_the_same_labels(self, study):
+        runs = study().runs
+        for percent in (10, 20):
+            start = runs[f'labelled_student_{percent}', 3][0]
+            for name in ('labelled_only', 'depth_on_all', 'dualdistill_labelled', 'dualdistill_pseudo_labels'):
+                train = runs[f'{name}_{percent}', 3][0]
+                assert f'load_from={start.outputs[0]}' in train.command and start in train.after
 
     def test_teacher_and_students_have_the_same_labels_and_their_own_iterations(self, study):
         runs = study().runs
         alone, mixed = 'data.train.labelled', 'data.train.scenes'
         expected = {
-            # 20 of 200 scenes, 60 keyframes: 15 batches of four, or 30 with two labelled samples each
-            'teacher_10': (alone, 0.1, 10, 5),
-            'labelled_only_10': (alone, 0.1, 10, 4),
-            'dualdistill_unlabelled_10': (mixed, 0.1, 10, 2),
-            'pseudo_labels_20': (mixed, 0.2, 5, 2),
-            'dualdistill_labelled_20': (alone, 0.2, 5, 4),
-            'labelled_only_100': (alone, 1.0, 1, 4),
+            # 20 of 200 scenes, 60 keyframes: 30 batches of the teacher, 15 of a student, 30 with two labelled each
+            'teacher_10': (alone, 0.1, 10, 5, 1500),
+            'labelled_student_10': (alone, 0.1, 10, 4, 600),
+            'labelled_only_10': (alone, 0.1, 10, 2, 300),
+            'dualdistill_unlabelled_10': (mixed, 0.1, 10, 1, 300),
+            'pseudo_labels_20': (mixed, 0.2, 5, 1, 300),
+            'dualdistill_labelled_20': (alone, 0.2, 5, 2, 300),
+            'labelled_only_100': (alone, 1.0, 1, 2, 300),
         }
-        for name, (place, share, times, epochs) in expected.items():
+        for name, (place, share, times, epochs, iterations) in expected.items():
             train, evaluate = runs[name, 3]
             told = [word for word in train.command if word.startswith((f'{place}.', 'runner.'))]
             use = [f'{place}.use=labelled'] if place == alone else []
@@ -63,8 +76,8 @@ class TestLabels:
                 f'{place}.share={share}', f'{place}.seed=3', f'{place}.times={times}', *use,
                 f'runner.max_epochs={epochs}',
             ]  # fmt: skip
-            batches = 600 * share * times / (4 if place == alone else 2)
-            assert epochs * batches == (750 if 'teacher' in name else 600)
+            batches = 600 * share * times / (4 if place == alone and 'teacher' not in name else 2)
+            assert epochs * batches == iterations
             assert train.max_epochs == epochs and train.outputs[0].name == f'epoch_{epochs}.pth'
             assert not [word for word in evaluate.command if 'share=' in word]
         student = runs['dualdistill_unlabelled_10', 3][0]
@@ -72,9 +85,8 @@ class TestLabels:
         assert 'model.teacher.checkpoint=' + str(runs['teacher_10', 3][0].outputs[0]) in student.command
 
     def test_all_labels_of_a_config_that_has_them_are_no_option(self, study):
-        for name in ('teacher_100', 'dualdistill_100'):
-            train, _ = study('--labels', '100').runs[name, 3]
-            assert not [word for word in train.command if 'labelled' in word or 'max_epochs' in word]
+        train, _ = study('--labels', '100').runs['teacher_100', 3]
+        assert not [word for word in train.command if 'labelled' in word or 'max_epochs' in word]
 
     @pytest.mark.parametrize(
         'words, said',
@@ -92,8 +104,8 @@ class TestLabels:
         monkeypatch.chdir(ROOT)
         cfg = Config.fromfile(studies.UNLABELLED.configs['labelled_only'])
         share = LabelShare(cfg, 40, studies.SYNTHETIC)
-        # 240 samples are 60 batches: ten passes, which two epochs of five can hold, four cannot
-        assert share.epochs == 2 and 'data.train.labelled.times=5' in share.options(0)
+        # 240 samples are 60 batches: five passes, which one epoch can hold, two cannot
+        assert share.epochs == 1 and 'data.train.labelled.times=5' in share.options(0)
 
     def test_objects_of_unlabelled_scenes_are_refused(self, monkeypatch):
         monkeypatch.chdir(ROOT)
@@ -114,6 +126,7 @@ class TestLabels:
                 for path in step.outputs:
                     path.touch()
         rows = finished_rows(planned.plan, planned.entries)
+        rows = [row for row in rows if row['config'] != 'labelled_student']
         assert [(row['config'], row['labels'], row['mAP']) for row in rows] == [
             ('labelled_only', 10, 10.0), ('pseudo_labels', 10, 10.0),
             ('labelled_only', 20, 20.0), ('pseudo_labels', 20, 20.0),

@@ -96,8 +96,9 @@ class TestPlan:
     def test_few_labels_are_the_same_ones_for_all_three(self, repo_root, monkeypatch):
         monkeypatch.chdir(repo_root)
         plan = quickstart.make_plan(quickstart.parse_args(['--seeds', '3']))
-        (teacher, _), (student, _), (distilled, _) = (plan.runs[3][name] for name in quickstart.CONFIGS)
-        for step, place in ((teacher, 'labelled'), (student, 'labelled'), (distilled, 'scenes')):
+        (teacher, _), (start, _), (student, _), (distilled, _) = (plan.runs[3][name] for name in quickstart.CONFIGS)
+        assert start in student.after and start in distilled.after
+        for step, place in ((teacher, 'labelled'), (start, 'labelled'), (student, 'labelled'), (distilled, 'scenes')):
             assert {f'data.train.{place}.share=0.2', f'data.train.{place}.seed=3'} <= set(step.command)
         assert f'model.teacher.checkpoint={plan.checkpoint("teacher", 3)}' in distilled.command
         everything = quickstart.make_plan(quickstart.parse_args(['--labels', 'all']))
