@@ -39,7 +39,10 @@ setup(
     description='LiDAR-to-camera BEV distillation for 3-D object detection',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet3d_plugin', 'mmdet3d_plugin.*', 'dualdistill_cli', 'dualdistill_runtime']),
-    package_data={'mmdet3d_plugin.ops': ['csrc/*', '*/csrc/*', 'compiled/*.so']},
+    package_data={
+        'mmdet3d_plugin.ops': ['csrc/*', '*/csrc/*', 'compiled/*.so'],
+        'mmdet3d_plugin.visualization': ['page/*'],
+    },
     cmdclass={'build_py': BuildWithOperators},
     python_requires='>=3.9,<3.13',
     # No install_requires on purpose: mmdet3d 1.0.0rc6 must be installed without its dependencies (it pins a numba that

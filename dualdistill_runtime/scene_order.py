@@ -26,14 +26,16 @@ def scene_order(scenes: Sequence[str], times: Sequence[int]) -> np.ndarray:
     return np.lexsort((times, number, start[number]))
 
 
-def scene_starts(scenes: Sequence) -> np.ndarray:
+def scene_starts(scenes: Sequence, times: Sequence) -> np.ndarray:
     """(N,) int64: for each sample the index of the first one of its scene.
 
     Args:
-        scenes: Token or number of each sample's scene, each scene's in one piece.
+        scenes: Token or number of each sample's scene, each scene's in one piece and in order of time. A scene may come
+            again, also right behind itself.
+        times: Time of each sample.
     """
-    scenes = np.asarray(scenes)
+    scenes, times = np.asarray(scenes), np.asarray(times)
     indices = np.arange(len(scenes))
     is_first = np.ones(len(scenes), dtype=bool)
-    is_first[1:] = scenes[1:] != scenes[:-1]
+    is_first[1:] = (scenes[1:] != scenes[:-1]) | (times[1:] <= times[:-1])
     return np.maximum.accumulate(np.where(is_first, indices, 0))

@@ -4,6 +4,7 @@
 # Flags, passed to tools/quickstart.py, which says more with --help once the set-up is done:
 #   --family <bevdepth4d or bevformer>
 #   --teacher <centerpoint or mvp>
+#   --labels <few or all>
 #   --seeds <0,1,2>
 #   --jobs <trainings at a time>
 #   --data-root <folder of the generated data>

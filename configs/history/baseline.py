@@ -1,4 +1,4 @@
-"""Toy experiment: the same BEVFormer, to which every frame is the first one."""
+"""Toy experiment: the same from single frames: to this BEVFormer every frame is the first one."""
 
 from mmdet3d_plugin.datasets.pipelines.presets import bevformer_pipelines
 

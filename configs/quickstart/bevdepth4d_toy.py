@@ -95,6 +95,7 @@ lr_config = dict(
     min_lr_ratio=1e-2,
 )
 runner = dict(max_epochs=4)
+ema_config = dict(type='ExpMomentumEMAHook', momentum=0.01, total_iter=100)  # mean of the last 100 iterations or so
 checkpoint_config = dict(interval=1, max_keep_ckpts=1)
 evaluation = dict(interval=100, save_best=None)  # none while training
 log_config = dict(interval=10)

@@ -16,7 +16,7 @@ train_pipeline = camera_4d_pipelines(
     final_dim={{_base_.final_dim}},
     depth_bounds={{_base_.depth_bounds}},
     depth_downsample={{_base_.stride}},
-    teacher_sweeps=2,
+    teacher_sweeps=3,
     teacher_virtual_points=True,
     image_aug=dict(resize_range=(0.0, 0.05), rot_range=(0.0, 0.0), flip_prob=0.0, test_resize=0.02),
     bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),

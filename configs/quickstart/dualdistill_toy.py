@@ -14,7 +14,12 @@ model = dict(
     _delete_=True,
     type='DualDistill',
     student={{_base_.model}},
-    teacher=dict(config='configs/quickstart/centerpoint_toy.py', checkpoint='outputs/quickstart/teacher/epoch_5.pth'),
+    teacher=dict(
+        config='configs/quickstart/centerpoint_toy.py',
+        checkpoint='outputs/quickstart/teacher/epoch_5.pth',
+        # the response loss weighs a box as the student's own loss does, not as the teacher's training did
+        cfg_options={'model.train_cfg.pts.code_weights': [1.0] * 8 + [0.2] * 2},
+    ),
     levels=dict(
         backbone1=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
         backbone2=dict(aligner=dict(type='AOAAligner'), loss=feature_loss),
@@ -37,7 +42,7 @@ train_pipeline = camera_4d_pipelines(
     final_dim={{_base_.final_dim}},
     depth_bounds={{_base_.depth_bounds}},
     depth_downsample={{_base_.stride}},
-    teacher_sweeps=2,
+    teacher_sweeps=3,
     image_aug=dict(resize_range=(0.0, 0.05), rot_range=(0.0, 0.0), flip_prob=0.0, test_resize=0.02),
     bev_aug=dict(rot_range=(0.0, 0.0), scale_range=(1.0, 1.0), flip_x_prob=0.5, flip_y_prob=0.5),
 )[0]

@@ -2,5 +2,4 @@
 
 _base_ = '../quickstart/bevformer_toy.py'
 
-data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled')))
-runner = dict(max_epochs=20)  # 600 iterations, as the others here
+data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled', times=5)))

@@ -1,4 +1,4 @@
-"""Toy experiment: the student without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
+"""Toy experiment: the labelled student goes on without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
 
@@ -7,8 +7,10 @@ data = dict(
         _delete_=True,
         type='LabelledAndUnlabelled',
         labelled={{_base_.data.train}},
-        scenes=dict(share=0.2, seed=0),
+        scenes=dict(share=0.2, seed=0, times=5),
         ratio=(1, 1),
     )
 )
-runner = dict(max_epochs=10)
+load_from = 'outputs/quickstart/labelled_student/epoch_4.pth'
+optimizer = dict(lr=1e-3)
+runner = dict(max_epochs=1)  # 300 iterations

@@ -1,6 +1,8 @@
-"""Toy experiment: the whole method, from the 20 % of the scenes that are labelled alone."""
+"""Toy experiment: the labelled student goes on with the labelled scenes and a teacher."""
 
 _base_ = '../quickstart/dualdistill_toy.py'
 
-data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled')))
-runner = dict(max_epochs=20)
+data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled', times=5)))
+load_from = 'outputs/quickstart/labelled_student/epoch_4.pth'
+optimizer = dict(lr=1e-3)
+runner = dict(max_epochs=2)  # 300 iterations

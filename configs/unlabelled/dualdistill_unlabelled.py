@@ -1,4 +1,4 @@
-"""Toy experiment: the whole method, boxes of 20 % of the scenes, and a teacher that sees all of them."""
+"""Toy experiment: the labelled student goes on with boxes of 20 % of the scenes and a teacher that sees all of them."""
 
 _base_ = '../quickstart/dualdistill_toy.py'
 
@@ -8,8 +8,10 @@ data = dict(
         _delete_=True,
         type='LabelledAndUnlabelled',
         labelled={{_base_.data.train}},
-        scenes=dict(share=0.2, seed=0),
+        scenes=dict(share=0.2, seed=0, times=5),
         ratio=(1, 1),
     )
 )
-runner = dict(max_epochs=10)
+load_from = 'outputs/quickstart/labelled_student/epoch_4.pth'
+optimizer = dict(lr=1e-3)
+runner = dict(max_epochs=1)  # 300 iterations

@@ -1,6 +1,7 @@
-"""Toy experiment: the student without a teacher, from the 20 % of the scenes that are labelled."""
+"""Toy experiment: the labelled student goes on with the labelled scenes, without a teacher."""
 
-_base_ = '../quickstart/bevdepth4d_toy.py'
+_base_ = './labelled_student.py'
 
-data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled')))
-runner = dict(max_epochs=20)  # 600 iterations, as the others here
+load_from = 'outputs/quickstart/labelled_student/epoch_4.pth'
+optimizer = dict(lr=1e-3)
+runner = dict(max_epochs=2)  # 300 iterations, as all that start from the labelled student

@@ -10,6 +10,7 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from ..datasets.wrapped import may_be_unlabelled
+from ..engine.cacheable import changing_points
 from .component_keys import check_component_keys
 from .config_problem import ConfigProblem, blame
 from .data_check import check_agreement, check_data_sets
@@ -159,3 +160,6 @@ def _check_agreement(model_cfg, model, data_sets):
     of_teacher = model.teacher.inputs if distilled else frozenset()
     inputs = dict(train=detector.inputs | of_teacher, val=detector.inputs, test=detector.inputs)
     check_agreement(data_sets, detector, inputs)
+    for place, (split, dataset) in data_sets.items():
+        for text in changing_points(model, dataset.get('pipeline') or []) if split == 'train' else ():
+            raise ConfigProblem(f'{place}: {text}')

@@ -49,6 +49,8 @@ def _check_hooks(cfg, runner):
             register(_copy(cfg.get(key)))
     with blame('custom_hooks'):
         runner.register_custom_hooks(_copy(cfg.get('custom_hooks')))
+    with blame('ema_config'):
+        runner.register_custom_hooks([_copy(cfg.ema_config)] if cfg.get('ema_config') else [])
 
 
 def _copy(value):

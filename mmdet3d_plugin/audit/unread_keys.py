@@ -99,10 +99,11 @@ def _of_hooks(cfg) -> Iterator[UnreadKey]:
     hook = HOOKS.get(_group(cfg, 'optimizer_config').get('type', 'OptimizerHook')) or OptimizerHook
     known = constructor_arguments(hook) | {'type'}
     yield from unknown_keys(_group(cfg, 'optimizer_config'), known, ('optimizer_config',), f' ({hook.__name__})')
-    for index, hook in enumerate(cfg.get('custom_hooks') or []):
+    hooks = {('custom_hooks', index): hook for index, hook in enumerate(cfg.get('custom_hooks') or [])}
+    for place, hook in {**hooks, ('ema_config',): cfg.get('ema_config')}.items():
         if isinstance(hook, dict):
             named = {key: value for key, value in hook.items() if key != 'priority'}
-            yield from unknown_component_keys(named, ('custom_hooks', index))
+            yield from unknown_component_keys(named, place)
 
 
 def _of_evaluation(cfg) -> Iterator[UnreadKey]:

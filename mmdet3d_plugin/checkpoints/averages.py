@@ -90,7 +90,8 @@ def _place(meta):
         return meta[MARK], 'by its meta'
     config = read_literals(str(meta.get('config') or ''))
     hooks = config.get('custom_hooks')
-    hooks = [hook for hook in hooks if isinstance(hook, dict)] if isinstance(hooks, list) else []
+    hooks = [*(hooks if isinstance(hooks, list) else []), config.get('ema_config')]
+    hooks = [hook for hook in hooks if isinstance(hook, dict)]
     priority = next((_priority(hook) for hook in hooks if str(hook.get('type')).endswith('EMAHook')), None)
     if priority is None:
         return ASIDE, None

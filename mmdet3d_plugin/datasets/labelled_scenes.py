@@ -27,12 +27,15 @@ class LabelledScenes:
         scenes: names of the labelled scenes, or a text file with one a line; empty: no scene is labelled.
         seed: of the share's draw.
         use: samples that the data set keeps, 'all', 'labelled' or 'unlabelled'.
+        times: how often an epoch has each labelled sample, as in mmdet's ``RepeatDataset``. With few of them, epochs
+            would be so short that their starts take most of the time.
     """
 
     share: float | None = None
     scenes: Sequence[str] | str | None = None
     seed: int = 0
     use: str = 'all'
+    times: int = 1
 
     def __post_init__(self) -> None:
         if (self.share is None) == (self.scenes is None):
@@ -41,6 +44,8 @@ class LabelledScenes:
             raise ValueError(f'labelled: share must be above 0 and at most 1, got {self.share}; none: scenes=[]')
         if self.use not in USES:
             raise ValueError(f'labelled: use must be one of {USES}, got {self.use!r}')
+        if self.times < 1 or int(self.times) != self.times:
+            raise ValueError(f'labelled: times must be a whole number of at least 1, got {self.times}')
         if isinstance(self.scenes, str) and not os.path.isfile(self.scenes):
             raise ValueError(f'labelled: no file {self.scenes}: give one with a name a line, or a list of names')
 
@@ -82,7 +87,7 @@ class LabelledScenes:
             scene_of: name of the scene of each of N samples.
 
         Returns:
-            (K,) int64 indices, in order, and (K,) bool.
+            (K,) int64 indices, in order, behind them ``times`` - 1 more rows of the labelled ones; and (K,) bool.
 
         Raises:
             ValueError: nothing is left.
@@ -95,6 +100,7 @@ class LabelledScenes:
                 f'labelled: {len(names)} of {len(set(scene_of))} scenes are labelled: use={self.use!r} keeps no sample'
             )
         indices = np.flatnonzero(keep)
+        indices = np.concatenate([indices, np.tile(indices[labelled[indices]], self.times - 1)])
         return indices, labelled[indices]
 
     def _number(self, scene):
@@ -117,7 +123,7 @@ def choose_samples(
         kind: of the infos; those of the unlabelled kind are never labelled.
 
     Returns:
-        (K,) int64 indices, in order, and (K,) bool.
+        as :meth:`LabelledScenes.choose` says.
     """
     if choice is None:
         return np.arange(len(scene_of)), np.full(len(scene_of), kind != 'unlabelled')
@@ -128,7 +134,7 @@ def choose_samples(
     named = f' ({", ".join(scenes[:10])}{", ..." if len(scenes) > 10 else ""})' if scenes else ''
     print_log(
         f'{what}: {labelled.sum()} of {len(labelled)} samples are labelled, {len(scenes)} of {len(set(kept))} '
-        f'scenes{named}',
+        f'scenes{named}{f"; each of these comes {choice.times} times" if choice.times > 1 else ""}',
         logger='mmdet3d',
     )
     return indices, labelled

@@ -150,7 +150,7 @@ class NuScenesBEVDataset(EvaluatedDataset, NuScenesDataset):
         scenes = [columns.scene_names[number] or columns.scene_tokens[number] for number in columns.scene.tolist()]
         kept, self.is_labelled = choose_samples(self._choice, scenes, self.ann_file, self.metadata['kind'])
         infos = infos.take(kept)
-        self._scene_starts = scene_starts(infos.columns.scene)
+        self._scene_starts = scene_starts(infos.columns.scene, infos.columns.timestamp)
         self._has_class = classes_seen(self, infos.columns, self.is_labelled)
         return infos
 

@@ -74,7 +74,7 @@ class DualDistill(Base3DDetector):
 
     Args:
         student: detector config.
-        teacher: ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, see
+        teacher: ``config``, ``checkpoint``, ``cfg_options``, ``allow_random_weights``, ``cache``, see
             :class:`FrozenTeacher`.
         levels: name -> dict with ``aligner`` (config) and optionally ``loss`` (config of a feature loss),
             ``student`` and ``teacher`` (which level of each, by default the one called like the entry) and ``regions``
@@ -262,7 +262,8 @@ class DualDistill(Base3DDetector):
 
     def compare(self, batch: Mapping[str, Any]) -> Comparison:
         """What student and teacher say about a collated batch."""
-        ours, theirs = self.student.extract_bev(batch), self.teacher.extract_bev(batch)
+        names = [entry.teacher for entry in self.entries.values()]
+        ours, theirs = self.student.extract_bev(batch), self.teacher.extract_bev(batch, names)
         metas, losses = batch['img_metas'], self.feature_losses
         needs_fp = any(loss.needs_false_positives for loss in losses.values())
         preds = cross = None

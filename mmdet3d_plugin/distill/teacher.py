@@ -6,7 +6,7 @@ import contextlib
 import copy
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable
 
@@ -24,6 +24,7 @@ from ..models.detectors.base import BEVDetector
 from ..models.heads.base import BEVHead, Predictions
 from ..models.initial_weights import initialise
 from ..structures import BEVFeatures, BEVLevel
+from .teacher_cache import TeacherCache
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class FrozenTeacher:
         checkpoint: its weights.
         cfg_options: overrides of the config file, with dotted keys as ``--cfg-options`` takes them.
         allow_random_weights: must be True to go without a checkpoint, or with one of untrained weights.
+        cache: ``dir``, a folder that keeps its maps from one epoch, and one run, to the next, see
+            :class:`TeacherCache`; None computes them each time.
 
     Raises:
         FileNotFoundError: no such config or checkpoint.
@@ -88,6 +91,7 @@ class FrozenTeacher:
         checkpoint: str | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         allow_random_weights: bool = False,
+        cache: Mapping[str, Any] | None = None,
     ) -> None:
         if not os.path.isfile(config):
             raise FileNotFoundError(f'teacher config {config!r} not found: give it relative to where you run from')
@@ -108,6 +112,7 @@ class FrozenTeacher:
             warnings.warn(f'teacher {config!r} runs with RANDOM weights: nothing useful can be learned from it')
         self.module.requires_grad_(False).eval()
         get_root_logger().info(f'teacher {type(self.module).__name__}: {self.info}')
+        self.cache = None if cache is None else TeacherCache(self.module, cfg.model, **cache)
 
     def _load(self, config, checkpoint, allow_random_weights):
         state, meta = read_checkpoint(checkpoint)
@@ -165,10 +170,15 @@ class FrozenTeacher:
         with torch.autocast(device.type, enabled=False):
             yield
 
-    def extract_bev(self, batch: Mapping[str, Any]) -> BEVFeatures:
-        """BEV features of a collated batch, without gradients."""
+    def extract_bev(self, batch: Mapping[str, Any], names: Iterable[str] | None = None) -> BEVFeatures:
+        """BEV features of a collated batch, without gradients.
+
+        Args:
+            batch: collated batch.
+            names: levels that will be looked at beside the one that the head reads; a cache keeps no others.
+        """
         with torch.no_grad(), self._inference():
-            return self.module.extract_bev(batch)
+            return self.module.extract_bev(batch) if self.cache is None else self.cache.extract_bev(batch, names)
 
     def respond(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """The frozen head's predictions on a (B, C, H, W) map; differentiable with respect to the map."""

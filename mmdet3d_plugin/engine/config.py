@@ -13,7 +13,7 @@ RUN_KEYS = frozenset(
     [
         *('model', 'train_cfg', 'test_cfg', 'data', 'custom_imports'),
         *('optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'runner', 'workflow', 'fp16'),
-        *('checkpoint_config', 'log_config', 'custom_hooks', 'evaluation', 'find_unused_parameters'),
+        *('checkpoint_config', 'log_config', 'ema_config', 'custom_hooks', 'evaluation', 'find_unused_parameters'),
         *('seed', 'gpu_ids', 'work_dir', 'load_from', 'resume_from', 'auto_resume', 'log_level'),
         *('dist_params', 'opencv_num_threads', 'mp_start_method'),
     ]
@@ -42,6 +42,13 @@ def load_config(filename: str, cfg_options: Mapping[str, Any] | None = None, wor
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('outputs', osp.splitext(osp.basename(filename))[0])
     return cfg
+
+
+def run_hooks(cfg: Config) -> list[Mapping[str, Any]]:
+    """Configs of the hooks of a run: its ``custom_hooks``, and the EMA hook of its ``ema_config``, which a config can
+    name without repeating the list of its base."""
+    ema = cfg.get('ema_config')
+    return [*(cfg.get('custom_hooks') or []), *([ema] if ema else [])]
 
 
 def require_distiller(cfg: Config, filename: str) -> None:

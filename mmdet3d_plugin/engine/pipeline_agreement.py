@@ -57,19 +57,19 @@ def check_pipelines(model: nn.Module, dataset: Mapping[str, Any] | Sequence[Any]
     Raises:
         ValueError: Names the data set, the step, its argument and both values.
     """
-    for where, pipeline in _pipelines(dataset, place):
+    for where, pipeline in pipelines_of(dataset, place):
         for text in disagreements(model, pipeline):
             raise ValueError(f'{where}: {text}: make the two the same')
 
 
-def _pipelines(dataset, place):
-    """(place, steps) of every data set that reads samples."""
+def pipelines_of(dataset: Any, place: str) -> Iterator[tuple[str, Sequence[Mapping[str, Any]]]]:
+    """(place, steps) of every data set that reads samples, among those that a config wraps or lists."""
     if isinstance(dataset, (list, tuple)):
         for index, one in enumerate(dataset):
-            yield from _pipelines(one, f'{place}[{index}]')
+            yield from pipelines_of(one, f'{place}[{index}]')
     elif isinstance(dataset, Mapping):
         inner = wrapped_datasets(dataset)
         if not inner:
             yield place, dataset.get('pipeline') or []
         for key, wrapped in inner.items():
-            yield from _pipelines(wrapped, f'{place}.{key}')
+            yield from pipelines_of(wrapped, f'{place}.{key}')

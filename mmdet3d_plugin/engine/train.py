@@ -25,6 +25,8 @@ from torch.utils.data import Dataset
 
 from ..checkpoints.output_meaning import checkpoint_meta
 from ..hooks.resumable_checkpoint import ResumableCheckpointHook, SaveScoreHook
+from .cacheable import check_cacheable
+from .config import run_hooks
 from .distributed import pick_device, wrap_model
 from .ordered_loader import build_ordered_loader, has_own_order
 from .pipeline_agreement import check_pipelines
@@ -91,7 +93,7 @@ def _build_runner(wrapped, cfg, logger, distributed, timestamp, meta):
         None,
         cfg.log_config,
         cfg.get('momentum_config'),
-        custom_hooks_config=cfg.get('custom_hooks'),
+        custom_hooks_config=run_hooks(cfg),
     )
     return runner
 
@@ -100,6 +102,7 @@ def _check(model, dataset, cfg):
     """What can be wrong between model, training set and config."""
     check_classes(model, dataset)
     check_pipelines(model, cfg.data.get('train'), 'data.train')
+    check_cacheable(model, cfg.data.get('train'), 'data.train')
     check_data(dataset)
 
 

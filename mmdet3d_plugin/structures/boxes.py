@@ -21,6 +21,7 @@ class Boxes:
         boxes: (N, 7) x, y, z of the gravity centre, l, w, h (m), yaw (rad, counter-clockwise from x).
         names: Class of each box.
         scores: (N,) scores; None for ground truth.
+        velocities: (N, 2) along x and y, m/s, NaN where unknown; None where nobody asks for them.
 
     Raises:
         ValueError: The lengths differ or boxes are not (N, 7).
@@ -29,13 +30,16 @@ class Boxes:
     boxes: np.ndarray
     names: Sequence[str] = field(default_factory=list)
     scores: np.ndarray | None = None
+    velocities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 7:
             raise ValueError(f'boxes must be (N, 7), got {self.boxes.shape}')
-        lengths = {len(self.boxes), len(self.names), len(self.boxes if self.scores is None else self.scores)}
-        if len(lengths) != 1:
-            raise ValueError(f'{len(self.boxes)} boxes, {len(self.names)} names and scores must be equally many')
+        more = [values for values in (self.scores, self.velocities) if values is not None]
+        if {len(self.names), *map(len, more)} != {len(self.boxes)}:
+            raise ValueError(
+                f'{len(self.boxes)} boxes, {len(self.names)} names, scores and velocities must be equally many'
+            )
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -44,7 +48,8 @@ class Boxes:
         """Those where the boolean mask ``keep`` (N,) is true."""
         keep = np.asarray(keep, dtype=bool)
         names = [name for name, kept in zip(self.names, keep) if kept]
-        return Boxes(self.boxes[keep], names, None if self.scores is None else self.scores[keep])
+        scores, velocities = (values if values is None else values[keep] for values in (self.scores, self.velocities))
+        return Boxes(self.boxes[keep], names, scores, velocities)
 
 
 def box_corners(boxes: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from .tables import ego_quaternion
 from .world import World
 
 MESSAGE_HZ = 50
-_MARGIN = 0.2  # s before the first and after the last keyframe
+_MARGIN = 0.2  # s before the first recording and after the last keyframe
 
 
 def has_can_bus(config: SyntheticConfig, scene_index: int) -> bool:
@@ -22,7 +22,7 @@ def has_can_bus(config: SyntheticConfig, scene_index: int) -> bool:
 
 def pose_messages(config: SyntheticConfig, scene_index: int, world: World) -> list:
     """Messages in order of time; lengths m, times us, angles rad, vectors in the ego frame, without noise."""
-    first, last = -_MARGIN, config.duration + _MARGIN
+    first, last = -_MARGIN - config.lead_in, config.duration + _MARGIN
     messages = []
     for time in np.arange(first, last, 1 / MESSAGE_HZ):
         x, y, yaw = world.ego.pose(time)

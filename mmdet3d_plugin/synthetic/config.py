@@ -6,7 +6,7 @@ from .classes import CLASS_NAMES
 from .rig import ALL_CAMERAS, CAMERAS, LIDAR
 
 # Raised whenever the same settings would give other files, so that an old tree is never taken for a new one.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 # The same for instance masks. Kept apart, so that trees without masks stay valid when only the masks change.
 MASKS_VERSION = 2
 KEYFRAME_HZ = 2
@@ -35,7 +35,8 @@ class SyntheticConfig:
     class in a scene. ``extent`` bounds the distance from the ego to every annotated object during the whole scene.
     ``cameras`` are names out of ``rig.ALL_CAMERAS``. ``ego_turn`` is the lowest and the highest rate, in degrees/s, at
     which the ego turns through a scene; (0, 0) leaves a road whose heading only swings a little. ``can_bus`` is the
-    share of scenes with a file of CAN bus messages.
+    share of scenes with a file of CAN bus messages. ``lead_in`` is how long, in seconds, all sensors record before the
+    first keyframe: in scenes of few keyframes, the first would otherwise be a large share without any history.
 
     Raises:
         ValueError: on any setting that cannot be met; the text names the setting and what is allowed.
@@ -64,6 +65,7 @@ class SyntheticConfig:
     cameras: tuple = CAMERAS
     ego_turn: tuple = (0.0, 0.0)
     can_bus: float = 0.0
+    lead_in: float = 0.0
 
     def __post_init__(self):
         if self.version not in MAX_SCENES:
@@ -116,12 +118,12 @@ class SyntheticConfig:
         lowest = dict(
             keyframes=1, seed=0, image_width=16, image_height=16, extent=5.0, ego_speed=0.0, lidar_beams=2,
             lidar_azimuth_steps=16, lidar_max_range=1.0, lidar_range_noise=0.0, lidar_dropout=0.0, image_noise=0.0,
-            jpeg_quality=1, can_bus=0.0,
+            jpeg_quality=1, can_bus=0.0, lead_in=0.0,
         )  # fmt: skip
         for name, low in lowest.items():
             if getattr(self, name) < low:
                 raise ValueError(f'{name}={getattr(self, name)}: must be at least {low}')
-        for name, high in dict(lidar_dropout=1.0, jpeg_quality=100, can_bus=1.0).items():
+        for name, high in dict(lidar_dropout=1.0, jpeg_quality=100, can_bus=1.0, lead_in=1 / KEYFRAME_HZ).items():
             if getattr(self, name) > high:
                 raise ValueError(f'{name}={getattr(self, name)}: must be at most {high}')
 
@@ -142,7 +144,7 @@ class SyntheticConfig:
         stay valid.
         """
         settings = dict(asdict(self), cameras=list(self.cameras), ego_turn=list(self.ego_turn))
-        for name, before in dict(cameras=list(CAMERAS), ego_turn=[0.0, 0.0], can_bus=0.0).items():
+        for name, before in dict(cameras=list(CAMERAS), ego_turn=[0.0, 0.0], can_bus=0.0, lead_in=0.0).items():
             if settings[name] == before:
                 del settings[name]
         masks = dict(masks_version=MASKS_VERSION) if self.instance_masks else {}

@@ -3,7 +3,7 @@
 import numpy as np
 
 _STEP = 0.002
-_MARGIN = 0.3  # s before the first and after the last keyframe
+_MARGIN = 0.3  # s before the first recording and after the last keyframe
 _GRAVITY = 9.81
 
 
@@ -17,10 +17,11 @@ class EgoPath:
         origin (Sequence[float]): x, y at the start, m.
         turn (tuple[float]): lowest and highest rate, degrees/s, of a turn to one side that lasts the whole scene; the
             rate goes up and down between the two. (0, 0) leaves a straight road, whose heading swings a little.
+        lead_in (float): s of recordings before time 0.
     """
 
-    def __init__(self, rng, speed, duration, origin, turn=(0.0, 0.0)):
-        self._t = np.arange(-_MARGIN, duration + _MARGIN, _STEP)
+    def __init__(self, rng, speed, duration, origin, turn=(0.0, 0.0), lead_in=0.0):
+        self._t = np.arange(-_MARGIN - lead_in, duration + _MARGIN, _STEP)
         period = rng.uniform(9.0, 14.0)
         yaw0, phase, swing = rng.uniform(-np.pi, np.pi), rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.25)
         if any(turn):

@@ -10,7 +10,7 @@ from . import materials as m
 from .jit import compiled
 from .raycast import cell_noise
 from .shapes import BOTTOM, TOP
-from .vehicle_looks import bus_colour, car_colour, machine_colour, trailer_colour, truck_colour
+from .vehicle_looks import bus_colour, car_colour, lamp_colour, machine_colour, trailer_colour, truck_colour
 
 
 @compiled
@@ -49,6 +49,8 @@ def surface_colour(mat, face, p, q, size, first, second, seed):
     x, y, height, length, width = p[0], p[1], p[2] * size[2], size[0], size[1]
     if face == BOTTOM or mat == m.DARK:
         return 0.07, 0.07, 0.08
+    if mat == m.FRONT_LAMP or mat == m.REAR_LAMP or mat == m.GLASS:
+        return lamp_colour(mat, face, q)
     if mat == m.CAR_BODY or mat == m.CAR_CABIN:
         return car_colour(mat, face, x, y, height, q, length, first)
     if mat == m.TRUCK_CAB or mat == m.TRUCK_CARGO or mat == m.CHASSIS:

@@ -50,7 +50,7 @@ class _Placer:
 
     def __init__(self, rng, config, ego):
         self.rng, self.extent = rng, config.extent
-        self.times = np.arange(0.0, config.duration + _STEP, _STEP)
+        self.times = np.arange(-config.lead_in, config.duration + _STEP, _STEP)
         self.ego = np.column_stack(ego.pose(self.times))
         self.middle = len(self.times) // 2
         self.rows = np.zeros((256, 10))

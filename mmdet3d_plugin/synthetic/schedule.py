@@ -39,7 +39,8 @@ def build_schedule(config: SyntheticConfig, scene_index: int) -> dict:
     """Frames by channel in order of time, for the scene with the given index.
 
     Keyframes are half a second apart and sweeps fill the gaps evenly, each stamp with a jitter of its own
-    (2 ms for keyframes, 0.8 ms for sweeps). As in nuScenes a scene starts and ends with a keyframe.
+    (2 ms for keyframes, 0.8 ms for sweeps). As in nuScenes a scene starts and ends with a keyframe, unless sweeps lead
+    in.
     """
     rng = np.random.default_rng([config.seed, scene_index, 1])
     origin = scene_origin(scene_index)
@@ -50,19 +51,22 @@ def build_schedule(config: SyntheticConfig, scene_index: int) -> dict:
     for channel in config.channels:
         rate = config.lidar_sweep_hz if channel == LIDAR else config.camera_sweep_hz
         offset = round(rig[channel].trigger_offset * 1e6)
-        schedule[channel] = _channel_frames(channel, keys + offset, rate // KEYFRAME_HZ, origin, scene_index, rng)
+        schedule[channel] = _channel_frames(
+            channel, keys + offset, rate // KEYFRAME_HZ, round(config.lead_in * rate), origin, scene_index, rng
+        )
     return schedule
 
 
-def _channel_frames(channel, keys, per_key, origin, scene_index, rng):
+def _channel_frames(channel, keys, per_key, before, origin, scene_index, rng):
     folder_key, folder_sweep = f'samples/{channel}', f'sweeps/{channel}'
     suffix = 'pcd.bin' if channel == LIDAR else 'jpg'
     frames = []
     for k in range(len(keys)):
         stamps = [(int(keys[k]), True)]
-        if k > 0:
-            gap = keys[k] - keys[k - 1]
-            between = keys[k - 1] + gap * np.arange(1, per_key) / per_key
+        if k > 0 or before:
+            gap = keys[k] - keys[k - 1] if k > 0 else 1_000_000 // KEYFRAME_HZ
+            parts = np.arange(1, per_key) if k > 0 else np.arange(per_key - before, per_key)
+            between = keys[k] - gap + gap * parts / per_key
             jitter = rng.integers(-_SWEEP_JITTER, _SWEEP_JITTER + 1, size=len(between))
             stamps = [(int(s), False) for s in np.rint(between).astype(np.int64) + jitter] + stamps
         for stamp, is_key in stamps:

@@ -23,14 +23,21 @@ def _side_wheels(x, height, length, front_at, rear_at, radius):
 
 
 @compiled
-def _vehicle_side(face, x, y, height, length, body, wheels):
-    """Colour shared by all vehicles near the ground: wheels, dark sill, head and tail lights; body elsewhere."""
-    if face == FRONT and abs(y) > 0.28 and abs(height - 0.72) < 0.13:
-        return 1.0, 0.98, 0.80
-    if face == REAR and abs(y) > 0.30 and abs(height - 0.80) < 0.13:
+def lamp_colour(mat, face, q):
+    """White lamps beside a dark grille with a plate, red lamps beside a plate, dark glass."""
+    if mat == m.GLASS:
+        return 0.12, 0.17, 0.24
+    across = abs(q[1] - 0.5)
+    if face in (FRONT, REAR) and across < 0.1 and 0.2 < q[2] < 0.8:
+        return 0.92, 0.92, 0.88
+    if mat == m.REAR_LAMP:
         return 0.95, 0.05, 0.05
-    if face == FRONT and abs(y) < 0.28 and abs(height - 0.50) < 0.14:
-        return 0.08, 0.08, 0.09
+    return (0.08, 0.08, 0.09) if face == FRONT and across < 0.22 else (1.0, 0.98, 0.80)
+
+
+@compiled
+def _vehicle_side(height, body, wheels):
+    """Colour shared by all vehicles near the ground: wheels and a dark sill; body elsewhere."""
     if wheels == 0:
         return 0.05, 0.05, 0.05
     if wheels == 1:
@@ -49,7 +56,7 @@ def car_colour(mat, face, x, y, height, q, length, first):
     wheels = 2
     if face != FRONT and face != REAR and face != TOP:
         wheels = _side_wheels(x, height, length, 0.30, -0.30, 0.36)
-    return _vehicle_side(face, x, y, height, length, first, wheels)
+    return _vehicle_side(height, first, wheels)
 
 
 @compiled
@@ -62,13 +69,11 @@ def truck_colour(mat, face, x, y, height, q, length, first, second):
         wheels = 2
         if face != FRONT and face != REAR and face != TOP:
             wheels = _wheel_shade((x - 0.39) * length, height - 0.48, 0.48)
-        return _vehicle_side(face, x, y, height, length, first, wheels)
+        return _vehicle_side(height, first, wheels)
     if mat == m.CHASSIS:
         wheels = min(
             _side_wheels(x, height, length, -0.18, -0.34, 0.46), _wheel_shade((x + 0.42) * length, height - 0.46, 0.3)
         )
-        if face == REAR and abs(y) > 0.3 and height > 0.5:
-            return 0.9, 0.05, 0.05
         if wheels == 1:
             return 0.5, 0.5, 0.5
         return (0.05, 0.05, 0.05) if wheels == 0 else (0.16, 0.15, 0.15)
@@ -86,20 +91,16 @@ def bus_colour(face, x, y, height, q, length, first, second):
     if face == TOP:
         return second[0], second[1], second[2]
     if face == FRONT:
-        if 0.30 < q[2] < 0.80 and abs(y) < 0.45:
-            return 0.12, 0.17, 0.24
-        if 0.84 < q[2] < 0.95 and abs(y) < 0.35:
-            return 0.95, 0.75, 0.10
-        return _vehicle_side(face, x, y, height, length, first, 2)
+        return _vehicle_side(height, first, 2)
     if face == REAR:
         if 0.50 < q[2] < 0.78 and abs(y) < 0.38:
             return 0.12, 0.17, 0.24
-        return _vehicle_side(face, x, y, height, length, first, 2)
+        return _vehicle_side(height, first, 2)
     if 0.42 < q[2] < 0.78 and (x * length / 1.4) % 1.0 > 0.14:
         return 0.14, 0.19, 0.27
     if q[2] >= 0.84:
         return second[0], second[1], second[2]
-    return _vehicle_side(face, x, y, height, length, first, _side_wheels(x, height, length, 0.30, -0.27, 0.48))
+    return _vehicle_side(height, first, _side_wheels(x, height, length, 0.30, -0.27, 0.48))
 
 
 @compiled

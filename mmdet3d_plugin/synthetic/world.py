@@ -91,7 +91,7 @@ def build_world(config: SyntheticConfig, scene_index: int) -> World:
     for restart in range(_RESTARTS):
         rng = np.random.default_rng([config.seed, scene_index, 0, restart])
         origin = rng.uniform((300.0, 900.0), (700.0, 1300.0))
-        ego = EgoPath(rng, config.ego_speed, config.duration, origin, config.ego_turn)
+        ego = EgoPath(rng, config.ego_speed, config.duration, origin, config.ego_turn, config.lead_in)
         failed, rows, names = place(rng, config, ego)
         if failed is None:
             annotated = tuple(names[: sum(config.objects.values())])

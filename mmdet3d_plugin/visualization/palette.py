@@ -20,6 +20,10 @@ POINT = (150, 156, 166)
 GRID = (222, 225, 230)
 BACKGROUND = (250, 250, 250)
 TEXT = (40, 44, 52)
+# Of ground truth and models on a light and on a dark page, after Okabe and Ito (Color Universal Design), whose colours
+# people with any kind of colour vision tell apart.
+PAGE_GROUND_TRUTH = ('#00795a', '#35d0a2')
+PAGE_MODELS = (('#c4520a', '#ff9a4d'), ('#0067ab', '#62bdf5'), ('#9c3f77', '#e79ac4'), ('#8a6a00', '#f0c93b'))
 
 
 def class_colour(name):

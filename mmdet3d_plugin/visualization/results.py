@@ -1,4 +1,4 @@
-"""Detections of a nuScenes results file, back in the LiDAR frame."""
+"""Boxes to draw, in the LiDAR frame: of a nuScenes results file, of a detector's answer, of the annotations."""
 
 import json
 
@@ -59,6 +59,24 @@ def boxes_in_lidar_frame(detections, info):
     return Boxes(boxes, [detection['detection_name'] for detection in detections], scores)
 
 
+def detected_boxes(found, class_names):
+    """What a detector answered.
+
+    Args:
+        found (dict): Of one sample: ``boxes_3d`` (LiDARInstance3DBoxes, bottom centres), ``scores_3d``, ``labels_3d``.
+        class_names (Sequence[str]): Names of the labels.
+
+    Returns:
+        Boxes: With scores, and with velocities where the boxes have nine numbers.
+    """
+    numbers = found['boxes_3d'].tensor.detach().cpu().double().numpy()
+    boxes = numbers[:, :7].copy()
+    boxes[:, 2] += boxes[:, 5] / 2
+    names = [class_names[label] for label in found['labels_3d'].tolist()]
+    scores = found['scores_3d'].detach().cpu().double().numpy()
+    return Boxes(boxes, names, scores, numbers[:, 7:9] if numbers.shape[1] >= 9 else None)
+
+
 def ground_truth_boxes(info, class_names):
     """Annotated boxes of known classes with at least one LiDAR or radar point, at any distance.
 
@@ -67,7 +85,9 @@ def ground_truth_boxes(info, class_names):
         class_names (Sequence[str]): Classes to keep.
 
     Returns:
-        Boxes: In the LiDAR frame, without scores.
+        Boxes: In the LiDAR frame, without scores, with velocities where the info has them.
     """
-    boxes = Boxes(np.asarray(info['gt_boxes'], dtype=np.float64).reshape(-1, 7), list(info['gt_names']))
+    velocities = np.asarray(info['gt_velocity'], dtype=np.float64).reshape(-1, 2) if 'gt_velocity' in info else None
+    numbers = np.asarray(info['gt_boxes'], dtype=np.float64).reshape(-1, 7)
+    boxes = Boxes(numbers, list(info['gt_names']), velocities=velocities)
     return boxes.select(np.isin(info['gt_names'], class_names) & np.asarray(info['valid_flag'], dtype=bool))

@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 
+from ..structures.boxes import Boxes
 from ..structures.poses import lidar_to_camera
 from .bev import draw_bev
 from .camera import draw_boxes, mosaic, resize_with_intrinsic
+from .frame import above
 from .palette import BACKGROUND, CLASS_COLOURS, GROUND_TRUTH, TEXT, class_colour
 
 _STRIP = 26  # px, height of a line of text
@@ -40,6 +42,26 @@ def draw_sheet(models, truth, points, cameras, bev_range, title, camera_width=40
         rows += [text_strip(f'{name}: {len(predicted)} boxes, ground truth {len(truth)}', row.shape[1]), row]
     width = rows[-1].shape[1]
     return np.concatenate([text_strip(title, width), _legend(width), *rows])
+
+
+def draw_frame(frame, bev_range, threshold, camera_width=400, credit=''):
+    """The sheet of a :class:`~mmdet3d_plugin.visualization.frame.Frame`.
+
+    Args:
+        frame (Frame): Keyframe with everybody's boxes.
+        bev_range (Sequence[float]): x_min, y_min, x_max, y_max, metres.
+        threshold (float): Predictions with a lower score are left out.
+        camera_width (int): Width of each camera image in the sheet, px.
+        credit (str): Last line.
+
+    Returns:
+        np.ndarray: (H, W, 3) uint8 RGB.
+    """
+    title = f'{frame.scene}, {frame.seconds:.1f} s, predictions with a score of at least {threshold:g}'
+    models = {name: above(boxes, threshold) for name, boxes in frame.models.items()}
+    truth = Boxes(np.zeros((0, 7))) if frame.truth is None else frame.truth
+    sheet = draw_sheet(models, truth, frame.points, frame.cameras, bev_range, title, camera_width)
+    return np.concatenate([sheet, text_strip(credit, sheet.shape[1])]) if credit else sheet
 
 
 def _draw_camera(image, intrinsic, transform, truth, predicted):

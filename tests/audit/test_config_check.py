@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from mmcv import Config
 
 from mmdet3d_plugin.audit.config_check import check_config
 from mmdet3d_plugin.audit.config_problem import ConfigProblem
@@ -106,6 +107,10 @@ BROKEN = {
         "data = dict(val=dict(classes=['car', 'truck']))",
         r"data\.val: classes \['car', 'truck'\], but the head",
     ),
+    'cache_key': (
+        "model = dict(teacher=dict(cache=dict(folder='maps')))",
+        "model.*unexpected keyword argument 'folder'",
+    ),
     'optimizer_key': (
         'optimizer = dict(learning_rate=1)',
         r"optimizer \(AdamW\): unknown key 'learning_rate'; it takes .*, lr, ",
@@ -115,6 +120,11 @@ BROKEN = {
         "custom_hooks = [dict(type='EpochSeedHook', seed=1)]",
         "custom_hooks.0. .EpochSeedHook.: unknown key 'seed'",
     ),
+    'ema_key': (
+        "ema_config = dict(type='ExpMomentumEMAHook', total_iters=5, priority=49)",
+        "ema_config .ExpMomentumEMAHook.: unknown key 'total_iters', did you mean 'total_iter'",
+    ),
+    'ema_type': ("ema_config = dict(type='MeanHook')", 'ema_config: .*MeanHook is not in'),
     'checkpoint_key': (
         'checkpoint_config = dict(max_keep=1)',
         "checkpoint_config: unknown key 'max_keep', did you mean",
@@ -177,6 +187,17 @@ def test_a_broken_config_fails_with_one_clear_line(name, tmp_path, repo_root):
     with pytest.raises(ConfigProblem, match=words) as error:
         check_config(write_child(tmp_path, repo_root, body))
     assert '\n' not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_a_cache_of_a_teacher_whose_points_never_come_back(repo_root):
+    train = Config.fromfile(TOY).data.train.pipeline
+    place = [step['type'] for step in train].index('GlobalBEVAug')
+    options = {'model.teacher.cache.dir': 'maps'}
+    check_config(TOY, options)
+    with pytest.raises(
+        ConfigProblem, match=r'data\.train: GlobalBEVAug with rot_range=.* changes the points at random'
+    ):
+        check_config(TOY, {**options, f'data.train.pipeline.{place}.rot_range': (-5.0, 5.0)})
 
 
 def test_missing_files_are_named(tmp_path, repo_root):

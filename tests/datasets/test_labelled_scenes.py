@@ -66,7 +66,9 @@ def test_named_scenes_from_a_list_or_a_file(tmp_path):
         (dict(share=0), 'share must be above 0 and at most 1, got 0'),
         (dict(share=0.2, use='rest'), "use must be one of .*, got 'rest'"),
         (dict(scenes='nowhere.txt'), 'no file nowhere.txt'),
-        (dict(part=0.2), r"takes share, scenes, seed, use, got \['part'\]"),
+        (dict(share=0.2, times=0), 'times must be a whole number of at least 1, got 0'),
+        (dict(share=0.2, times=1.5), 'times must be a whole number of at least 1, got 1.5'),
+        (dict(part=0.2), r"takes share, scenes, seed, use, times, got \['part'\]"),
     ],
 )
 def test_settings_that_choose_nothing(settings, message):
@@ -79,6 +81,31 @@ def test_nothing_left_is_an_error():
         LabelledScenes(scenes=[], use='labelled').choose(['a', 'a'])
     with pytest.raises(ValueError, match="1 of 1 scenes are labelled: use='unlabelled' keeps no sample"):
         LabelledScenes(share=0.5, use='unlabelled').choose(['a', 'a'])
+
+
+def test_labelled_samples_come_several_times():
+    scenes = ['a', 'a', 'b', 'c']
+    for use, indices, labelled in (
+        ('all', [0, 1, 2, 3, 0, 1, 0, 1], [1, 1, 0, 0, 1, 1, 1, 1]),
+        ('labelled', [0, 1, 0, 1, 0, 1], [1] * 6),
+        ('unlabelled', [2, 3], [0, 0]),
+    ):
+        kept, told = LabelledScenes(scenes=['a'], use=use, times=3).choose(scenes)
+        assert kept.tolist() == indices and told.tolist() == [bool(one) for one in labelled]
+
+
+def test_a_repeated_sample_is_the_same_and_remembers_the_same(info_files, tables_root, caplog):
+    choice = dict(scenes=['scene-0061'], use='labelled', times=3)
+    dataset = open_train(info_files, tables_root, choice, pipeline=labels_only())
+    dataset._num_earlier = 2
+    assert len(dataset) == 15 and dataset.is_labelled.all()
+    once, again = ([dataset.get_data_info(index) for index in range(start, start + 5)] for start in (0, 10))
+    for one, other in zip(once, again):
+        assert one['sample_idx'] == other['sample_idx']
+        earlier = [[frame['sample_idx'] for frame in item['earlier_keyframes']] for item in (one, other)]
+        assert earlier[0] == earlier[1]
+    assert [len(item['earlier_keyframes']) for item in again] == [0, 1, 2, 2, 2]
+    assert 'each of these comes 3 times' in caplog.text
 
 
 @pytest.mark.parametrize('kind', ['base', '4d'])

@@ -33,8 +33,8 @@ def test_overlapping_scenes_do_not_interleave():
     assert _shown(in_scene_order(infos)) == expected
     random.shuffle(infos)
     assert _shown(in_scene_order(infos)) == expected
-    scenes = [info['scene_token'] for info in in_scene_order(infos)]
-    assert scene_starts(scenes).tolist() == [0, 1, 1, 1, 4, 4, 4]
+    scenes, times = zip(*_shown(in_scene_order(infos)))
+    assert scene_starts(scenes, times).tolist() == [0, 1, 1, 1, 4, 4, 4]
 
 
 def test_scenes_that_start_together_are_told_apart_by_their_tokens():
@@ -42,8 +42,12 @@ def test_scenes_that_start_together_are_told_apart_by_their_tokens():
     assert _shown(in_scene_order(infos)) == [('a', 0), ('a', 1), ('b', 0), ('b', 1)]
 
 
+def test_a_scene_that_comes_again_starts_again():
+    assert scene_starts(list('aaaaa'), [1, 2, 1, 2, 2]).tolist() == [0, 0, 2, 2, 4]
+
+
 def test_no_infos():
-    assert scene_order([], []).shape == scene_starts([]).shape == (0,)
+    assert scene_order([], []).shape == scene_starts([], []).shape == (0,)
 
 
 def test_one_scene_after_the_other_stays_in_order_of_time(base_infos):

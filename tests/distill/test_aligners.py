@@ -23,7 +23,7 @@ def perturb(module):
     return module
 
 
-def slow_attention(block, feature, softmax_scale, residual, ffn_act):
+def slow_attention(block, feature, softmax_scale, residual, ffn_act, content=False):
     """Attention block for one sample, written with loops over heads, queries and keys."""
     conv, norm = block.stem[0], block.stem[1]
     x = F.conv2d(feature[None], conv.weight, padding=1)
@@ -35,7 +35,8 @@ def slow_attention(block, feature, softmax_scale, residual, ffn_act):
     embed, key_value = block.query_projection[0], block.to_kv
     dim = channels // block.num_heads
     for index in range(height * width):
-        query = torch.relu(embed.weight @ block.query.weight[index] + embed.bias)
+        asked = block.query.weight[index] + (tokens[index] if content else 0)
+        query = torch.relu(embed.weight @ asked + embed.bias)
         query = block.to_q.weight @ query + block.to_q.bias
         heads = []
         for head in range(block.num_heads):
@@ -59,11 +60,12 @@ def slow_attention(block, feature, softmax_scale, residual, ffn_act):
 
 
 @pytest.mark.parametrize(
-    ('softmax_scale', 'residual', 'ffn_act'), [(1.0, False, None), (5.0, False, 'GELU'), (1.0, True, 'ReLU')]
+    ('softmax_scale', 'residual', 'ffn_act', 'content'),
+    [(1.0, False, None, False), (5.0, False, 'GELU', False), (1.0, True, 'ReLU', False), (2.0, False, None, True)],
 )
 @pytest.mark.parametrize('teacher', [WIDE_TEACHER, NARROW_TEACHER])
-def test_aoa_matches_slow_reference(teacher, softmax_scale, residual, ffn_act):
-    cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale, residual=residual)
+def test_aoa_matches_slow_reference(teacher, softmax_scale, residual, ffn_act, content):
+    cfg = dict(type='AOAAligner', num_heads=4, softmax_scale=softmax_scale, residual=residual, content=content)
     cfg.update({} if ffn_act is None else dict(ffn_act=ffn_act))
     aligner = perturb(build_aligner(cfg, STUDENT, teacher)).eval()
     aligner.attention.stem[1].running_mean.normal_()
@@ -73,7 +75,7 @@ def test_aoa_matches_slow_reference(teacher, softmax_scale, residual, ffn_act):
         expected = []
         weight = aligner.projection.weight()
         for sample in feature:
-            attended = slow_attention(aligner.attention, sample, softmax_scale, residual, ffn_act)
+            attended = slow_attention(aligner.attention, sample, softmax_scale, residual, ffn_act, content)
             projected = torch.einsum('tc,chw->thw', weight, attended)
             projected = projected * aligner.projection.scale[:, None, None] + aligner.projection.bias[:, None, None]
             size = (teacher.height, teacher.width)
@@ -149,6 +151,9 @@ def test_upsampling_commutes_with_the_projection(teacher):
         dict(type='AOAAligner'),
         dict(type='AOAAligner', attention=False),
         dict(type='AOAAligner', orthogonal=False),
+        dict(type='AOAAligner', content=True),
+        dict(type='AOAAligner', identity=True),
+        dict(type='AOAAligner', residual=True, identity=True, content=True),
         dict(type='Conv1x1Aligner'),
         dict(type='UpsampleConvAligner'),
     ],
@@ -166,6 +171,53 @@ def test_every_aligner_reaches_the_teacher_shape_and_trains_all_its_parameters(c
     assert torch.isfinite(feature.grad).all() and feature.grad.abs().sum() > 0
     for name, parameter in aligner.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('channels', [(4, 4), (6, 4), (4, 6)])
+def test_an_identity_projection_copies_the_channels_that_both_have(channels):
+    projection = OrthogonalProjection(*channels, identity=True)
+    feature = torch.randn(2, channels[0], 3, 3)
+    common = min(channels)
+    assert torch.allclose(projection(feature)[:, :common], feature[:, :common], atol=1e-6)
+    assert projection(feature)[:, common:].abs().sum() < 1e-5
+    optimizer = torch.optim.AdamW(projection.parameters(), lr=0.05, weight_decay=0.5)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (projection(feature) - torch.randn(2, channels[1], 3, 3)).pow(2).mean().backward()
+        optimizer.step()
+    weight = projection.weight().detach()
+    gram = weight @ weight.T if channels[0] >= channels[1] else weight.T @ weight
+    assert (gram - torch.eye(common)).abs().max() < 1e-5
+    assert (weight - torch.eye(channels[1], channels[0])).abs().max() > 1e-2  # it left the identity
+
+
+def test_without_position_content_queries_tell_cells_apart_and_learned_ones_do_not_know_the_student():
+    """Two maps with their columns exchanged: learned queries gather the same mean, content queries follow the map."""
+    feature = torch.randn(1, *STUDENT.shape)
+    order = [4, 3, 0, 1, 2]
+    for content, moves in ((False, False), (True, True)):
+        block = build_aligner(dict(type='AOAAligner', num_heads=4, content=content), STUDENT, WIDE_TEACHER).attention
+        block.eval()
+        block.stem[0] = torch.nn.Conv2d(16, 16, 1, bias=False)  # a 3x3 one would mix the columns
+        torch.nn.init.ones_(block.query.weight)  # each cell asks the same
+        with torch.no_grad():
+            one, other = block(feature), block(feature[..., order])
+        assert torch.allclose(one[..., order], other, atol=1e-5)
+        assert torch.allclose(one, one.mean((2, 3), keepdim=True), atol=1e-5) != moves
+
+
+def test_gradients_of_the_variants():
+    small = level(4, 2, 2)
+    for options in (dict(content=True), dict(residual=True, content=True, identity=True)):
+        aligner = perturb(build_aligner(dict(type='AOAAligner', num_heads=2, **options), small, level(6, 4, 4)))
+        aligner.double().eval()
+        feature = torch.randn(1, *small.shape, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(aligner, feature)
+
+
+def test_an_identity_needs_the_orthogonal_projection():
+    with pytest.raises(ValueError, match='identity=True starts its orthogonal projection'):
+        build_aligner(dict(type='AOAAligner', orthogonal=False, identity=True), STUDENT, WIDE_TEACHER)
 
 
 def test_ablations_drop_their_part():

@@ -47,6 +47,25 @@ def ema_run(toy_config, train, tmp_path):
     return run
 
 
+def test_a_config_names_the_hook_without_its_list_of_hooks(toy_config, train, tmp_path):
+    named = tmp_path / 'named.py'
+    hook = "dict(type='ExpMomentumEMAHook', total_iter=2)"
+    with toy_config.open('a') as file:
+        file.write("custom_hooks = [dict(type='EpochSeedHook')]\n")
+    named.write_text(f"_base_ = '{toy_config}'\nema_config = {hook}\n")
+    listed = tmp_path / 'listed.py'
+    listed.write_text(f"_base_ = '{toy_config}'\ncustom_hooks = [dict(type='EpochSeedHook'), {hook}]\n")
+    files = []
+    for config in (named, listed):
+        train(config, '--work-dir', tmp_path / config.stem)
+        files.append(torch.load(tmp_path / config.stem / 'epoch_3.pth', weights_only=True)['state_dict'])
+    assert 'ema_tail_weight' in files[0] and files[0].keys() == files[1].keys()
+    assert not [name for name, value in files[0].items() if not torch.equal(value, files[1][name])]
+    state, meta = read_checkpoint(str(tmp_path / 'named' / 'epoch_3.pth'))
+    assert meta[MARK] == 'under their own names'
+    assert not torch.equal(state['tail.weight'], files[0]['ema_tail_weight'])
+
+
 @pytest.mark.parametrize('priority', [None, 49])
 def test_files_of_mmcvs_own_hook_are_read_as_their_averages(ema_run, priority, caplog):
     options = {} if priority is None else dict(priority=priority)
@@ -84,6 +103,7 @@ def test_files_of_mmcvs_own_hook_are_read_as_their_averages(ema_run, priority, c
             'under ema_',
             'by iterations',
         ),
+        (dict(config="ema_config = dict(type='EMAHook', priority='HIGH')"), 'under their own names', 'order'),
         ({MARK: 'under their own names'}, 'under their own names', 'meta'),
     ],
 )

@@ -60,7 +60,11 @@ def test_boxes_check_their_shapes():
     with pytest.raises(ValueError, match='equally many'):
         Boxes(BOX, [])
     kept = Boxes(np.repeat(BOX, 2, axis=0), ['car', 'bus'], np.array([0.1, 0.9])).select([False, True])
-    assert kept.names == ['bus'] and kept.scores.tolist() == [0.9] and len(kept) == 1
+    assert kept.names == ['bus'] and kept.scores.tolist() == [0.9] and len(kept) == 1 and kept.velocities is None
+    with pytest.raises(ValueError, match='velocities must be equally many'):
+        Boxes(BOX, ['car'], velocities=np.zeros((2, 2)))
+    moving = Boxes(np.repeat(BOX, 2, axis=0), ['car', 'bus'], velocities=np.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert moving.select([False, True]).velocities.tolist() == [[3.0, 4.0]]
 
 
 @pytest.fixture

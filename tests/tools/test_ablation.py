@@ -14,16 +14,12 @@ sys.path.insert(0, str(ROOT / 'tools'))
 
 import ablation  # noqa: E402
 from data_converter.make_synthetic_nuscenes import settings_of  # noqa: E402
+from experiments.ablation import studies  # noqa: E402
 from experiments.ablation.configs import add_config, choose_configs, with_teacher  # noqa: E402
-from experiments.ablation.report import build_report, runs_table, summary_table  # noqa: E402
 from experiments.ablation.rows import read_rows, time_left  # noqa: E402
 from experiments.ablation.runs import Ablation  # noqa: E402
-from experiments.ablation.summary import sign, spread, summarise  # noqa: E402
 from experiments.command_line import as_flags  # noqa: E402
 from workflow.step import Step  # noqa: E402
-
-DATA = {'data_root': 'data/x', 'settings': {'scenes': 8, 'val_scenes': 2, 'keyframes': 3}}
-SETTING = {'machine': 'a machine', 'training': DATA, 'evaluation': {**DATA, 'data_root': 'data/y'}}
 
 # In place of the tools: leaves what they leave, with scores out of scores.json by folder, and notes every call.
 STUB = """
@@ -53,76 +49,6 @@ SCORES = {
     'teacher_seed1': (0.6, 0.55), 'baseline_seed1': (0.3, 0.4), 'distilled_seed1': (0.31, 0.5),
     'teacher_seed2': (0.4, 0.4), 'baseline_seed2': (0.1, 0.1), 'distilled_seed2': (0.1, 0.1),
 }  # fmt: skip
-
-
-def row(config, seed, mAP, NDS, **kwargs):
-    common = {'config_file': f'{config}.py', 'loss_terms': {}, 'seconds': 60.0, 'teacher': None}
-    return {**common, 'config': config, 'seed': seed, 'mAP': mAP, 'NDS': NDS, 'mAVE': 1 - mAP, **kwargs}
-
-
-class TestSummary:
-    ROWS = [
-        row('baseline', 0, 0.1, 0.2), row('baseline', 1, 0.3, 0.4), row('baseline', 2, 0.2, 0.3),
-        row('x', 0, 0.2, 0.2), row('x', 1, 0.5, 0.3), row('x', 2, 0.5, 0.4),
-    ]  # fmt: skip
-
-    def test_means_and_standard_deviations(self):
-        summary = summarise(self.ROWS)
-        assert list(summary) == ['baseline', 'x'] and summary['x']['seeds'] == [0, 1, 2]
-        # 0.1, 0.3, 0.2: mean 0.2, squares of the differences 0.01 + 0.01 + 0, over n - 1 = 2
-        assert summary['baseline']['mAP'] == pytest.approx({'mean': 0.2, 'std': 0.1})
-        # 0.2, 0.5, 0.5: mean 0.4, squares 0.04 + 0.01 + 0.01 = 0.06, over 2
-        assert summary['x']['mAP'] == pytest.approx({'mean': 0.4, 'std': 0.03**0.5})
-
-    def test_gains_are_those_of_the_same_seed(self):
-        summary = summarise(self.ROWS)
-        assert 'gain' not in summary['baseline']
-        gain = summary['x']['gain']
-        assert gain['mAP']['per_seed'] == pytest.approx({'0': 0.1, '1': 0.2, '2': 0.3})
-        assert gain['mAP']['mean'] == pytest.approx(0.2) and gain['mAP']['std'] == pytest.approx(0.1)
-        assert gain['mAP']['sign'] == '+'
-        assert gain['NDS']['per_seed'] == pytest.approx({'0': 0.0, '1': -0.1, '2': 0.1})
-        assert gain['NDS']['mean'] == pytest.approx(0.0) and gain['NDS']['sign'] == 'mixed'
-
-    def test_only_common_seeds_are_compared(self):
-        summary = summarise([row('x', 1, 0.5, 0.5), row('baseline', 0, 0.1, 0.1), row('x', 0, 0.2, 0.0)])
-        assert summary['x']['gain']['mAP']['per_seed'] == pytest.approx({'0': 0.1})
-        assert summary['x']['gain']['mAP']['std'] is None and summary['x']['gain']['NDS']['sign'] == '-'
-        assert 'gain' not in summarise([row('x', 1, 0.5, 0.5), row('baseline', 0, 0.1, 0.1)])['x']
-        assert 'gain' not in summarise([row('x', 0, 0.5, 0.5)])['x']
-
-    def test_sign_and_spread(self):
-        assert [sign(values) for values in ([0.1, 0.2], [-0.1], [0.0], [0.1, 0.0])] == ['+', '-', 'mixed', 'mixed']
-        assert spread([0.5]) == {'mean': 0.5, 'std': None}
-
-
-class TestTables:
-    def test_of_one_run(self):
-        rows = [row('dualdistill', 4, 0.25, 0.5)]
-        assert summary_table(summarise(rows)) == [
-            ['config', 'seeds', 'mAP', 'NDS', 'mAVE'],
-            ['dualdistill', '1', '0.250', '0.500', '0.750'],
-        ]
-        report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
-        assert '| dualdistill | 4 | 0.250 | 0.500 | 0.750 |  |  |  | 1:00 |' in report
-        assert 'trained on 6 scenes of 3 keyframes, `data/x`' in report and 'gain' not in report
-        assert 'evaluated on 2 scenes of 3 keyframes, `data/y`' in report
-
-    def test_of_several(self):
-        table = summary_table(summarise(TestSummary.ROWS))
-        gains = [word for score in ('mAP', 'NDS', 'mAVE') for word in (f'{score} gain', 'every seed')]
-        assert table[0] == ['config', 'seeds', 'mAP', 'NDS', 'mAVE', *gains]
-        assert table[1] == ['baseline', '3', '0.200 ± 0.100', '0.300 ± 0.100', '0.800 ± 0.100', *[''] * 6]
-        assert table[2][5:] == ['+0.200 ± 0.100', '+', '+0.000 ± 0.100', 'mixed', '-0.200 ± 0.100', '-']
-
-    def test_every_run_with_its_teacher(self):
-        teacher = {'mAP': 0.5, 'NDS': 0.4, 'mAVE': 0.5, 'seconds': 30.0}
-        rows = [row('x', 0, 0.1, 0.2, teacher=teacher), row('y', 0, 0.1, 0.2, teacher=teacher), row('x', 1, 0.3, 0.4)]
-        assert [cells[1] for cells in runs_table(rows)] == ['seed', '0', '0', '1']
-        assert runs_table(rows)[1][5:] == ['0.500', '0.400', '0.500', '1:00']
-        # three runs of a minute and the one teacher of half a minute, counted once
-        report = build_report({'runs': rows, 'summary': summarise(rows), 'setting': SETTING})
-        assert '3 run(s), 3:30 of training and evaluation' in report
 
 
 @pytest.fixture
@@ -173,32 +99,24 @@ class TestConfigs:
 
     def test_the_toy_configs_are_those_of_the_folder_but_for_those_on_demand(self):
         folder = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / 'ablation').glob('*.py')}
-        on_demand = {'configs/ablation/aoa_residual.py'}
-        assert set(ablation.TOY.configs.values()) == folder - on_demand
+        on_demand = {f'configs/ablation/aoa_{name}.py' for name in ('residual', 'identity', 'content', 'lowres')}
+        assert set(studies.METHOD.configs.values()) == folder - on_demand
         assert on_demand <= folder
 
-    @pytest.mark.parametrize('size', [ablation.TOY, ablation.FULL], ids=['toy', 'full'])
-    def test_each_size_has_the_seven_configs_one_teacher_and_data_of_its_own(self, size, monkeypatch):
+    @pytest.mark.parametrize('study', [studies.METHOD, studies.FULL_SIZE], ids=['toy', 'full'])
+    def test_each_size_has_the_seven_configs_one_teacher_and_data_of_its_own(self, study, monkeypatch):
         monkeypatch.chdir(ROOT)
-        assert tuple(size.configs) == ablation.NAMES
-        models = with_teacher(size.configs)
+        assert list(study.configs) == list(studies.METHOD.configs)
+        models = with_teacher(study.configs)
         assert len(models) == 8
-        budgets = {str(Config.fromfile(file).runner) for name, file in size.configs.items()}
+        budgets = {str(Config.fromfile(file).runner) for name, file in study.configs.items()}
         assert len(budgets) == 1
-        settings_of(['--out-dir', 'x', *map(str, as_flags(size.synthetic))])
+        settings_of(['--out-dir', 'x', *map(str, as_flags(study.synthetic))])
         samples = 'dbinfos' in Config.fromfile(models['teacher']).pretty_text
-        assert samples == size.database and size.data_root != Path('data/nuscenes')
+        assert samples == study.database and study.data_root != Path('data/nuscenes')
 
-    def test_the_study_of_history_changes_the_history_alone(self, monkeypatch):
-        monkeypatch.chdir(ROOT)
-        assert with_teacher(ablation.HISTORY.configs) == ablation.HISTORY.configs
-        alone, remembering = (Config.fromfile(ablation.HISTORY.configs[name]) for name in ('baseline', 'with_history'))
-        assert alone.model.pop('history') is False and 'history' not in remembering.model
-        queues = [cfg.data.train.pipeline[0].pop('queue_length') for cfg in (alone, remembering)]
-        assert queues == [1, 2] == [alone.pop('queue_length'), remembering.pop('queue_length')]
-        alone.train_pipeline = remembering.train_pipeline  # the variable; data.train holds what is read
-        assert alone._cfg_dict == remembering._cfg_dict
-        settings = settings_of(['--out-dir', 'x', *map(str, as_flags(ablation.HISTORY.synthetic))])
+    def test_the_world_of_history_is_one_of_cars_that_turn(self):
+        settings = settings_of(['--out-dir', 'x', *map(str, as_flags(studies.HISTORY.synthetic))])
         assert {name for name, count in settings.objects.items() if count} == {'car'} and settings.ego_turn[0] > 0
 
 
@@ -249,16 +167,17 @@ class TestRuns:
         assert (last['mAP'], last['NDS'], last['loss_terms']) == (0.31, 0.5, {'loss': 1.5})
         assert (last['teacher']['mAP'], last['teacher']['NDS']) == (0.6, 0.55) and last['seconds'] >= 0
         assert results['runs'][0]['teacher'] is None
-        gain = results['summary']['distilled']['gain']
+        (group,) = results['summary']
+        gain = group['configs']['distilled']['gain']
         assert gain['mAP']['per_seed'] == pytest.approx({'0': 0.05, '1': 0.01}) and gain['mAP']['sign'] == '+'
         assert gain['NDS']['mean'] == pytest.approx(0.045) and gain['NDS']['sign'] == 'mixed'
         report = (tmp_path / 'out' / 'report.md').read_text()
-        scenes, held_out = ablation.SYNTHETIC['scenes'], ablation.SYNTHETIC['val-scenes']
-        assert '+0.030 ± 0.028 | +' in report
+        scenes, held_out = studies.SYNTHETIC['scenes'], studies.SYNTHETIC['val-scenes']
+        assert '+0.030 ± 0.020 | +' in report
         assert f'trained on {scenes - held_out} scenes' in report and f'evaluated on {held_out} scenes' in report
         assert cv2.imread(str(tmp_path / 'out' / 'scores.png')).shape[2] == 3
         assert not list((tmp_path / 'out').glob('*.tmp'))
-        assert '+0.030 ± 0.028' in capsys.readouterr().out
+        assert '+0.030 ± 0.020' in capsys.readouterr().out
 
     def test_a_broken_run_leaves_a_partial_table_and_is_resumed(self, workplace, configs, tmp_path, capsys):
         words = ['--seeds', '0', '--configs', configs['baseline'], configs['distilled']]
@@ -294,7 +213,7 @@ class TestRuns:
         (tmp_path / 'out' / 'scores.png').unlink()
         status, again, calls = workplace('--report-only')
         assert status == 0 and calls == [] and again == results
-        assert '| baseline | 1 | 0.300 | 0.400 | 0.700 |' in (tmp_path / 'out' / 'report.md').read_text()
+        assert '| baseline | 1 | 0.300 | 0.400 | 0.500 | 0.700 |' in (tmp_path / 'out' / 'report.md').read_text()
         assert (tmp_path / 'out' / 'scores.png').stat().st_size > 0
 
     def test_a_report_of_an_older_version_is_refused(self, workplace, configs, tmp_path, capsys):
@@ -332,9 +251,17 @@ def test_words_that_are_no_seeds_or_jobs(capsys):
     args = ablation.parse_args([])
     assert args.seeds == [0, 1, 2] and args.out_dir == Path('outputs/ablation')
     assert ablation.parse_args(['--full-size']).out_dir == Path('outputs/ablation_full_size')
-    assert ablation.parse_args(['--study', 'history']).size is ablation.HISTORY
-    with pytest.raises(SystemExit):
-        ablation.parse_args(['--study', 'history', '--full-size'])
+    assert ablation.parse_args(['--study', 'history']).study is studies.HISTORY
+    assert args.labels == (None,)
+    unlabelled = ablation.parse_args(['--study', 'unlabelled'])
+    assert unlabelled.labels == (10, 20, 100) and unlabelled.out_dir == Path('outputs/ablation_unlabelled')
+    assert ablation.parse_args(['--study', 'unlabelled', '--labels', '20,5,20']).labels == (5, 20)
+    for words in (
+        ['--study', 'history', '--full-size'], ['--labels', '20'], ['--study', 'unlabelled', '--labels', '0'],
+        ['--study', 'unlabelled', '--labels', '0.2'],
+    ):  # fmt: skip
+        with pytest.raises(SystemExit):
+            ablation.parse_args(words)
 
 
 def test_foreign_results_are_not_taken_for_ours(tmp_path):
@@ -345,7 +272,7 @@ def test_foreign_results_are_not_taken_for_ours(tmp_path):
         with pytest.raises(ValueError, match='results.json is not the results.json of an ablation'):
             read_rows(path)
     path.write_text(json.dumps({'runs': [{'config': 'x'}], 'setting': {}}))
-    with pytest.raises(ValueError, match='a run without NDS, config_file, loss_terms, mAP, mAVE'):
+    with pytest.raises(ValueError, match='a run without NDS, config_file, labels, loss_terms, mAOE'):
         read_rows(path)
 
 
@@ -372,11 +299,11 @@ def test_the_real_tools_from_data_to_report(tmp_path, monkeypatch, repo_root):
         teacher = f'model = dict(teacher=dict(config="{tmp_path}/toy_teacher.py"))\n' if name == 'dualdistill' else ''
         (tmp_path / f'{name}.py').write_text(f'_base_ = "{repo_root}/configs/{base}.py"\n{short}{teacher}')
     synthetic = {'scenes': 3, 'keyframes': 2, 'extent': 19.0, 'version': 'v1.0-mini', 'lidar-azimuth-steps': 180}
-    size = dataclasses.replace(
-        ablation.TOY, synthetic=synthetic, data_root=tmp_path / 'data',
+    study = dataclasses.replace(
+        studies.METHOD, synthetic=synthetic, data_root=tmp_path / 'data',
         evaluate_on=(tmp_path / 'evaluation', {**synthetic, 'seed': 1}),
     )  # fmt: skip
-    monkeypatch.setattr(ablation, 'TOY', size)
+    monkeypatch.setitem(studies.STUDIES, 'method', study)
     files = [str(tmp_path / f'{name}.py') for name in ('baseline', 'dualdistill')]
     assert ablation.main(['--seeds', '1', '--out-dir', str(tmp_path / 'out'), '--configs', *files]) == 0
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())

@@ -93,6 +93,17 @@ class TestPlan:
                 moved = [word for word in step.command if word.startswith('data.train.ann_file=')]
                 assert own or moved[0].startswith('data.train.ann_file=data/quickstart_mvp/'), step.command
 
+    def test_few_labels_are_the_same_ones_for_all_three(self, repo_root, monkeypatch):
+        monkeypatch.chdir(repo_root)
+        plan = quickstart.make_plan(quickstart.parse_args(['--seeds', '3']))
+        (teacher, _), (start, _), (student, _), (distilled, _) = (plan.runs[3][name] for name in quickstart.CONFIGS)
+        assert start in student.after and start in distilled.after
+        for step, place in ((teacher, 'labelled'), (start, 'labelled'), (student, 'labelled'), (distilled, 'scenes')):
+            assert {f'data.train.{place}.share=0.2', f'data.train.{place}.seed=3'} <= set(step.command)
+        assert f'model.teacher.checkpoint={plan.checkpoint("teacher", 3)}' in distilled.command
+        everything = quickstart.make_plan(quickstart.parse_args(['--labels', 'all']))
+        assert not any('labelled' in word for step in everything.steps for word in step.command)
+
     def test_the_bevformer_family_has_data_and_results_of_its_own(self, tmp_path, repo_root, monkeypatch):
         monkeypatch.chdir(repo_root)
         plan = quickstart.make_plan(quickstart.parse_args(['--family', 'bevformer']))
@@ -195,6 +206,16 @@ class TestReport:
         several = build_results({0: one, 5: one}, {}, wall=0.0)
         assert several['seeds']['5']['student'] == METRICS and several['teacher'] == METRICS
 
+    def test_the_opening_is_about_the_means(self):
+        scores = [(0.2, 0.3), (0.4, 0.45)]
+        per_seed = {
+            seed: {'student': {'mAP': student}, 'dualdistill': {'mAP': distilled}}
+            for seed, (student, distilled) in enumerate(scores)
+        }
+        few, all_labels = (quickstart.opening(per_seed, few) for few in (True, False))
+        assert 'from the 20 % of the scenes that have labels' in few and 'of 0.300' in few and '0.375' in few
+        assert 'labels' not in all_labels and 'of 0.300' in all_labels
+
     def test_tables(self):
         rows = table({0: {'teacher': METRICS}, 1: {'teacher': METRICS}})
         assert rows[1] == ['0', 'teacher', '0.500', '0.400', '0.100', '0.200', '0.300', '0.400', '0.600']
@@ -210,7 +231,7 @@ def touching_step(folder, code='import sys; open(sys.argv[1], "w")'):
 class TestMain:
     def fake(self, monkeypatch, tmp_path, configs, steps):
         monkeypatch.chdir(tmp_path)  # main changes folder; this brings the old one back
-        monkeypatch.setattr(quickstart, 'CONFIGS', configs)
+        monkeypatch.setattr(quickstart, 'ALL_LABELS_CONFIGS', configs)
         monkeypatch.setattr(Plan, 'steps', property(lambda plan: steps(plan)))
 
     def test_writes_results_and_report(self, configs, tmp_path, monkeypatch, capsys):
@@ -225,11 +246,12 @@ class TestMain:
 
         self.fake(monkeypatch, tmp_path, configs, steps)
         out = tmp_path / 'out'
-        assert quickstart.main(['--out-dir', str(out)]) == 0
+        assert quickstart.main(['--labels', 'all', '--out-dir', str(out)]) == 0
         results = json.loads((out / 'results.json').read_text())
         assert results['dualdistill']['mAP'] == 0.6 and 'one' in results['seconds']
         report = (out / 'report.md').read_text()
         assert '![sample0](pictures/sample0.png)' in report and '(curves.png)' in report
+        assert report.index('of 0.500. Its twin') < report.index('sample0.png') < report.index('## Metrics')
         assert 'distillation changes mAP by +0.100 and NDS by +0.000' in report
         assert 'teacher' in capsys.readouterr().out
 
@@ -266,7 +288,7 @@ class TestMain:
         monkeypatch.setattr(quickstart, 'BEVFORMER_CONFIGS', configs)
         for family, told in (('bevformer', True), ('bevdepth4d', False)):
             out = tmp_path / family
-            assert quickstart.main(['--family', family, '--out-dir', str(out)]) == 0
+            assert quickstart.main(['--family', family, '--labels', 'all', '--out-dir', str(out)]) == 0
             assert (quickstart.BEVFORMER_NOTE in (out / 'report.md').read_text()) == told
             assert (quickstart.BEVFORMER_NOTE in capsys.readouterr().out) == told
 
@@ -275,7 +297,14 @@ class TestMain:
             quickstart.parse_args(['--family', 'bevformer', '--teacher', 'mvp'])
         assert 'LidarFormer' in capsys.readouterr().err
 
+    def test_few_labels_are_for_the_first_family_and_centerpoint(self, capsys):
+        assert [quickstart.parse_args(words).labels for words in ([], ['--teacher', 'mvp'])] == ['few', 'all']
+        with pytest.raises(SystemExit):
+            quickstart.parse_args(['--teacher', 'mvp', '--labels', 'few'])
+        assert 'mvp runs with all labels' in capsys.readouterr().err
+
     def test_each_teacher_has_its_folder(self):
+        assert quickstart.parse_args(['--labels', 'all']).out_dir == Path('outputs/quickstart_all_labels')
         assert quickstart.parse_args(['--family', 'bevformer']).out_dir == Path('outputs/quickstart_bevformer')
         assert quickstart.parse_args([]).out_dir == Path('outputs/quickstart')
         assert quickstart.parse_args(['--teacher', 'mvp']).out_dir == Path('outputs/quickstart_mvp')
@@ -283,7 +312,7 @@ class TestMain:
 
     def test_failing_step_ends_with_status_one(self, configs, tmp_path, monkeypatch, capsys):
         self.fake(monkeypatch, tmp_path, configs, lambda plan: [touching_step(tmp_path, 'raise SystemExit("broken")')])
-        assert quickstart.main(['--out-dir', str(tmp_path / 'out')]) == 1
+        assert quickstart.main(['--labels', 'all', '--out-dir', str(tmp_path / 'out')]) == 1
         assert 'broken' in capsys.readouterr().err
 
     def test_bad_words(self, capsys):

@@ -58,6 +58,7 @@ def parse_args(argv=None):
              'keyframe (default 0 0: the heading only swings a little)',
     )  # fmt: skip
     add('--can-bus', 0.0, 'share of scenes with CAN bus messages, can_bus/<scene>_pose.json')
+    add('--lead-in', 0.0, 'seconds of sweeps and images before the first keyframe, 0.5 at most')
     parser.add_argument(
         '--objects', type=parse_objects, default=OBJECTS, metavar='CLASS=N,...',
         help='objects per scene (default %(default)s)',

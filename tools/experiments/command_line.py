@@ -28,6 +28,14 @@ def _seeds(text):
     return list(dict.fromkeys(int(seed) for seed in seeds))
 
 
+def percentages(text: str) -> tuple:
+    """'10,20' -> (10, 20), each from 1 to 100; for argparse."""
+    words = text.split(',')
+    if not all(word.strip().isdigit() and 1 <= int(word) <= 100 for word in words):
+        raise argparse.ArgumentTypeError(f'whole numbers from 1 to 100, separated by commas, are wanted, got "{text}"')
+    return tuple(sorted({int(word) for word in words}))
+
+
 def _positive(text):
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')

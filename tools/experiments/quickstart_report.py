@@ -44,10 +44,13 @@ def table(per_seed: dict) -> list:
     return rows
 
 
-def build_report(per_seed: dict, seconds: dict, pictures: list, curves: Path, out_dir: Path, notes: list) -> str:
-    """Markdown report with the table, the pictures and the times.
+def build_report(
+    opening: str, per_seed: dict, seconds: dict, pictures: list, curves: Path, out_dir: Path, notes: list
+) -> str:
+    """Markdown report: what came out in words and in a picture, then the table, the other pictures and the times.
 
     Args:
+        opening: What came out, in words.
         per_seed, seconds: See :func:`build_results`.
         pictures (list[Path]): Prediction pictures.
         curves: Training curves.
@@ -58,8 +61,15 @@ def build_report(per_seed: dict, seconds: dict, pictures: list, curves: Path, ou
     def link(path):
         return Path(os.path.relpath(path, out_dir)).as_posix()
 
+    shown = [f'![{path.stem}]({link(path)})\n' for path in pictures]
     lines = [
         '# Quick start: teacher, student and distilled student',
+        '',
+        opening,
+        '',
+        *shown[:1],
+        'From above and in the cameras: areas and boxes in green are the truth, those in other colours what each model '
+        'says.',
         '',
         'Synthetic nuScenes-format data and toy-size models, evaluated with the official nuScenes devkit. These '
         'numbers say that the pipeline works and which way distillation moves the student; they are not results on '
@@ -74,11 +84,7 @@ def build_report(per_seed: dict, seconds: dict, pictures: list, curves: Path, ou
         'mAP and NDS: higher is better. The five errors (translation m, scale 1-IoU, orientation rad, velocity m/s, '
         'attribute 1-acc): lower is better.',
         '',
-        '## Predictions',
-        '',
-        'Green: ground truth. Class colours: predictions.',
-        '',
-        *(f'![{path.stem}]({link(path)})\n' for path in pictures),
+        *(['## More predictions', '', *shown[1:]] if shown[1:] else []),
         '## Training curves',
         '',
         f'![training curves]({link(curves)})',

@@ -6,7 +6,6 @@ CONFIG is a distillation config and CHECKPOINT one of its runs, aligners include
 goes through the training pipeline, so it is augmented as in training (by ``--seed``), and so is the picture's frame.
 """
 
-import copy
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, run_tool
@@ -27,19 +26,6 @@ def parse_args(argv=None):
     add_trust_flag(parser)
     add_cfg_options(parser)
     return parser.parse_args(argv)
-
-
-def build_data(cfg, split):
-    """The training data set without class-balanced repetition; for ``val`` over the validation samples."""
-    from mmdet3d.datasets import build_dataset
-
-    from mmdet3d_plugin.datasets.wrapped import first_reader
-
-    data = copy.deepcopy(first_reader(cfg.data.train))
-    if split == 'val':
-        data.update(ann_file=cfg.data.val.ann_file, data_root=cfg.data.val.data_root)
-        data.pop('labelled', None)  # names training scenes
-    return build_dataset(data)
 
 
 def find_sample(dataset, index, token):
@@ -89,12 +75,13 @@ def main(argv=None):
 
     from mmdet3d_plugin.audit.overrides import load_checked
     from mmdet3d_plugin.engine import collate_sample
+    from mmdet3d_plugin.engine.training_samples import samples_as_in_training
     from mmdet3d_plugin.visualization.bev_maps import panel_sheet
     from mmdet3d_plugin.visualization.distill_panels import distill_rows, truth_boxes
 
     cfg = load_checked(args.config, args.cfg_options)[0]
     model = build_distiller(cfg, args)
-    dataset = build_data(cfg, args.split)
+    dataset = samples_as_in_training(cfg, args.split)
     index = find_sample(dataset, args.index, args.token)
     set_random_seed(args.seed)
     batch = collate_sample(dataset[index])

@@ -74,6 +74,7 @@ def choose(dataset, predictions, num, tokens=None):
 def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width):
     """Sheet of one sample, (H, W, 3) uint8 RGB."""
     from mmdet3d_plugin.datasets.lidar_file import read_lidar
+    from mmdet3d_plugin.visualization.image_file import read_image
     from mmdet3d_plugin.visualization.results import boxes_in_lidar_frame, ground_truth_boxes
     from mmdet3d_plugin.visualization.sheet import draw_sheet
 
@@ -90,27 +91,16 @@ def draw_sample(dataset, index, predictions, bev_range, score_thr, camera_width)
     )
 
 
-def read_image(path):
-    """RGB image; FileNotFoundError when it cannot be read."""
-    import cv2
-
-    image = cv2.imread(path)
-    if image is None:
-        raise FileNotFoundError(f'cannot read image {path}')
-    return image[..., ::-1].copy()
-
-
 def main(argv=None):
     """Write the pictures."""
     args = parse_args(argv)
-    import cv2
-
     import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
     # isort: split
     from mmdet3d.datasets import build_dataset
 
     from mmdet3d_plugin.audit.overrides import load_checked
+    from mmdet3d_plugin.visualization.image_file import write_image
 
     cfg, _ = load_checked(args.config, args.cfg_options, also_read={'point_cloud_range'})
     predictions = read_predictions(args.pred)
@@ -122,8 +112,7 @@ def main(argv=None):
     for number, index in enumerate(chosen, start=1):
         sheet = draw_sample(dataset, index, predictions, bev_range, args.score_thr, args.camera_width)
         path = args.out_dir / f'sample_{index:05d}.png'
-        if not cv2.imwrite(str(path), sheet[..., ::-1]):
-            raise OSError(f'cannot write {path}')
+        write_image(path, sheet)
         print(f'{number}/{len(chosen)} {path}', flush=True)
 
 

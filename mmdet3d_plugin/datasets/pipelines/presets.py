@@ -12,7 +12,14 @@ QUEUE_KEYS = [*CAMERA_KEYS, 'has_prev', 'can_bus']
 
 
 def lidar_pipelines(
-    *, class_names, point_cloud_range, num_sweeps=10, virtual_points=False, bev_aug=None, gt_sampling=None
+    *,
+    class_names,
+    point_cloud_range,
+    num_sweeps=10,
+    random_sweeps=True,
+    virtual_points=False,
+    bev_aug=None,
+    gt_sampling=None,
 ):
     """(train, test) pipelines of a LiDAR detector.
 
@@ -20,12 +27,14 @@ def lidar_pipelines(
         class_names (Sequence[str]): classes to keep, in label order.
         point_cloud_range (Sequence[float]): x_min, y_min, z_min, x_max, y_max, z_max in m.
         num_sweeps (int): sweeps per sample, the keyframe included.
+        random_sweeps (bool): training draws them out of all that the info file lists, as mmdet3d does; False takes the
+            nearest, as testing does, so that both see the same ages.
         virtual_points (bool): points of 17 numbers with painted and virtual ones; else 5 as the LiDAR gave them.
         bev_aug (dict, optional): arguments of GlobalBEVAug at training.
         gt_sampling (dict, optional): ``info_path``, ``sample_groups`` and further arguments of GTDatabaseSampler for
             ground-truth sampling; None leaves it out.
     """
-    train = [*lidar_loading(num_sweeps, virtual_points), dict(type='LoadAnnotations3D')]
+    train = [*lidar_loading(num_sweeps, virtual_points, not random_sweeps), dict(type='LoadAnnotations3D')]
     if gt_sampling is not None:
         layout = dict(classes=class_names, num_sweeps=num_sweeps, virtual_points=virtual_points)
         sampler = dict(type='GTDatabaseSampler', **layout, **gt_sampling)

@@ -25,7 +25,9 @@ class AOAAligner(Aligner):
         student, teacher: given by the builder.
         attention: False leaves the attention out (ablation: orthogonal only).
         orthogonal: False uses an unconstrained 1x1 convolution as projection (ablation: attention only).
-        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual, pool: see :class:`PositionAttention`.
+        identity: see :class:`OrthogonalProjection`.
+        num_heads, softmax_scale, ffn_ratio, ffn_act, norm_cfg, residual, content, pool: see
+            :class:`PositionAttention`.
     """
 
     def __init__(
@@ -35,17 +37,21 @@ class AOAAligner(Aligner):
         teacher: BEVLevel,
         attention: bool = True,
         orthogonal: bool = True,
+        identity: bool = False,
         num_heads: int = 8,
         softmax_scale: float = 1.0,
         ffn_ratio: int = 4,
         ffn_act: str = 'ReLU',
         norm_cfg: Mapping[str, Any] = dict(type='BN'),  # noqa: B006 (read only)
         residual: bool = False,
+        content: bool = False,
         pool: int = 1,
     ) -> None:
         super().__init__(student=student, teacher=teacher)
         if not (attention or orthogonal):
             raise ValueError('AOAAligner with neither attention nor orthogonal: use type="Conv1x1Aligner" instead')
+        if identity and not orthogonal:
+            raise ValueError('AOAAligner with identity=True starts its orthogonal projection so: set orthogonal=True')
         self.attention: nn.Module = nn.Identity()
         if attention:
             self.attention = PositionAttention(
@@ -56,11 +62,12 @@ class AOAAligner(Aligner):
                 ffn_act=ffn_act,
                 norm_cfg=norm_cfg,
                 residual=residual,
+                content=content,
                 pool=pool,
             )
         self.projection: nn.Module
         if orthogonal:
-            self.projection = OrthogonalProjection(student.channels, teacher.channels)
+            self.projection = OrthogonalProjection(student.channels, teacher.channels, identity)
         else:
             self.projection = nn.Conv2d(student.channels, teacher.channels, 1)
 

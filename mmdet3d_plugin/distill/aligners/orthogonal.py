@@ -18,12 +18,14 @@ class OrthogonalProjection(nn.Module):
 
     Args:
         in_channels, out_channels: C and C_T.
+        identity: start as the identity on the first min(C, C_T) channels, rather than as a random matrix. Where C is
+            smaller, the other output channels start at zero. This is this project's own.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, identity: bool = False) -> None:
         super().__init__()
         linear = nn.Linear(in_channels, out_channels, bias=False)
-        nn.init.orthogonal_(linear.weight)
+        (nn.init.eye_ if identity else nn.init.orthogonal_)(linear.weight)
         orthogonal(linear, 'weight', orthogonal_map='cayley')
         self.projection = linear
         self.scale = nn.Parameter(torch.ones(out_channels))

@@ -26,6 +26,9 @@ class PositionAttention(nn.Module):
     learns first where it is, for which a few hundred iterations do not suffice (docs/experiments.md); with it, a cell
     starts as what the student says there.
 
+    With ``content`` the queries hold the student too, q = ReLU(conv1x1(query embedding + x)): a cell asks by what is
+    there, from the start, and not only by where it is. This is this project's own.
+
     With ``pool`` p the attention works on H/p x W/p tokens, the means of p x p cells. What it gathers is interpolated
     and added to x cell by cell. A map of 200x200 cells would have 40,000 tokens, with p = 8 it has 625. This is this
     project's own extension.
@@ -38,6 +41,7 @@ class PositionAttention(nn.Module):
         ffn_act: activation of the feed-forward net, 'ReLU' as released or 'GELU'.
         norm_cfg: normalisation after the first convolution.
         residual: add x to what the attention gathers.
+        content: add x to the query embedding.
         pool: cells a token along rows and columns; above 1 it needs ``residual``.
     """
 
@@ -51,6 +55,7 @@ class PositionAttention(nn.Module):
         ffn_act: str,
         norm_cfg: Mapping[str, Any],
         residual: bool,
+        content: bool = False,
         pool: int = 1,
     ) -> None:
         super().__init__()
@@ -62,6 +67,7 @@ class PositionAttention(nn.Module):
             raise ValueError(f'ffn_act must be one of {FFN_ACTIVATIONS}, got {ffn_act!r}')
         self.num_heads = num_heads
         self.residual = residual
+        self.content = content
         self.pool = pool
         self.logit_scale = softmax_scale * (channels // num_heads) ** -0.5
         self.stem = nn.Sequential(
@@ -89,7 +95,8 @@ class PositionAttention(nn.Module):
         local = self.stem(feature) + self.position
         pooled = F.avg_pool2d(local, self.pool) if self.pool > 1 else local
         tokens = pooled.flatten(2).transpose(1, 2)  # (B, T, C), row-major cells
-        query = self._split_heads(self.to_q(self.query_projection(self.query.weight))[None])
+        asked = self.query.weight + tokens if self.content else self.query.weight[None]
+        query = self._split_heads(self.to_q(self.query_projection(asked)))
         key, value = (self._split_heads(part) for part in self.to_kv(tokens).chunk(2, dim=-1))
         # one copy per sample: an expanded batch of stride 0 keeps fused CUDA attention kernels from being chosen
         query = query.expand(len(feature), -1, -1, -1).contiguous()

@@ -7,6 +7,7 @@ from mmdet3d.models.builder import VOXEL_ENCODERS
 from mmdet3d.models.voxel_encoders import DynamicPillarFeatureNet, PillarFeatureNet
 
 from mmdet3d_plugin.models.voxel_encoders import DynamicPillarEncoder
+from mmdet3d_plugin.ops.scatter import group_points
 
 VOXEL = [0.5, 0.25, 8.0]
 RANGE = [-1.0, -0.5, -5.0, 1.0, 0.5, 3.0]  # 4 pillars along x, 4 along y
@@ -196,3 +197,52 @@ def test_bad_arguments_are_named():
         DynamicPillarEncoder(5, [6], VOXEL, RANGE, center_dims=1)
     with pytest.raises(ValueError, match='median'):
         DynamicPillarEncoder(5, [6], VOXEL, RANGE, mode='median')
+
+
+def test_input_scale_multiplies_the_decorated_values():
+    """As the unscaled encoder whose first weights are multiplied instead, in value and gradient."""
+    scale = [0.1, 0.2, 1.0, 0.01, 5.0, 3.0, 2.0, 1.0, 4.0, 0.5]
+    torch.manual_seed(0)
+    plain, scaled = build().eval(), build(input_scale=scale).eval()
+    weight = torch.randn(6, 10)
+    scaled.pfn_layers[0][0].weight.data.copy_(weight)
+    plain.pfn_layers[0][0].weight.data.copy_(weight * torch.tensor(scale))
+    points, coors = random_points()
+    want, got = plain(points, coors)[0], scaled(points, coors)[0]
+    assert want.abs().max() > 0.1
+    torch.testing.assert_close(got, want)
+    want.sum().backward()
+    got.sum().backward()
+    got_grad = scaled.pfn_layers[0][0].weight.grad
+    torch.testing.assert_close(got_grad, plain.pfn_layers[0][0].weight.grad * torch.tensor(scale))
+
+
+def test_input_scale_has_one_factor_a_value():
+    with pytest.raises(ValueError, match='input_scale has 3 factors for 10 values'):
+        build(input_scale=[1.0, 1.0, 1.0])
+
+
+def test_age_limits_reduce_each_group_of_points_on_its_own():
+    """Each block of channels is what the encoder gives for that group's points, offsets to the mean of all included."""
+    encoder = build(age_limits=[0.2, 0.6]).eval()
+    randomise_norm(encoder)
+    points, coors = random_points()
+    got, got_coors = encoder(points, coors)
+    points_of_all = build().eval()
+    points_of_all.load_state_dict(encoder.state_dict())
+    layer, groups = encoder.pfn_layers[0], group_points(coors)
+    features = layer(points_of_all._decorate(points, coors, groups))
+    assert got.shape == (len(groups), 18) and torch.equal(got_coors, groups.coors)
+    for block, (low, high) in enumerate([(-1.0, 0.2), (0.2, 0.6), (0.6, 9.0)]):
+        for pillar in range(len(groups)):
+            own = (groups.index == pillar) & (points[:, 4] > low) & (points[:, 4] <= high)
+            want = features[own].amax(0) if own.any() else torch.zeros(6)
+            torch.testing.assert_close(got[pillar, 6 * block : 6 * block + 6], want)
+    whole = points_of_all(points, coors)[0]
+    torch.testing.assert_close(got.reshape(-1, 3, 6).amax(1), whole)  # ReLU leaves nothing below the zeros of no point
+
+
+@pytest.mark.parametrize('wrong', [dict(age_limits=[0.5, 0.1]), dict(age_limits=[0.1], mode='avg')])
+def test_wrong_age_limits_are_named(wrong):
+    with pytest.raises(ValueError, match='age_limits=.*rising ages'):
+        build(**wrong)

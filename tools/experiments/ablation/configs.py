@@ -60,3 +60,17 @@ def with_teacher(configs: dict) -> dict:
         named = ', '.join(f'{name}: {teacher}' for teacher, name in teachers.items())
         raise ValueError(f'the configs have different teachers ({named}): compare them in --out-dirs of their own')
     return {**dict(zip([TEACHER], teachers)), **configs}
+
+
+def with_starts(configs: dict, known: dict) -> dict:
+    """Put the models from whose weights others start before these.
+
+    Args:
+        configs (dict[str, str]): Name -> config file.
+        known (dict[str, str]): All configs of the study.
+
+    Returns:
+        dict[str, str]: The same, after those of ``known`` in whose folder the ``load_from`` of a config lies.
+    """
+    folders = [Path(read_config(file).get('load_from') or '').parent.name for file in configs.values()]
+    return {**{name: known[name] for name in folders if name in known}, **configs}

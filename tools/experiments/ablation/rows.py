@@ -1,6 +1,7 @@
 """Which trainings of an ablation are finished, what came out of them, and how long the others may take."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Optional
@@ -11,8 +12,25 @@ from ..plan import Plan
 from ..scores import scores_in
 
 TEACHER = 'teacher'
-SCORES = ('mAP', 'NDS', 'mAVE')
-ROW_KEYS = ('config', 'config_file', 'seed', *SCORES, 'loss_terms', 'seconds', 'teacher')
+SCORES = ('mAP', 'NDS', 'mAOE', 'mAVE')
+ROW_KEYS = ('config', 'config_file', 'labels', 'seed', *SCORES, 'loss_terms', 'seconds', 'teacher')
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A config at a percentage of labels (None: as the config says): a line of the tables, a model of the plan."""
+
+    config: str
+    labels: Optional[int] = None
+
+    def __str__(self) -> str:
+        """Its name in the plan, and with that of its folders."""
+        return self.config if self.labels is None else f'{self.config}_{self.labels}'
+
+
+def named(config: str, labels: Optional[int]) -> str:
+    """Name of a config for readers, with the percentage of labels where there is one."""
+    return config if labels is None else f'{config}, {labels} %'
 
 
 def read_rows(path: Path) -> tuple:
@@ -40,39 +58,37 @@ def read_rows(path: Path) -> tuple:
     return rows, setting
 
 
-def finished_rows(plan: Plan) -> list:
+def finished_rows(plan: Plan, entries: list) -> list:
     """Rows of the trained and evaluated models of a plan.
 
     Args:
-        plan: ``teacher`` is the teacher, every other model a row.
+        plan: Its models are the entries and their teachers.
+        entries (list[Entry]): What is compared, in the order of the rows.
 
     Returns:
-        list[dict]: :data:`ROW_KEYS` each, by model, then by seed. ``loss_terms`` are the last logged losses by name,
+        list[dict]: :data:`ROW_KEYS` each, by entry, then by seed. ``loss_terms`` are the last logged losses by name,
         ``seconds`` those of training and evaluation, ``teacher`` the scores and seconds of the teacher of that seed
-        (None for a model without one, or before it is evaluated).
+        and these labels (None for a model without one, or before it is evaluated).
     """
-    teachers = {seed: _outcome(plan, TEACHER, seed) for seed in plan.seeds if TEACHER in plan.configs}
     rows = []
-    for name in plan.configs:
+    for entry in entries:
+        name, teacher = str(entry), plan.teacher_of(str(entry))
         for seed in sorted(plan.seeds):
-            outcome = None if name == TEACHER else _outcome(plan, name, seed)
+            outcome = _outcome(plan, name, seed)
             if outcome is None:
                 continue
-            row = {'config': name, 'config_file': plan.config_files[name], 'seed': seed, **outcome}
-            row['loss_terms'] = _last_losses(plan.run_dir(name, seed))
-            row['teacher'] = teachers[seed] if has_teacher(plan, name) else None
+            row = {'config': entry.config, 'config_file': plan.config_files[name], 'labels': entry.labels, 'seed': seed}
+            row.update(outcome, loss_terms=_last_losses(plan.run_dir(name, seed)))
+            row['teacher'] = teacher and _outcome(plan, teacher, seed)
             rows.append(row)
     return rows
 
 
 def _last_losses(work_dir):
-    """dict[str, float]: Losses of the last training record, a mean over the iterations since the one before."""
-    return loss_terms([record for record in read_run(work_dir) if record['mode'] == 'train'][-1])
-
-
-def has_teacher(plan: Plan, name: str) -> bool:
-    """The model is a distilled one."""
-    return 'teacher' in plan.configs[name].model
+    """dict[str, float]: Losses of the last training record, a mean over the iterations since the one before; none of
+    a training too short for one."""
+    records = [record for record in read_run(work_dir) if record['mode'] == 'train']
+    return loss_terms(records[-1]) if records else {}
 
 
 def _outcome(plan, name, seed):

@@ -7,9 +7,9 @@ from workflow.progress import clock
 
 from ..command_line import as_flags, default_jobs, describe_machine
 from ..plan import Plan
-from .configs import add_config, choose_configs, with_teacher
+from .configs import add_config, choose_configs, with_starts, with_teacher
 from .report import write_files
-from .rows import TEACHER, finished_rows, has_teacher, read_rows, time_left
+from .rows import Entry, finished_rows, named, read_rows, time_left
 
 
 class Ablation:
@@ -23,30 +23,49 @@ class Ablation:
     """
 
     def __init__(self, args):
-        size, self.out_dir, self.jobs = args.size, args.out_dir, args.jobs or default_jobs()
+        study, self.out_dir, self.jobs = args.study, args.out_dir, args.jobs or default_jobs()
         self.earlier, _ = read_rows(self.out_dir / 'results.json')
         self.rows = []
-        wanted = choose_configs(args.configs, size.configs)
-        configs = dict(wanted)
+        chosen = choose_configs(args.configs, study.configs)
+        groups = {labels: dict(study.at(chosen, labels)) for labels in args.labels}
+        wanted = [Entry(name, labels) for labels, configs in groups.items() for name in configs]
+        if not wanted:
+            raise ValueError(f'{", ".join(chosen)}: none of them is compared with labels of {args.labels} %')
         for row in self.earlier:
-            add_config(configs, row['config'], row['config_file'])
+            add_config(groups.setdefault(row['labels'], {}), row['config'], row['config_file'])
+        self.entries = [Entry(name, labels) for labels, configs in groups.items() for name in configs]
         seeds = list(dict.fromkeys([*args.seeds, *(row['seed'] for row in self.earlier)]))
-        evaluate_on = None if args.data_root else size.evaluate_on
-        self.plan = Plan(
-            with_teacher(configs), size.synthetic, self.out_dir, args.data_root, seeds,
-            own_data_root=size.data_root, database=size.database, options=size.options,
-            evaluate_on=evaluate_on, link_frames=size.link_frames,
-        )  # fmt: skip
-        names = [name for name in wanted if name in self.plan.configs]
-        if any(has_teacher(self.plan, name) for name in names):
-            names.insert(0, TEACHER)
-        self.runs = {(name, seed): self.plan.runs[seed][name] for seed in args.seeds for name in names}
-        _, evaluation = evaluate_on or (None, size.synthetic)
+        evaluate_on = None if args.data_root else study.evaluate_on
+        self.plan = self._plan(study, groups, args.data_root, seeds, evaluate_on)
+        self.runs = {(name, seed): self.plan.runs[seed][name] for seed in args.seeds for name in self._models(wanted)}
+        _, evaluation = evaluate_on or (None, study.synthetic)
         self.setting = {
             'machine': describe_machine(),
-            'training': describe_data(self.plan.data_root, size.synthetic),
+            'baseline': study.baseline,
+            'training': describe_data(self.plan.data_root, study.synthetic),
             'evaluation': describe_data(self.plan.eval_root, evaluation),
         }
+
+    def _plan(self, study, groups, data_root, seeds, evaluate_on):
+        models = {
+            Entry(name, labels): file
+            for labels, configs in groups.items()
+            for name, file in with_teacher(with_starts(configs, study.configs)).items()
+        }
+        return Plan(
+            {str(entry): file for entry, file in models.items()}, study.synthetic, self.out_dir, data_root, seeds,
+            own_data_root=study.data_root, database=study.database, options=study.options,
+            evaluate_on=evaluate_on, link_frames=study.link_frames,
+            labels={str(entry): entry.labels for entry in models if entry.labels is not None},
+        )  # fmt: skip
+
+    def _models(self, entries):
+        """list[str]: Names in the plan of the entries, those with the same labels after what they need."""
+        names = []
+        for labels in dict.fromkeys(entry.labels for entry in entries):
+            group = [str(entry) for entry in entries if entry.labels == labels]
+            names += dict.fromkeys([*(other for name in group for other in self.plan.needed_by(name)), *group])
+        return names
 
     @property
     def steps(self) -> list:
@@ -56,7 +75,7 @@ class Ablation:
 
     def update(self) -> None:
         """Write the files when another run is finished, and say how many are."""
-        rows = finished_rows(self.plan)
+        rows = finished_rows(self.plan, self.entries)
         if rows == self.rows:
             return
         write_files(self.out_dir, rows, self.setting)
@@ -68,10 +87,11 @@ class Ablation:
 
     def _tell_who_left(self, rows):
         """Name the earlier runs that do not hold any more and are not made anew, once."""
-        here = {(row['config'], row['seed']) for row in rows} | set(self.runs)
+        here = {(str(Entry(row['config'], row['labels'])), row['seed']) for row in rows} | set(self.runs)
         for row in self.earlier:
-            if (row['config'], row['seed']) not in here:
-                print(f'{row["config"]} seed {row["seed"]} leaves the table: its files are gone or settings changed')
+            if (str(Entry(row['config'], row['labels'])), row['seed']) not in here:
+                name = named(row['config'], row['labels'])
+                print(f'{name} seed {row["seed"]} leaves the table: its files are gone or settings changed')
         self.earlier = []
 
 

@@ -1,0 +1,5 @@
+"""Toy experiment: a student without a teacher, from the 20 % of the scenes that are labelled. The others start from it."""
+
+_base_ = '../quickstart/bevdepth4d_toy.py'
+
+data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled', times=5)))

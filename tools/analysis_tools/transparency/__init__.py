@@ -1,0 +1,1 @@
+"""The parts of aligner_transparency.py: stored maps, and aligners trained on them alone."""
