@@ -91,6 +91,16 @@ ruff==0.17.6
 mypy==1.18.2
 EOF
 
+COPY <<"EOF" /opt/requirements/deploy.txt
+# To export students to ONNX and to run the files (docs/deploy.md). A machine that only runs them needs numpy, opencv and
+# onnxruntime of these lists. ml-dtypes is what onnx needs; newer ones want numpy 2.
+onnx==1.23.2; python_version >= "3.11"
+onnx==1.19.1; python_version < "3.11"
+onnxruntime==1.32.0; python_version >= "3.11"
+onnxruntime==1.19.2; python_version < "3.11"
+ml-dtypes==0.5.4
+EOF
+
 COPY <<"EOF" /opt/requirements/constraints.txt
 # What the pinned packages pull in, as tested on Python 3.11 (torch's own needs are left to torch).
 absl-py==2.5.1; python_version >= "3.11"
@@ -100,6 +110,7 @@ contourpy==1.3.3; python_version >= "3.11"
 cycler==0.12.1; python_version >= "3.11"
 descartes==1.1.0; python_version >= "3.11"
 execnet==2.1.2; python_version >= "3.11"
+flatbuffers==25.12.19; python_version >= "3.11"
 fonttools==4.68.0; python_version >= "3.11"
 grpcio==1.85.1; python_version >= "3.11"
 ImageIO==2.38.1; python_version >= "3.11"
@@ -136,7 +147,7 @@ RUN pip install -r /opt/requirements/build.txt
 
 RUN pip install -r /opt/requirements/torch_cuda12.txt
 
-RUN pip install -r /opt/requirements/runtime.txt -r /opt/requirements/tests.txt -c /opt/requirements/constraints.txt
+RUN pip install -r /opt/requirements/runtime.txt -r /opt/requirements/tests.txt -r /opt/requirements/deploy.txt -c /opt/requirements/constraints.txt
 
 # mmcv-full's CUDA sources include a header that torch dropped; this one forwards to what replaced it.
 RUN mkdir -p /opt/forward/THC \

@@ -38,7 +38,7 @@ setup(
     version=VERSION,
     description='LiDAR-to-camera BEV distillation for 3-D object detection',
     license='Apache-2.0',
-    packages=find_packages(include=['mmdet3d_plugin', 'mmdet3d_plugin.*', 'dualdistill_cli']),
+    packages=find_packages(include=['mmdet3d_plugin', 'mmdet3d_plugin.*', 'dualdistill_cli', 'dualdistill_runtime']),
     package_data={
         'mmdet3d_plugin.ops': ['csrc/*', '*/csrc/*', 'compiled/*.so'],
         'mmdet3d_plugin.visualization': ['page/*'],

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 _HOME = Path(__file__).resolve().parents[1]
-_OWN = tuple(f'{_HOME / room}{os.sep}' for room in ('mmdet3d_plugin', 'dualdistill_cli', 'tools'))
+_OWN = tuple(
+    f'{_HOME / room}{os.sep}' for room in ('mmdet3d_plugin', 'dualdistill_cli', 'dualdistill_runtime', 'tools')
+)
 
 
 def is_own(file: str) -> bool:

@@ -157,6 +157,26 @@ def drop_operator_namespace_made_by_mmcv():
         torch.ops._dir.remove('_check_balance')
 
 
+def export_to_onnx(model, inputs, path, **options):
+    """Write an ONNX file by tracing, the one exporter that torch 2.5 to 2.13 have alike.
+
+    The exporter by ``torch.export`` is young in 2.5 and another one in each release since. From 2.9 on it is the
+    default, and ``dynamo=False`` asks for the other.
+
+    Args:
+        model (nn.Module): In evaluation mode.
+        inputs (tuple[Tensor]): Example.
+        path (str | Path): File.
+        **options: Of ``torch.onnx.export``.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused attention has no ONNX operator
+    try:
+        torch.onnx.export(model, inputs, str(path), dynamo=False, **options)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
     """``torch.no_grad()`` for a pass through trained weights that the same autocast region uses again with gradients.

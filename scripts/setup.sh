@@ -273,7 +273,8 @@ rm -f "$STATE/stamp"
 if [ -z "$(wheel_for_us)" ] && ! mmcv_works cpu; then need_compiler; fi
 run 'installing build tools' pip_install -r requirements/build.txt
 install_torch
-run 'installing libraries' pip_install -r requirements/runtime.txt -r requirements/tests.txt -c requirements/constraints.txt
+run 'installing libraries' pip_install -r requirements/runtime.txt -r requirements/tests.txt -r requirements/deploy.txt \
+  -c requirements/constraints.txt
 install_mmcv
 run 'installing mmdet3d' pip_install --no-deps --no-build-isolation -r requirements/no_deps.txt
 run 'installing this project' pip_install -v -e . --no-build-isolation --no-deps

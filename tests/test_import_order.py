@@ -15,7 +15,7 @@ ORDER = [
     ['models', 'datasets'],
     ['synthetic'],
     ['virtual_points'],
-    ['distill', 'hooks'],
+    ['distill', 'hooks', 'deploy'],
     ['engine', 'visualization'],
     ['audit'],
 ]

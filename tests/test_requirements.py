@@ -17,7 +17,7 @@ def pins(content):
     return [line for line in content.splitlines() if line and not line.startswith('#')]
 
 
-FILES = ['build', 'torch', 'torch_cuda12', 'runtime', 'mmcv', 'no_deps', 'tests', 'constraints']
+FILES = ['build', 'torch', 'torch_cuda12', 'runtime', 'mmcv', 'no_deps', 'tests', 'deploy', 'constraints']
 
 
 def test_there_are_no_other_files(repo_root):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..structures.image_norm import ImageNorm
+from dualdistill_runtime.image_norm import ImageNorm
 
 
 def camera_facts(

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..structures.image_norm import ImageNorm
+from dualdistill_runtime.image_norm import ImageNorm
+
 from .camera_facts import camera_facts
 from .config_text import look_up, read_literals
 from .told_by_meta import SERVED_BY

@@ -9,18 +9,19 @@ from mmdet3d.datasets.builder import DATASETS
 from mmdet3d.datasets.pipelines import ObjectNameFilter
 from mmdet3d.utils import get_root_logger
 
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.poses import pose_matrix
+from dualdistill_runtime.scene_order import scene_order, scene_starts
+
 from ..structures.labelled import KEY as LABELLED_KEY
 from .can_bus import report_can_bus
-from .detection_classes import DETECTION_CLASSES
 from .ego_motion import poses_by_scene
 from .evaluation import EvaluatedDataset
-from .infos.geometry import pose_matrix
 from .infos.info_io import load_infos, need_columns
 from .labelled_scenes import LabelledScenes, choose_samples
 from .lidar_file import check_lidar_files
 from .packed_infos import PackedInfos
 from .sample_files import check_files, chosen_samples, file_records, report_virtual_files
-from .scene_order import scene_order, scene_starts
 from .training_objects import check_objects_left, classes_seen, explain_failed_tries
 
 # Fruitless tries to replace a sample: first the info file is looked at, which tells of a wrong range or unit in

@@ -14,8 +14,9 @@ from mmdet.core import DistEvalHook, EvalHook
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from dualdistill_runtime.frame_order import LONGEST_GAP, FramesOutOfOrder, follows
+
 from ..models.detectors.base import BEVDetector
-from ..structures.frame_order import LONGEST_GAP, FramesOutOfOrder, follows
 
 
 class SceneShare(Subset):

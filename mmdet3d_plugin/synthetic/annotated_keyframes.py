@@ -14,7 +14,8 @@ import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from nuscenes.eval.detection.utils import category_to_detection_name, detection_name_to_rel_attributes
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..datasets.infos.info_io import save_infos
 
 VERSION = 'v1.0-trainval'

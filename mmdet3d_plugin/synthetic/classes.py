@@ -6,7 +6,7 @@ Sizes follow the published per-class statistics of nuScenes (mean and spread of 
 from dataclasses import dataclass
 from typing import Optional
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 
 CLASS_NAMES = DETECTION_CLASSES
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.ego_motion import ScenePoses
+from dualdistill_runtime.ego_motion import ScenePoses
+
 from ..datasets.pipelines.load_ego_motion import LoadEgoMotion
 
 LIDAR2EGO = np.array([[0.0, 1, 0, 0.9], [-1, 0, 0, 0], [0, 0, 1, 1.8], [0, 0, 0, 1]])  # (right, ahead) -> (ahead, left)

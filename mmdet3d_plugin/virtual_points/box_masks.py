@@ -6,7 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..structures.boxes import box_corners
 from ..structures.poses import project
 from .instance_masks import crop_instance

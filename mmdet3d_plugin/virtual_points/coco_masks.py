@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..structures.atomic_file import replace_when_done
 from .instance_masks import ImageMasks, MaskFileError, MaskReader, MissingMasksError, crop_instance
 

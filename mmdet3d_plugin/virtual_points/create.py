@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..datasets.lidar_file import decode_lidar
 from ..datasets.virtual_point_files.storage import VirtualPoints
 from .instance_masks import MissingMasksError

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import find_objects
 
-from ..datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..synthetic.render import mask_path
 from .instance_masks import ImageMasks, InstanceMask, MaskFileError, MaskReader, MissingMasksError
 

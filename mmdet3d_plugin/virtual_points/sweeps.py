@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dualdistill_runtime.poses import invert_pose, sensor_to_global
+
 from ..datasets.infos.cameras import CAMERAS, LIDAR
 from ..datasets.infos.devkit_records import sensor_record, walk
-from ..datasets.infos.geometry import invert_pose, sensor_to_global
 
 
 class SweepTask(NamedTuple):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from mmdet3d_plugin.datasets.infos.geometry import invert_pose, pose_matrix
+from dualdistill_runtime.poses import invert_pose, pose_matrix
 
 from ..structures.boxes import Boxes
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from helpers.ego_scenes import START, write_can_bus
 
-from mmdet3d_plugin.datasets.can_bus import has_can_bus, motion_at, report_can_bus
+from dualdistill_runtime.can_bus import has_can_bus, motion_at
+from mmdet3d_plugin.datasets.can_bus import report_can_bus
 
 STAMP = round(START * 1e6)
 

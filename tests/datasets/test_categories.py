@@ -9,8 +9,8 @@ from nuscenes.eval.common.loaders import load_gt_of_sample_tokens
 from nuscenes.eval.detection.data_classes import DetectionBox
 from nuscenes_tables import THINGS, Tables
 
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets.evaluation import evaluate_results_file, ground_truth_results
 from mmdet3d_plugin.datasets.evaluation.ground_truth import load_ground_truth
 from mmdet3d_plugin.datasets.infos.categories import category_report, check_class_map, detection_class

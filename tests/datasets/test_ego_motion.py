@@ -3,7 +3,8 @@
 import numpy as np
 from helpers.ego_scenes import START, circle, scene_of
 
-from mmdet3d_plugin.datasets.ego_motion import GRAVITY, motion_from_poses, poses_by_scene, yaw_of
+from dualdistill_runtime.ego_motion import GRAVITY, motion_from_poses, yaw_of
+from mmdet3d_plugin.datasets.ego_motion import poses_by_scene
 from mmdet3d_plugin.datasets.infos.info_columns import InfoColumns
 
 

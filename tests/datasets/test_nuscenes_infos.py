@@ -7,7 +7,7 @@ from nuscenes import NuScenes
 from nuscenes_tables import HEADING, THINGS, Tables, Thing, ego_pose, thing_state
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.datasets.infos.geometry import invert_pose, pose_matrix, sensor_to_global
+from dualdistill_runtime.poses import invert_pose, pose_matrix, sensor_to_global
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import CAMERAS, build_infos
 from mmdet3d_plugin.datasets.infos.splits import find_versions, scenes_by_split
 

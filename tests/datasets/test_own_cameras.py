@@ -5,14 +5,14 @@ import pytest
 from nuscenes import NuScenes
 from nuscenes_tables import CAMERA_YAW, Tables
 
+from dualdistill_runtime.cameras import camera_order, reference_camera
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
-from mmdet3d_plugin.datasets.infos.cameras import CAMERAS, choose_cameras, reference_camera
+from mmdet3d_plugin.datasets.infos.cameras import CAMERAS, choose_cameras
 from mmdet3d_plugin.datasets.infos.info_io import load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import build_infos_4d
 from mmdet3d_plugin.datasets.pipelines import NUSCENES_CAMERAS, SelectAdjacentFrames
-from mmdet3d_plugin.datasets.pipelines.select_frames import camera_order
 from mmdet3d_plugin.virtual_points.jobs import list_tasks
 from mmdet3d_plugin.virtual_points.sweeps import load_sweep
 

@@ -7,11 +7,11 @@ import pytest
 from nuscenes import NuScenes
 from nuscenes_tables import Tables
 
+from dualdistill_runtime.scene_order import scene_order, scene_starts
 from mmdet3d_plugin.datasets import NuScenesBEVDataset, SeededCBGSDataset
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.infos.info_io import save_infos
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
-from mmdet3d_plugin.datasets.scene_order import scene_order, scene_starts
 
 
 def _info(scene, time):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from nuscenes_tables import CAMERA_DELAY, SPEED, Tables
 
+from dualdistill_runtime.poses import sensor_to_global
 from mmdet3d_plugin.datasets import LabelledAndUnlabelled, NuScenesBEVDataset
-from mmdet3d_plugin.datasets.infos.geometry import sensor_to_global
 from mmdet3d_plugin.datasets.infos.info_io import InfoFileError, command_for, load_infos, save_infos
 from mmdet3d_plugin.datasets.infos.tables import load_tables
 from mmdet3d_plugin.datasets.infos.unlabelled_infos import build_unlabelled_infos, spread

@@ -13,10 +13,10 @@ from mmdet.datasets import RepeatDataset
 from mmdet3d.utils import get_root_logger
 from torch.utils.data import ConcatDataset, Subset
 
+from dualdistill_runtime.frame_order import FramesOutOfOrder, follows
 from mmdet3d_plugin.engine import run_inference, train_detector
 from mmdet3d_plugin.engine.scene_order import SceneShare, scene_times, share_out
 from mmdet3d_plugin.engine.test import build_test_loader
-from mmdet3d_plugin.structures.frame_order import FramesOutOfOrder, follows
 
 LENGTHS = dict(a=5, b=2, c=4, d=1, e=3)
 FRAMES = [(scene, 100.0 * k + 0.5 * i) for k, (scene, n) in enumerate(LENGTHS.items()) for i in range(n)]

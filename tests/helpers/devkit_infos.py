@@ -4,10 +4,11 @@ from itertools import islice
 
 import numpy as np
 
-from mmdet3d_plugin.datasets.infos.cameras import CAMERAS, LIDAR, reference_camera
+from dualdistill_runtime.cameras import reference_camera
+from dualdistill_runtime.poses import invert_pose, sensor_to_global
+from mmdet3d_plugin.datasets.infos.cameras import CAMERAS, LIDAR
 from mmdet3d_plugin.datasets.infos.categories import detection_class
 from mmdet3d_plugin.datasets.infos.devkit_records import sensor_record, walk
-from mmdet3d_plugin.datasets.infos.geometry import invert_pose, sensor_to_global
 from mmdet3d_plugin.datasets.infos.nuscenes_infos_4d import MAX_CAMERA_SKEW
 
 

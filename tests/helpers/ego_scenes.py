@@ -5,7 +5,7 @@ import json
 import numpy as np
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.datasets.ego_motion import ScenePoses
+from dualdistill_runtime.ego_motion import ScenePoses
 
 START = 1_600_000_000.0
 

@@ -18,10 +18,10 @@ from mmdet3d.models import DETECTORS
 from torch import nn
 from torch.utils.data import Dataset
 
+from dualdistill_runtime.frame_order import FramesOutOfOrder, follows
 from mmdet3d_plugin.engine import init_distributed, run_inference, wrap_model
 from mmdet3d_plugin.engine.scene_order import DistSceneEvalHook
 from mmdet3d_plugin.engine.test import build_test_loader
-from mmdet3d_plugin.structures.frame_order import FramesOutOfOrder, follows
 
 
 @DATASETS.register_module()

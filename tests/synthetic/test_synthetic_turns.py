@@ -7,9 +7,10 @@ import pytest
 from nuscenes import NuScenes
 from scipy.spatial import cKDTree
 
-from mmdet3d_plugin.datasets.can_bus import motion_at
-from mmdet3d_plugin.datasets.ego_motion import poses_by_scene, yaw_of
-from mmdet3d_plugin.datasets.infos.geometry import invert_pose, pose_matrix, sensor_to_global
+from dualdistill_runtime.can_bus import motion_at
+from dualdistill_runtime.ego_motion import yaw_of
+from dualdistill_runtime.poses import invert_pose, pose_matrix, sensor_to_global
+from mmdet3d_plugin.datasets.ego_motion import poses_by_scene
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos
 from mmdet3d_plugin.structures.poses import lidar_to_camera, project
 from mmdet3d_plugin.synthetic import SyntheticConfig, generate

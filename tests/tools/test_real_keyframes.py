@@ -19,8 +19,8 @@ from nuscenes.utils.data_classes import Box, LidarPointCloud
 from nuscenes.utils.geometry_utils import points_in_box
 from pyquaternion import Quaternion
 
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets.evaluation import ground_truth_results
 from mmdet3d_plugin.datasets.gt_database.files import load_database_infos
 from mmdet3d_plugin.datasets.infos.info_io import load_infos

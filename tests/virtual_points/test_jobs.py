@@ -62,7 +62,7 @@ def test_points_of_keyframes_lie_in_the_boxes_of_their_class(nusc):
 
 def distances(xyz, one_hot, info):
     """Distance of each point to the nearest box of its class."""
-    from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+    from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 
     result = []
     for point, label in zip(xyz, one_hot.argmax(axis=1)):

@@ -8,7 +8,7 @@ import pytest
 from helpers.instance_masks import HEIGHT, WIDTH, forward_camera, rectangle
 from pycocotools import mask as mask_utils
 
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.virtual_points.coco_masks import CocoMaskReader, write_image_masks
 from mmdet3d_plugin.virtual_points.instance_masks import MaskFileError, MissingMasksError
 from mmdet3d_plugin.virtual_points.rendered_masks import RenderedMaskReader

@@ -61,7 +61,7 @@ def build_model(args):
     # isort: split
     from mmdet.apis import init_detector
 
-    from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+    from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 
     device = args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
     model = init_detector(args.config, args.checkpoint, device=device)

@@ -13,10 +13,11 @@ import numpy as np
 from nuscenes.eval.detection.constants import TP_METRICS
 from nuscenes.eval.detection.data_classes import DetectionConfig, DetectionMetrics
 
-from ..detection_classes import DETECTION_CLASSES
-from .box_arrays import BoxArrays, yaws
+from dualdistill_runtime.box_arrays import BoxArrays, yaws
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.global_boxes import ground_distance
+
 from .eval_filters import counting
-from .global_boxes import ground_distance
 from .scores import NOT_MEASURED
 from .truth_tables import GroundTruth
 

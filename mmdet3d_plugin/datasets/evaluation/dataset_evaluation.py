@@ -8,11 +8,13 @@ from pathlib import Path
 from mmcv.runner import get_dist_info
 from mmcv.utils import print_log
 
+from dualdistill_runtime.global_boxes import Keyframes
+
 from ...structures.atomic_file import scratch_folder
 from .array_eval import evaluate_boxes
 from .backends import BACKENDS, check_agreement, check_backend
 from .devkit_files import check_devkit_files, check_truth_files
-from .global_boxes import Keyframes, global_boxes
+from .global_boxes import global_boxes
 from .nuscenes_eval import devkit_summary, summary_of
 from .scores import metrics_table, score_rules, scores_of
 from .submission_file import read_submission, write_submission

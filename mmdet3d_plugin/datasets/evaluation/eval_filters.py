@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..detection_classes import DETECTION_CLASSES
-from ..infos.geometry import rotation_matrices
-from .box_arrays import BoxArrays
-from .global_boxes import ground_distance
+from dualdistill_runtime.box_arrays import BoxArrays
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.global_boxes import ground_distance
+from dualdistill_runtime.poses import rotation_matrices
 
 _TWO_WHEELS = [DETECTION_CLASSES.index(name) for name in ('bicycle', 'motorcycle')]
 

@@ -4,8 +4,10 @@ import numpy as np
 import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 
-from .global_boxes import Keyframes, converted, stacked
-from .submission_file import sample_records
+from dualdistill_runtime.global_boxes import Keyframes, converted
+from dualdistill_runtime.submission_text import sample_records
+
+from .global_boxes import stacked
 
 
 def nuscenes_boxes(detection, info, class_names, class_range):

@@ -2,7 +2,7 @@
 
 import math
 
-from ..detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 
 ERROR_NAMES = {'trans_err': 'ATE', 'scale_err': 'ASE', 'orient_err': 'AOE', 'vel_err': 'AVE', 'attr_err': 'AAE'}
 # errors that the devkit does not measure for a class

@@ -8,40 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES
+
+from dualdistill_runtime.box_arrays import BoxArrays
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.global_boxes import ATTRIBUTE_NAMES
+from dualdistill_runtime.submission_text import RESULTS_FILE, submission_text
 
 from ...structures.atomic_file import replace_when_done
-from ..detection_classes import DETECTION_CLASSES
-from .box_arrays import BoxArrays
 
-RESULTS_FILE = 'results_nusc.json'
 _VECTORS = dict(translation=3, size=3, rotation=4, velocity=2)
 _WIDTH = sum(_VECTORS.values()) + 1  # and the score
-_ATTRIBUTES = (*ATTRIBUTE_NAMES, '')  # so that -1 is none
 _LABELS = {name: index for index, name in enumerate(DETECTION_CLASSES)}
 _ATTRIBUTE_LABELS = {name: index for index, name in enumerate(ATTRIBUTE_NAMES)} | {'': -1}
-
-
-def sample_records(boxes: BoxArrays, token: str) -> list[dict]:
-    """Boxes of one sample as the dicts that stand in a submission file."""
-    return [
-        dict(
-            sample_token=token,
-            translation=translation,
-            size=size,
-            rotation=rotation,
-            velocity=velocity,
-            detection_name=DETECTION_CLASSES[label],
-            detection_score=score,
-            attribute_name=_ATTRIBUTES[attribute],
-        )
-        for translation, size, rotation, velocity, label, score, attribute in _rows(boxes)
-    ]
-
-
-def _rows(boxes):
-    names = ('translation', 'size', 'rotation', 'velocity', 'label', 'score', 'attribute')
-    return zip(*(getattr(boxes, name).tolist() for name in names))
 
 
 def write_submission(boxes: BoxArrays, tokens: Sequence[str], meta: Mapping, folder: str | Path) -> str:
@@ -56,24 +34,10 @@ def write_submission(boxes: BoxArrays, tokens: Sequence[str], meta: Mapping, fol
     Returns:
         Path of the file.
     """
-    path, begins = Path(folder) / RESULTS_FILE, boxes.of_samples(len(tokens))
+    path = Path(folder) / RESULTS_FILE
     with replace_when_done(path) as temporary, open(temporary, 'w') as stream:
-        stream.write(f'{{"meta": {json.dumps(dict(meta))}, "results": {{')
-        for index, token in enumerate(tokens):
-            text = _sample_text(boxes.take(slice(begins[index], begins[index + 1])), json.dumps(token))
-            stream.write(f'{", " if index else ""}{json.dumps(token)}: [{text}]')
-        stream.write('}}')
+        stream.writelines(submission_text(boxes, tokens, meta))
     return str(path)
-
-
-def _sample_text(boxes, token):
-    """str: What is between the brackets of a sample. A list of finite floats looks the same in Python and in JSON."""
-    return ', '.join(
-        f'{{"sample_token": {token}, "translation": {translation}, "size": {size}, "rotation": {rotation}, '
-        f'"velocity": {velocity}, "detection_name": "{DETECTION_CLASSES[label]}", "detection_score": {score}, '
-        f'"attribute_name": "{_ATTRIBUTES[attribute]}"}}'
-        for translation, size, rotation, velocity, label, score, attribute in _rows(boxes)
-    )
 
 
 def read_submission(path: str | Path, tokens: Sequence[str], max_boxes: int) -> BoxArrays:

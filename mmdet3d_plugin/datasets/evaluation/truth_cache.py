@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dualdistill_runtime.box_arrays import BoxArrays
+
 from ...structures.atomic_file import replace_when_done
-from .box_arrays import BoxArrays
 from .truth_tables import TRUTH_TABLES, GroundTruth, truth_from_tables
 
 SCHEMA = 'dualdistill-ground-truth/1'

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES
 
-from ..detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.box_arrays import BoxArrays
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ..infos.ground_velocities import ground_velocities
-from .box_arrays import BoxArrays
 from .table_columns import read_columns
 
 TRUTH_TABLES = ('sample', 'sample_annotation', 'instance', 'category', 'attribute')

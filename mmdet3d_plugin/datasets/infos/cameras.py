@@ -32,13 +32,3 @@ def choose_cameras(nusc, wanted=None):
     if unused:
         print(f'cameras that are not used: {", ".join(unused)} (--cameras chooses)')
     return names
-
-
-def reference_camera(names):
-    """The camera whose images time a previous frame: CAM_FRONT, or the first one where there is none.
-
-    Args:
-        names (Iterable[str]): Cameras in the order of the info file.
-    """
-    names = list(names)
-    return 'CAM_FRONT' if 'CAM_FRONT' in names else names[0]

@@ -8,7 +8,7 @@ import re
 from nuscenes.eval.detection.utils import category_to_detection_name
 from nuscenes.utils.color_map import get_colormap
 
-from ..detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 
 _SPELLINGS = {name.replace('_', ''): name for name in DETECTION_CLASSES}
 

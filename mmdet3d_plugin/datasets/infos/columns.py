@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .geometry import pose_matrix
+from dualdistill_runtime.poses import pose_matrix
+
 from .json_rows import map_rows, read_rows
 from .table_errors import problems_explained
 

@@ -4,10 +4,11 @@ import functools
 from collections import Counter
 from dataclasses import dataclass, field
 
+from dualdistill_runtime.poses import invert_pose
+
 from ..packed_infos import PackedInfos
 from .cameras import CAMERAS, LIDAR
 from .columns import as_columns
-from .geometry import invert_pose
 from .parallel import iterate_with_tables
 from .scene_boxes import boxes_of_samples
 from .sensor_records import RecordMaker, sensors_to_global

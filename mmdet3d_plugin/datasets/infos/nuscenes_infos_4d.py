@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dualdistill_runtime.cameras import reference_camera
+
 from ..packed_infos import PackedInfos
-from .cameras import reference_camera
 from .columns import as_columns
 from .parallel import iterate_with_tables
 from .sensor_records import RecordMaker

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dualdistill_runtime.poses import invert_pose, rotation_matrices
+
 from .categories import detection_class
 from .columns import Annotations, TableColumns
-from .geometry import invert_pose, rotation_matrices
 from .ground_velocities import ground_velocities
 
 

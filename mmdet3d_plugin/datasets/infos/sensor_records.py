@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dualdistill_runtime.poses import pose_matrix
+
 from .cameras import LIDAR
 from .columns import Frames, TableColumns
-from .geometry import pose_matrix
 
 
 def sensors_to_global(tables: TableColumns, frames: Frames, rows: Sequence[int]) -> np.ndarray:

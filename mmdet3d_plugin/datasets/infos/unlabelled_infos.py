@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .cameras import CAMERAS, LIDAR, reference_camera
+from dualdistill_runtime.cameras import reference_camera
+from dualdistill_runtime.poses import invert_pose, sensor_to_global
+
+from .cameras import CAMERAS, LIDAR
 from .devkit_records import keyframes, sensor_record, walk
-from .geometry import invert_pose, sensor_to_global
 from .parallel import map_with_tables
 
 # s. A camera's images are 1/12 s apart, and it may fire half a turn of the LiDAR (1/40 s) from the sweep's own time.

@@ -1,6 +1,8 @@
 """Pipeline steps from nuScenes infos to the batch of a BEV detector; each file holds one registered step
 (``select_frames.py`` what the two that choose frames share)."""
 
+from dualdistill_runtime.cameras import NUSCENES_CAMERAS
+
 from .augment_multi_view_images import AugmentMultiViewImages
 from .format_bev_inputs import FormatBEVInputs
 from .global_bev_aug import GlobalBEVAug
@@ -14,7 +16,7 @@ from .normalize_pad import NormalizePad
 from .photometric_distortion import PhotometricDistortion
 from .points_to_depth_map import PointsToDepthMap
 from .select_adjacent_frames import SelectAdjacentFrames
-from .select_frames import NUSCENES_CAMERAS, SelectFrames
+from .select_frames import SelectFrames
 from .select_keyframe_queue import SelectKeyframeQueue
 
 __all__ = [

@@ -1,16 +1,14 @@
 """Reading and decoding of the camera images."""
 
 import cv2
-import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
+
+from dualdistill_runtime.image_file import DECODE_FLAGS, read_image
 
 from .freed_memory import keep_freed_memory
 
 # Loader workers fill the cores. Set here, before OpenCV starts threads: a forked worker would wait for them for ever.
 cv2.setNumThreads(0)
-
-_DECODE_FLAGS = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
 
 @PIPELINES.register_module()
@@ -39,34 +37,18 @@ class LoadMultiViewImages:
     """
 
     def __init__(self, decode_reduction=1):
-        if decode_reduction not in _DECODE_FLAGS:
-            raise ValueError(f'decode_reduction must be one of {sorted(_DECODE_FLAGS)}, got {decode_reduction}')
+        if decode_reduction not in DECODE_FLAGS:
+            raise ValueError(f'decode_reduction must be one of {sorted(DECODE_FLAGS)}, got {decode_reduction}')
         self.decode_reduction = decode_reduction
 
     def __call__(self, results):
         keep_freed_memory()
         filenames = [[camera['data_path'] for camera in frame] for frame in results['frames']]
-        decoded = {path: self._read(path) for path in dict.fromkeys(sum(filenames, []))}
+        decoded = {path: read_image(path, self.decode_reduction) for path in dict.fromkeys(sum(filenames, []))}
         results['images'] = [[decoded[path] for path in frame] for frame in filenames]
         results['image_reduction'] = self.decode_reduction
         results['img_filenames'] = filenames
         return results
-
-    def _read(self, path):
-        try:
-            with open(path, 'rb') as file:
-                data = file.read()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'image {path} does not exist; check data_root and that the camera blobs are unpacked there'
-            ) from error
-        # A truncated JPEG decodes without an error into a half grey picture, so its end marker is looked for.
-        whole = not data.startswith(_JPEG_START) or _JPEG_END in data[-64:]
-        flag = _DECODE_FLAGS[self.decode_reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flag) if data and whole else None
-        if image is None:
-            raise ValueError(f'image {path} ({len(data)} bytes) is corrupt or truncated; fetch it again')
-        return image
 
     def __repr__(self):
         return f'{type(self).__name__}(decode_reduction={self.decode_reduction})'

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
-from ..infos.geometry import pose_matrix
+from dualdistill_runtime.poses import pose_matrix
+
 from .select_frames import Frame, SelectFrames
 
 

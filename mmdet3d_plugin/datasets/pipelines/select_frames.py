@@ -7,26 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..infos.cameras import reference_camera as default_reference
-from ..infos.geometry import invert_pose, sensor_to_global
-
-# A sample without predecessors stands beside itself. The displacement head needs some time between the two: one period
-# of nuScenes' 12 Hz cameras.
-LONE_FRAME_DT = 1 / 12
-
-NUSCENES_CAMERAS = (
-    'CAM_FRONT_LEFT',
-    'CAM_FRONT',
-    'CAM_FRONT_RIGHT',
-    'CAM_BACK_LEFT',
-    'CAM_BACK',
-    'CAM_BACK_RIGHT',
-)
-
-
-def camera_order(names: Sequence[str]) -> tuple[str, ...]:
-    """Camera names in the order of a batch's N axis: nuScenes' six first, as far as there, then the others as given."""
-    return (*(name for name in NUSCENES_CAMERAS if name in names), *(n for n in names if n not in NUSCENES_CAMERAS))
+from dualdistill_runtime.cameras import LONE_FRAME_DT, NUSCENES_CAMERAS, camera_order, reference_camera, reference_pose
+from dualdistill_runtime.poses import invert_pose, sensor_to_global
 
 
 class Frame(NamedTuple):
@@ -111,7 +93,7 @@ class SelectFrames:
 
     def reference_record(self, results: dict, cams: dict) -> dict:
         """Record of the reference camera among the cameras ``cams`` of a frame."""
-        name = self.reference_camera or default_reference(results.get('cameras', NUSCENES_CAMERAS))
+        name = self.reference_camera or reference_camera(results.get('cameras', NUSCENES_CAMERAS))
         return _camera(cams, name, results['sample_idx'])
 
     def _frame_dt(self, results, frames):
@@ -128,11 +110,6 @@ class SelectFrames:
                     f'is not older than the current one ({now["timestamp"]} us); make the info file again'
                 )
         return ages[0] if ages else LONE_FRAME_DT
-
-
-def reference_pose(keyframe: dict) -> np.ndarray:
-    """(4, 4) float64 LIDAR_TOP -> global at a keyframe, from its ``lidar2ego`` and ``ego2global``."""
-    return np.asarray(keyframe['ego2global'], dtype=np.float64) @ np.asarray(keyframe['lidar2ego'], dtype=np.float64)
 
 
 def _camera(cams, name, token):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
-from .select_frames import Frame, SelectFrames, reference_pose
+from dualdistill_runtime.cameras import reference_pose
+
+from .select_frames import Frame, SelectFrames
 
 
 @PIPELINES.register_module()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+
 from ...structures.atomic_file import replace_when_done
-from ..detection_classes import DETECTION_CLASSES
 from .safe_pickle import UnsafePickleError, load_object_array
 
 FORMAT = 'dualdistill-virtual/1'

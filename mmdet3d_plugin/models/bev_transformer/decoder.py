@@ -146,7 +146,7 @@ class QueryTransformer(BaseModule):
             branches: L regression branches, (..., C) -> (..., code), whose entries 0, 1, 4 move x, y, z.
             num_groups: sets of Q / num_groups queries that do not see each other.
         """
-        position, content = queries.expand(len(bev_map), -1, -1).chunk(2, dim=-1)
+        position, content = queries.expand(bev_map.shape[0], -1, -1).chunk(2, dim=-1)
         reference = self.reference_points(position).sigmoid()
         apart = _other_group(len(queries), num_groups, queries.device) if num_groups > 1 else None
         return self.decoder(content, position, bev_map, reference, branches, apart)

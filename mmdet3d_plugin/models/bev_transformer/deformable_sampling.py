@@ -6,7 +6,7 @@ zero. All sampling is done in float32 at least, whatever autocast says: half pre
 On CUDA mmcv's kernel does the work. On the CPU a query's reads are one bag of ``embedding_bag``, whose numbers are the
 bilinear weights times the attention. Unlike mmcv's ``grid_sample`` path it never holds the samples themselves: a fifth
 of the memory forward, half with the backward pass, and more than twice as fast forward, where most of training with a
-history is (``benchmark.py attention``).
+history is (``benchmark.py attention``). ONNX has no bags: an export takes the ``grid_sample`` path.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sample_maps(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
         (M, Q, heads * D), float32 at least.
     """
     maps, queries = locations.shape[:2]
-    if value.is_cuda:
+    if value.is_cuda or torch.onnx.is_in_onnx_export():
         value, locations, weights = _all_in_full_precision(value, locations, weights)
         with torch.autocast(value.device.type, enabled=False):
             return _mmcv_sampling(value, shapes, locations, weights)
@@ -61,6 +61,7 @@ def sample_packed(value: Tensor, shapes: Shapes, locations: Tensor, weights: Ten
         nothing = locations.flatten(1).sum(1, keepdim=True) + weights.flatten(1).sum(1, keepdim=True) + 0 * value.sum()
         return nothing.expand(0, value.shape[2] * value.shape[3])
     sample = _sample_one_tall_image if value.is_cuda else _sample_by_bags
+    sample = _sample_by_grids if torch.onnx.is_in_onnx_export() else sample
     with torch.autocast(value.device.type, enabled=False):
         return sample(value, shapes, locations, weights, image)
 
@@ -124,15 +125,32 @@ def _sample_one_tall_image(value, shapes, locations, weights, image):
 
     The images of a level stand below each other with a row of zeros after each, which is what lies outside of them.
     """
-    count = len(value)
+    tall, moved = _tall_images(value, shapes, locations, image)
+    tall_shapes = [(len(value) * (height + 1), width) for height, width in shapes]
+    return _mmcv_sampling(torch.cat(tall)[None], tall_shapes, torch.stack(moved, dim=2)[None], weights[None])[0]
+
+
+def _sample_by_grids(value, shapes, locations, weights, image):
+    """The same tall images, each read by ``grid_sample``, for exporters: any number of images and of queries."""
+    total = 0
+    tall, moved = _tall_images(value, shapes, locations, image)
+    for level, (tokens, places, (_, width)) in enumerate(zip(tall, moved, shapes)):
+        image = tokens.permute(1, 2, 0).unflatten(2, (-1, width))
+        reads = F.grid_sample(image, 2 * places.transpose(0, 1) - 1, align_corners=False)
+        total = total + (reads * weights[:, :, level].transpose(0, 1).unsqueeze(1)).sum(-1)
+    return total.permute(2, 0, 1).flatten(1)
+
+
+def _tall_images(value, shapes, locations, image):
+    """Per level the images below each other, (M * (h + 1) * w, heads, D), and the places in them, (K, heads, P, 2)."""
+    count = value.shape[0]
     tall, moved = [], []
     for level, (tokens, (height, width)) in enumerate(zip(value.split([h * w for h, w in shapes], dim=1), shapes)):
         tall.append(F.pad(tokens, (0, 0, 0, 0, 0, width)).flatten(0, 1))
         rows = (locations[:, :, level, :, 1] * height).clamp(-0.5, height + 0.5)  # not into a neighbour
         rows = rows + (image * (height + 1)).view(-1, 1, 1)
         moved.append(torch.stack([locations[:, :, level, :, 0], rows / (count * (height + 1))], dim=-1))
-    tall_shapes = [(count * (height + 1), width) for height, width in shapes]
-    return _mmcv_sampling(torch.cat(tall)[None], tall_shapes, torch.stack(moved, dim=2)[None], weights[None])[0]
+    return tall, moved
 
 
 def _mmcv_sampling(value, shapes, locations, weights):

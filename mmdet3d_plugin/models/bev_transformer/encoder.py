@@ -142,7 +142,7 @@ class BEVFormerEncoder(BaseModule):
             ValueError: numbers of levels, cameras or channels that are not those of the encoder.
         """
         tokens, shapes = self._tokens(features)
-        batch = len(features[0])
+        batch = features[0].shape[0]
         query = self.bev_embedding.weight.unsqueeze(0).expand(batch, -1, -1)
         if self.can_bus_mlp is not None:
             query = query + _embed_motion(self.can_bus_mlp, can_bus)
@@ -178,7 +178,7 @@ class BEVFormerEncoder(BaseModule):
         if previous is None:
             nobody = torch.zeros(len(query), dtype=torch.bool, device=query.device)
             return TemporalContext(None, query, nobody, references, grid.size)
-        both = torch.stack([previous.shift, previous.shift * self.shift_both], dim=1)
+        both = torch.stack([previous.shift, previous.shift * float(self.shift_both)], dim=1)
         tokens = previous.bev.flatten(2).transpose(1, 2)
         return TemporalContext(tokens, query, previous.exists, references + both.unsqueeze(2), grid.size)
 

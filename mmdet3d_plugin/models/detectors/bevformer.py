@@ -10,10 +10,11 @@ import torch
 from mmdet3d.models import builder
 from torch import Tensor, nn
 
+from dualdistill_runtime.image_norm import ImageNorm
+
 from ...checkpoints.camera_facts import camera_facts
 from ...compat import no_grad
 from ...structures import BEVFeatures, BEVLevel
-from ...structures.image_norm import ImageNorm
 from ..bev_transformer.pillar_projection import frame_projection
 from ..bev_transformer.previous_map import TRANSLATION, YAW_CHANGE, Motion
 from ..evaluating import evaluating

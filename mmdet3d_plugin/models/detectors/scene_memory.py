@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...structures.frame_order import FramesOutOfOrder, follows
+from dualdistill_runtime.frame_order import FramesOutOfOrder, follows
 
 META_KEYS = ('sample_idx', 'scene_token', 'timestamp', 'ego2global', 'lidar2ego')
 

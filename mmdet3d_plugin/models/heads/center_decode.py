@@ -30,7 +30,25 @@ TEST_KEYS = frozenset(
 def decode_peaks(
     logits: Tensor, maps: Mapping[str, Tensor], coder: CenterPointBBoxCoder, norm_bbox: bool, min_logit: float
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Boxes at the highest cells of one task's heatmap.
+    """Boxes at the highest cells of one task's heatmap, of :func:`peak_boxes` those that count.
+
+    Args:
+        logits, maps, coder, norm_bbox: see :func:`peak_boxes`.
+        min_logit: keep logits above it, see :func:`logit_threshold`.
+
+    Returns:
+        per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first; centres
+        lie in the coder's ``post_center_range``.
+    """
+    boxes, logits, labels = peak_boxes(logits, maps, coder, norm_bbox)
+    keep = inside(boxes, coder.post_center_range) & (logits > min_logit)
+    return [(boxes[i][keep[i]], logits[i][keep[i]], labels[i][keep[i]]) for i in range(len(boxes))]
+
+
+def peak_boxes(
+    logits: Tensor, maps: Mapping[str, Tensor], coder: CenterPointBBoxCoder, norm_bbox: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes at the K highest cells of one task's heatmap, whatever their score.
 
     Cells are ranked by their logits: sharpened scores, sigmoid(logit / 0.1), round to exactly 1 from a logit of 1.7 on
     and no longer tell peaks from their neighbours.
@@ -39,14 +57,13 @@ def decode_peaks(
         logits: (B, C, H, W) float32.
         maps: dict of float32 maps: reg (B, 2, H, W) cells, height (B, 1, H, W) m, dim (B, 3, H, W) m or log m, rot
             (B, 2, H, W) sin and cos of yaw, and vel (B, 2, H, W) m/s when velocity is predicted.
-        coder: holds ``pc_range``, ``voxel_size``, ``out_size_factor``, ``max_num``, ``post_center_range``.
+        coder: holds ``pc_range``, ``voxel_size``, ``out_size_factor``, ``max_num``.
         norm_bbox: ``dim`` holds logarithms.
-        min_logit: keep logits above it, see :func:`logit_threshold`.
 
     Returns:
-        per sample ((N, 7 or 9) boxes with gravity centre, (N,) logits, (N,) int64 class in task), best first.
+        (B, K, 7 or 9) boxes with gravity centre, (B, K) logits and (B, K) int64 class in task, best first.
     """
-    batch, _, height, width = logits.shape
+    height, width = logits.shape[2:]
     flat = logits.flatten(1)
     logits, cells = flat.topk(min(coder.max_num, flat.shape[1]), dim=1)
     labels = torch.div(cells, height * width, rounding_mode='floor')
@@ -64,9 +81,7 @@ def decode_peaks(
     parts = [centre, gather('height'), size, torch.atan2(sin, cos)[..., None]]
     if 'vel' in maps:
         parts.append(gather('vel'))
-    boxes = torch.cat(parts, dim=2)
-    keep = inside(boxes, coder.post_center_range) & (logits > min_logit)
-    return [(boxes[i][keep[i]], logits[i][keep[i]], labels[i][keep[i]]) for i in range(batch)]
+    return torch.cat(parts, dim=2), logits, labels
 
 
 def logit_threshold(score: float, temperature: float = 1.0) -> float:

@@ -83,12 +83,25 @@ class QueryBoxCoder(BaseBBoxCoder):
             B tuples of (N, 9) boxes with gravity centre, (N,) scores and (N,) int64 labels, best first.
         """
         score = self.score_threshold if score_threshold is None else score_threshold
+        boxes, best, labels = self.best_boxes(logits, codes)
+        keep = inside(boxes, self.post_center_range)
+        if score is not None:
+            keep &= best > logit_threshold(score, temperature)
+        scores = (best / temperature).sigmoid()
+        return [tuple(column[row] for column in columns) for *columns, row in zip(boxes, scores, labels, keep)]
+
+    def best_boxes(self, logits: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The ``max_num`` best (query, class) pairs of each sample, wherever they lie, best first.
+
+        Args:
+            logits: (B, Q, K) float32.
+            codes: (B, Q, 10) float32.
+
+        Returns:
+            (B, M, 9) boxes with gravity centre, (B, M) logits and (B, M) int64 labels.
+        """
         num_classes = logits.shape[-1]
         best, index = logits.flatten(1).topk(self.max_num, dim=1)
         query = torch.div(index, num_classes, rounding_mode='floor')
         boxes = self.boxes(codes.gather(1, query[..., None].expand(-1, -1, codes.shape[-1])))
-        keep = inside(boxes, self.post_center_range)
-        if score is not None:
-            keep &= best > logit_threshold(score, temperature)
-        scores, labels = (best / temperature).sigmoid(), index % num_classes
-        return [tuple(column[row] for column in columns) for *columns, row in zip(boxes, scores, labels, keep)]
+        return boxes, best, index % num_classes

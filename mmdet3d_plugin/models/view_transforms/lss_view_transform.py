@@ -120,12 +120,24 @@ class LSSViewTransform(BaseModule):
                 f'image features are {tuple(feature.shape[2:])} (C, h, w) but the view transform was built for '
                 f'{expected}: check in_channels, image_size and stride against the image backbone and the pipeline'
             )
-        pixels = feature.flatten(0, 1)
-        gated = self.se(pixels, cameras.flat_numbers().flatten(0, 1))
-        logits = self.depthnet(self._deform(self.extra_depthnet(gated)[-1]))
-        logits = logits.unflatten(0, feature.shape[:2])
-        context = self.featnet(pixels).unflatten(0, feature.shape[:2])
+        logits, context = (
+            part.unflatten(0, feature.shape[:2])
+            for part in self.depth_and_context(feature.flatten(0, 1), cameras.flat_numbers().flatten(0, 1))
+        )
         return self.splat(logits.float().softmax(dim=2), context, cameras), logits
+
+    def depth_and_context(self, pixels: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """What M images say about each of their pixels, without any geometry.
+
+        Args:
+            pixels: (M, C, h, w) image features.
+            numbers: (M, 33) of each image's camera, see :meth:`CameraGeometry.flat_numbers`.
+
+        Returns:
+            Depth logits (M, D, h, w) and context (M, out_channels, h, w).
+        """
+        logits = self.depthnet(self._deform(self.extra_depthnet(self.se(pixels, numbers))[-1]))
+        return logits, self.featnet(pixels)
 
     def _deform(self, hidden):
         """The depth net's 3x3 convolution; bfloat16 becomes float32, as mmcv's deformable one has no kernel for it."""

@@ -6,10 +6,10 @@ from nuscenes.utils.data_classes import Box
 from nuscenes.utils.geometry_utils import points_in_box
 from pyquaternion import Quaternion
 
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
-from mmdet3d_plugin.datasets.evaluation.box_arrays import BoxArrays, hamilton_product, yaws
+from dualdistill_runtime.box_arrays import BoxArrays, hamilton_product, yaws
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.poses import rotation_matrices
 from mmdet3d_plugin.datasets.evaluation.eval_filters import counting, in_racks
-from mmdet3d_plugin.datasets.infos.geometry import rotation_matrices
 
 RANGE = dict.fromkeys(DETECTION_CLASSES, 50.0) | dict(barrier=30.0)
 

@@ -11,9 +11,10 @@ from nuscenes.eval.detection.evaluate import DetectionEval
 from nuscenes_tables import Tables
 from pyquaternion import Quaternion
 
+from dualdistill_runtime.global_boxes import Keyframes, attribute_name
 from mmdet3d_plugin.datasets import NuScenesBEVDataset
 from mmdet3d_plugin.datasets.evaluation import evaluate_results_file, ground_truth_results, nuscenes_boxes
-from mmdet3d_plugin.datasets.evaluation.global_boxes import Keyframes, attribute_name, global_boxes
+from mmdet3d_plugin.datasets.evaluation.global_boxes import global_boxes
 from mmdet3d_plugin.datasets.evaluation.scores import ERROR_NAMES
 from mmdet3d_plugin.datasets.evaluation.submission_file import write_submission
 

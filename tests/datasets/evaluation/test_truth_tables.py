@@ -8,7 +8,7 @@ from nuscenes import NuScenes
 from nuscenes.eval.detection.constants import ATTRIBUTE_NAMES
 from nuscenes_tables import THINGS, Tables
 
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets.evaluation.ground_truth import load_ground_truth
 from mmdet3d_plugin.datasets.evaluation.truth_tables import BIKE_RACK, truth_from_tables
 from mmdet3d_plugin.datasets.infos.nuscenes_infos import build_infos

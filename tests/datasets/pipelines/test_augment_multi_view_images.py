@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
+from dualdistill_runtime.image_affine import ImageAug, resize_matrix, seen_part
 from mmdet3d_plugin.datasets.pipelines import AugmentMultiViewImages
-from mmdet3d_plugin.datasets.pipelines.image_affine import ImageAug, resize_matrix, seen_part
 
 PLAIN = dict(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 

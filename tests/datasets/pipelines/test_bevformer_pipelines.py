@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import nuscenes_batch
 
-from mmdet3d_plugin.datasets.ego_motion import yaw_of
+from dualdistill_runtime.ego_motion import yaw_of
 from mmdet3d_plugin.datasets.pipelines.presets import bevformer_pipelines
 from mmdet3d_plugin.synthetic import SyntheticConfig, generate
 

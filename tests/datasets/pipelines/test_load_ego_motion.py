@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.ego_scenes import START, circle, scene_of, write_can_bus
 
-from mmdet3d_plugin.datasets.ego_motion import GRAVITY, motion_from_poses
+from dualdistill_runtime.ego_motion import GRAVITY, motion_from_poses
 from mmdet3d_plugin.datasets.pipelines import LoadEgoMotion
 
 SECONDS = (0.0, 0.5, 1.0, 1.5, 2.0)

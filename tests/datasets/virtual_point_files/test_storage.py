@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmdet3d_plugin.datasets.detection_classes import DETECTION_CLASSES
+from dualdistill_runtime.detection_classes import DETECTION_CLASSES
 from mmdet3d_plugin.datasets.virtual_point_files import (
     VirtualFileError,
     VirtualPoints,

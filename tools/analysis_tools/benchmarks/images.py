@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dualdistill_runtime.image_affine import resize_matrix
 from mmdet3d_plugin.datasets.pipelines import AugmentMultiViewImages, LoadMultiViewImages, load_multi_view_images
-from mmdet3d_plugin.datasets.pipelines.image_affine import resize_matrix
 
 from .timing import in_a_process, median_ratio
 

@@ -25,6 +25,23 @@ def rotation_matrices(quaternions):
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+def quaternion_of(rotation):
+    """Unit quaternion (w, x, y, z), w >= 0, of a (3, 3) rotation matrix; inverse of :func:`rotation_matrices`."""
+    r = np.asarray(rotation, dtype=np.float64)
+    # 4 q q^T is known from the matrix. Its column with the largest diagonal entry is the one with the most digits.
+    trace = np.trace(r)
+    products = np.array(
+        [
+            [1 + trace, r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
+            [r[2, 1] - r[1, 2], 1 + 2 * r[0, 0] - trace, r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
+            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], 1 + 2 * r[1, 1] - trace, r[1, 2] + r[2, 1]],
+            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], 1 + 2 * r[2, 2] - trace],
+        ]
+    )
+    found = products[:, np.argmax(np.diag(products))]
+    return found / np.linalg.norm(found) * (1 if found[0] >= 0 else -1)
+
+
 def pose_matrix(translation, rotation):
     """Poses as 4x4 matrices that map points (column vectors) of the posed frame into its parent frame.
 

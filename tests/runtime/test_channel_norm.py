@@ -4,7 +4,7 @@ import mmcv
 import numpy as np
 import pytest
 
-from mmdet3d_plugin.datasets.pipelines.channel_norm import ChannelNorm
+from dualdistill_runtime.channel_norm import ChannelNorm
 
 MEAN, STD = np.array([103.53, 116.28, 123.675]), np.array([57.375, 57.12, 58.395])
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dualdistill_runtime.image_norm import ImageNorm
 from mmdet3d_plugin.datasets.pipelines import NormalizePad
-from mmdet3d_plugin.structures.image_norm import ImageNorm
 
 
 def test_words_tell_all_of_it_and_lists_are_tuples():

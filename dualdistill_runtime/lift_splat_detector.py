@@ -1,0 +1,127 @@
+"""An exported BEVDepth4D: images of a moment, and the map of an earlier one, -> boxes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .cameras import LONE_FRAME_DT
+from .decoders import decoder_of
+from .detections import Detections
+from .frame import Frame
+from .grid import Grid, places_in_previous
+from .image_input import ImageInput
+from .lift_plan import Frustum
+from .model_file import ModelFile
+from .rig import Rig
+from .stacked_plans import stack_plans
+
+LONGEST_MEMORY = 3.0  # s; the student learned from frames up to 2.25 s old
+
+
+class EarlierFrame(NamedTuple):
+    """A moment that has been looked at: its scene, time (s), pose and map (C, rows, columns)."""
+
+    scene: str
+    timestamp: float
+    lidar2global: np.ndarray
+    bev: np.ndarray
+
+
+class LiftSplatDetector:
+    """Detects in one moment after the other, and remembers.
+
+    Args:
+        model: The student.
+
+    Attributes:
+        model: The student.
+        classes: Names of the labels.
+        images: Makes the network's input of a moment, see :class:`ImageInput`.
+    """
+
+    def __init__(self, model: ModelFile) -> None:
+        facts = model.facts
+        frustum = facts['frustum']
+        self.model = model
+        self._frustum = Frustum(**dict(frustum, grid=Grid(*frustum['grid'])))
+        self.images = ImageInput(facts['image'], facts['cameras'], frustum['image_size'])
+        self._decode = decoder_of(facts['head'])
+        self._remembers, self._channels = facts['remembers'], facts['bev_channels']
+        self._earlier: list[EarlierFrame] = []
+        self.classes = facts['classes']
+
+    def reset(self) -> None:
+        """Forget all moments."""
+        self._earlier = []
+
+    def look(self, frame: Frame, age: float | None = None) -> Detections:
+        """Boxes of a moment, which is remembered.
+
+        Args:
+            frame: The moment.
+            age: Of the remembered moment to compare with, seconds: the one nearest to it. None takes the latest.
+        """
+        outputs, earlier = self._run(frame, age)
+        return self._decode(outputs, _seconds(frame.timestamp, earlier))
+
+    def glance(self, frame: Frame) -> None:
+        """Remember a moment whose boxes nobody wants."""
+        self._run(frame, None)
+
+    def _run(self, frame, age):
+        """Outputs of a moment, which is remembered, and the moment that it was compared with."""
+        images, rig = self.images(frame)
+        earlier = self._recall(frame, age)
+        outputs = self.model.run(self.feed(images[None], [rig], [frame], [earlier]))
+        mine = {name: value[0] for name, value in outputs.items()}
+        self._store(self.remembered(frame, mine.pop('bev')))
+        return mine, earlier
+
+    @staticmethod
+    def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:
+        """A moment with its map (C, rows, columns), as :meth:`feed` takes it for a later one."""
+        return EarlierFrame(frame.scene, frame.timestamp, np.asarray(frame.lidar2global), bev)
+
+    def feed(
+        self, images: np.ndarray, rigs: list[Rig], frames: list[Frame], earlier: list[EarlierFrame | None]
+    ) -> dict[str, np.ndarray]:
+        """Inputs of the graph for B moments.
+
+        Args:
+            images: (B, N, 3, H, W).
+            rigs: Cameras of each.
+            frames: The moments, of which pose and time are read.
+            earlier: The remembered moment of each; None where there is none.
+        """
+        plans = stack_plans([self._frustum.plan(rig) for rig in rigs], self._frustum.steps(len(rigs[0].intrins)))
+        feed = dict(images=images, camera_numbers=np.stack([rig.flat_numbers() for rig in rigs]), **plans)
+        grid, maps, places = self._frustum.grid, [], []
+        for frame, one in zip(frames, earlier):
+            nothing = np.zeros((self._channels, grid.height, grid.width), dtype=np.float32)
+            maps.append(nothing if one is None else one.bev)
+            motion = np.eye(4) if one is None else np.linalg.solve(frame.lidar2global, one.lidar2global)
+            places.append(places_in_previous(motion, grid))
+        feed.update(previous_bev=np.stack(maps), previous_places=np.stack(places))
+        feed.update(has_previous=np.array([one is not None for one in earlier]))
+        seconds = [_seconds(frame.timestamp, one) for frame, one in zip(frames, earlier)]
+        return dict(feed, seconds=np.array(seconds, dtype=np.float32))
+
+    def _recall(self, frame, age):
+        known = [one for one in self._earlier if one.scene == frame.scene and one.timestamp < frame.timestamp]
+        if not known or not self._remembers:
+            return None
+        return known[-1] if age is None else min(known, key=lambda one: abs(frame.timestamp - one.timestamp - age))
+
+    def _store(self, frame):
+        fresh = [
+            one
+            for one in self._earlier
+            if one.scene == frame.scene and 0 < frame.timestamp - one.timestamp <= LONGEST_MEMORY
+        ]
+        self._earlier = [*fresh, frame]
+
+
+def _seconds(timestamp, earlier):
+    return LONE_FRAME_DT if earlier is None else timestamp - earlier.timestamp

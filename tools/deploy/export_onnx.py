@@ -1,0 +1,66 @@
+"""Write a trained student as an ONNX file that runs without torch and mmcv.
+
+    python tools/deploy/export_onnx.py <config> <checkpoint> --out student.onnx
+
+The file holds standard operators alone, and in its metadata all that its reader must know: how images become its
+input, which cameras and which earlier moment it looks at, what its boxes mean. A distilled checkpoint is exported as
+its student. In the end torch and onnxruntime run the same random moments, and the largest difference is printed.
+"""
+
+from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, require_files, run_tool
+
+MAX_DIFFERENCE = 1e-3  # of float32 outputs of order one; what is wrong is wrong by more
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
+    parser.add_argument('config', help='config file, of the student or of its distillation')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', required=True, help='file to write (.onnx)')
+    parser.add_argument(
+        '--with-decode', action='store_true', help='boxes of the highest peaks come out instead of whole maps or codes'
+    )
+    parser.add_argument('--opset', type=int, default=17, help='ONNX opset, 17 to 20 (default: 17)')
+    parser.add_argument(
+        '--camera-size', nargs=2, type=int, metavar=('HEIGHT', 'WIDTH'),
+        help="of the cameras' own images; BEVFormer needs it where the test set of the config is not there",
+    )  # fmt: skip
+    parser.add_argument('--fp16', action='store_true', help='keep the weights in half precision: half the size')
+    add_trust_flag(parser)
+    add_cfg_options(parser)
+    args = parser.parse_args(argv)
+    if not args.out.endswith('.onnx'):
+        parser.error(f'--out takes an .onnx file, got {args.out}')
+    return args
+
+
+def main(argv=None):
+    """Export, then compare."""
+    args = parse_args(argv)
+    require_files(args.config, args.checkpoint)
+    import os
+
+    from mmdet3d_plugin.checkpoints.files import trust_checkpoints
+    from mmdet3d_plugin.deploy.export import export_student, require_onnx
+    from mmdet3d_plugin.deploy.half_weights import store_half_weights
+    from mmdet3d_plugin.deploy.verify import compare
+    from mmdet3d_plugin.engine import load_config, load_student
+
+    require_onnx()
+    cfg = load_config(args.config, args.cfg_options)
+    with trust_checkpoints(args.trust_checkpoint):
+        detector = load_student(cfg, args.checkpoint).cpu()
+    options = dict(decoded=args.with_decode, opset=args.opset, camera_size=args.camera_size)
+    graph = export_student(cfg, detector, args.out, **options)
+    difference = compare(detector, graph.head, args.out)
+    if args.fp16:
+        store_half_weights(args.out)
+    print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, opset {args.opset}, inputs {", ".join(graph.inputs)}')
+    print(f'largest difference of torch and onnxruntime, float32, batches of one and three: {difference:.1e}')
+    if difference > MAX_DIFFERENCE:
+        raise ValueError(f'{args.out}: outputs differ by {difference:.1e} from those of torch: do not use this file')
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,72 @@
+"""Turn the image backbone of an exported student into eight bits, or keep the weights of a file in sixteen.
+
+    python tools/deploy/quantize_onnx.py student.onnx --mode static --data-root data/nuscenes --out student_int8.onnx
+
+``static`` looks at images of the training split once, to learn how large the numbers between layers are. ``dynamic``
+needs no images and is slower: it looks at each image anew. ``fp16`` halves the size of the file and nothing else. Run
+run_onnx.py with --eval afterwards: what a smaller file costs in scores differs from student to student.
+"""
+
+import os
+from pathlib import Path
+
+from dualdistill_cli import ToolParser, require_files, run_tool
+
+MODES = ('static', 'dynamic', 'fp16')
+INFO_FILES = dict(adjacent='nuscenes_infos_train_4d_interval3_max60.pkl', keyframes='nuscenes_infos_train.pkl')
+
+
+def parse_args(argv=None):
+    """Read the command line."""
+    parser = ToolParser(__doc__)
+    parser.add_argument('model', help='float32 file of export_onnx.py')
+    parser.add_argument('--out', required=True, help='file to write (.onnx)')
+    parser.add_argument('--mode', choices=MODES, default='static', help='see above (default: static)')
+    parser.add_argument('--data-root', help='root of the set whose training images static looks at')
+    parser.add_argument('--ann-file', help='info file of the training split, where it has another name')
+    parser.add_argument('--samples', type=int, default=32, help='moments that static looks at (default: 32)')
+    parser.add_argument(
+        '--parts', nargs='+', default=['img_backbone'],
+        help='modules of the detector in eight bits (default: img_backbone)',
+    )  # fmt: skip
+    args = parser.parse_args(argv)
+    if args.mode == 'static' and not args.data_root:
+        parser.error('--mode static looks at training images: give --data-root')
+    return args
+
+
+def calibration_of(args):
+    """Feeds of training images for ``static``; None else."""
+    if args.mode != 'static':
+        return None
+    from dualdistill_runtime.calibration import calibration_feeds
+    from dualdistill_runtime.detector import open_detector
+    from dualdistill_runtime.info_frames import InfoFile
+
+    detector = open_detector(args.model)
+    facts = detector.model.facts
+    info_file = args.ann_file or Path(args.data_root) / INFO_FILES[facts['frames']['kind']]
+    return calibration_feeds(detector, InfoFile(info_file, args.data_root, facts), args.samples)
+
+
+def main(argv=None):
+    """Write the smaller file."""
+    args = parse_args(argv)
+    require_files(args.model)
+    import shutil
+
+    from mmdet3d_plugin.deploy.half_weights import store_half_weights
+    from mmdet3d_plugin.deploy.quantize import quantize_file
+
+    if args.mode == 'fp16':
+        shutil.copyfile(args.model, args.out)
+        changed = f'{store_half_weights(args.out)} weights in half precision'
+    else:
+        count = quantize_file(args.model, args.out, calibration_of(args), args.parts)
+        changed = f'{count} convolutions of {", ".join(args.parts)} in eight bits'
+    sizes = [os.path.getsize(path) / 1e6 for path in (args.model, args.out)]
+    print(f'{args.out}: {changed}, {sizes[0]:.1f} MB -> {sizes[1]:.1f} MB')
+
+
+if __name__ == '__main__':
+    run_tool(main)
