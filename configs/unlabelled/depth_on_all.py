@@ -1,4 +1,4 @@
-"""Toy experiment: the labelled student goes on without a teacher, boxes of 20 % of the scenes and LiDAR depth of all."""
+"""Toy experiment: the labelled student goes on without a teacher, with boxes of 20 % of the scenes and depth of all."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
 

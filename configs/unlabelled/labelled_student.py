@@ -1,4 +1,4 @@
-"""Toy experiment: a student without a teacher, from the 20 % of the scenes that are labelled. The others start from it."""
+"""Toy experiment: a student without a teacher, from the 20 % of the scenes with labels. The others start from it."""
 
 _base_ = '../quickstart/bevdepth4d_toy.py'
 
