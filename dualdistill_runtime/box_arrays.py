@@ -37,8 +37,8 @@ class BoxArrays:
     def __len__(self) -> int:
         return len(self.sample)
 
-    def take(self, rows: np.ndarray) -> BoxArrays:
-        """The boxes of these rows: indices or a mask."""
+    def take(self, rows: np.ndarray | slice) -> BoxArrays:
+        """The boxes of these rows: indices, a mask or a slice."""
         return BoxArrays(**{name: values[rows] for name, values in self.columns().items()})
 
     def columns(self) -> dict[str, np.ndarray]:

@@ -20,10 +20,10 @@ def scene_order(scenes: Sequence[str], times: Sequence[int]) -> np.ndarray:
         (N,) int64 indices.
     """
     names, number = np.unique(np.asarray(scenes, dtype=str), return_inverse=True)
-    times = np.asarray(times, dtype=np.int64)
+    moments = np.asarray(times, dtype=np.int64)
     start = np.full(len(names), np.iinfo(np.int64).max)
-    np.minimum.at(start, number, times)
-    return np.lexsort((times, number, start[number]))
+    np.minimum.at(start, number, moments)
+    return np.lexsort((moments, number, start[number]))
 
 
 def scene_starts(scenes: Sequence, times: Sequence) -> np.ndarray:
@@ -34,8 +34,8 @@ def scene_starts(scenes: Sequence, times: Sequence) -> np.ndarray:
             again, also right behind itself.
         times: Time of each sample.
     """
-    scenes, times = np.asarray(scenes), np.asarray(times)
-    indices = np.arange(len(scenes))
-    is_first = np.ones(len(scenes), dtype=bool)
-    is_first[1:] = (scenes[1:] != scenes[:-1]) | (times[1:] <= times[:-1])
+    scene, time = np.asarray(scenes), np.asarray(times)
+    indices = np.arange(len(scene))
+    is_first = np.ones(len(scene), dtype=bool)
+    is_first[1:] = (scene[1:] != scene[:-1]) | (time[1:] <= time[:-1])
     return np.maximum.accumulate(np.where(is_first, indices, 0))

@@ -115,5 +115,5 @@ def file_name(points: Tensor) -> str:
     """Where the maps of a cloud lie in the folder of a teacher: a hash of the (N, C) points, in order."""
     array = points.detach().cpu().contiguous().numpy()
     digest = hashlib.blake2b(f'{array.shape} {array.dtype}'.encode(), digest_size=16)
-    digest.update(array)
+    digest.update(array.tobytes())
     return f'{digest.hexdigest()[:2]}/{digest.hexdigest()[2:]}.pt'

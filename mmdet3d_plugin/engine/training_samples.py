@@ -18,7 +18,7 @@ def samples_as_in_training(cfg: Config, split: str) -> Dataset:
         cfg: config.
         split: 'train' or 'val'.
     """
-    data = copy.deepcopy(first_reader(cfg.data.train))
+    data = dict(copy.deepcopy(first_reader(cfg.data.train)))
     if split == 'val':
         data.update(ann_file=cfg.data.val.ann_file, data_root=cfg.data.val.data_root)
         data.pop('labelled', None)  # names training scenes

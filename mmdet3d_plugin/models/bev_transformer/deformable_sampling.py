@@ -132,13 +132,13 @@ def _sample_one_tall_image(value, shapes, locations, weights, image):
 
 def _sample_by_grids(value, shapes, locations, weights, image):
     """The same tall images, each read by ``grid_sample``, for exporters: any number of images and of queries."""
-    total = 0
+    read = []
     tall, moved = _tall_images(value, shapes, locations, image)
     for level, (tokens, places, (_, width)) in enumerate(zip(tall, moved, shapes)):
-        image = tokens.permute(1, 2, 0).unflatten(2, (-1, width))
-        reads = F.grid_sample(image, 2 * places.transpose(0, 1) - 1, align_corners=False)
-        total = total + (reads * weights[:, :, level].transpose(0, 1).unsqueeze(1)).sum(-1)
-    return total.permute(2, 0, 1).flatten(1)
+        picture = tokens.permute(1, 2, 0).unflatten(2, (-1, width))
+        values = F.grid_sample(picture, 2 * places.transpose(0, 1) - 1, align_corners=False)
+        read.append((values * weights[:, :, level].transpose(0, 1).unsqueeze(1)).sum(-1))
+    return sum(read[1:], read[0]).permute(2, 0, 1).flatten(1)
 
 
 def _tall_images(value, shapes, locations, image):
