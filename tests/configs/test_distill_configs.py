@@ -103,6 +103,8 @@ def test_toy_mvp_teacher_differs_from_the_toy_centerpoint_in_its_points_only():
         17,
         5,
     )
+    scales = [cfg.model.pts_voxel_encoder.pop('input_scale') for cfg in (mvp, centerpoint)]
+    assert scales[0] == [*scales[1][:4], *[1.0] * 12, *scales[1][4:]]  # labels and flag behind the intensity
     assert mvp.model == centerpoint.model
     for key in ('optimizer', 'lr_config', 'runner', 'log_config', 'evaluation'):
         assert mvp[key] == centerpoint[key]

@@ -49,7 +49,7 @@ DISTILLER = (
     + """
 model = dict(
     student=dict(img_bev_encoder_neck=dict(out_channels=96), **query_cfg),
-    teacher=dict(config='{folder}/teacher.py', checkpoint='{folder}/teacher/epoch_1.pth'),
+    teacher=dict(config='{folder}/teacher.py', checkpoint='{folder}/teacher/epoch_1.pth', cfg_options=None),
     levels=dict(
         backbone1=None,
         backbone2=None,

@@ -51,8 +51,8 @@ def test_autocast_keeps_losses_and_teacher_in_float32(cfg):
     expected = model.teacher.extract_bev(batch)
     for part in (model.student, model.teacher):
 
-        def spy(batch, part=part, extract=part.extract_bev):
-            seen[part] = extract(batch)
+        def spy(batch, *names, part=part, extract=part.extract_bev):
+            seen[part] = extract(batch, *names)
             return seen[part]
 
         part.extract_bev = spy

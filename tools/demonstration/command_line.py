@@ -8,8 +8,8 @@ from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag
 QUICKSTART = Path('outputs/quickstart')
 # name on the pictures -> config and folder of the quick start's run
 QUICKSTART_MODELS = {
-    'student': ('configs/quickstart/bevdepth4d_toy.py', 'student'),
-    'distilled student': ('configs/quickstart/dualdistill_toy.py', 'dualdistill'),
+    'student': ('configs/unlabelled/labelled_only.py', 'student'),
+    'distilled student': ('configs/unlabelled/dualdistill_pseudo_labels.py', 'dualdistill'),
 }
 
 
