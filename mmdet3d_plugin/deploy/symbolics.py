@@ -30,11 +30,16 @@ def own_operators(opset: int) -> Iterator[None]:
 
 @symbolic_helper.parse_args('v', 'i', 'v', 'v', 'v')
 def _index_add(graph, data, dim, index, rows, alpha=None):
-    """One ``ScatterND`` that adds whole rows. torch's own repeats each index for every number of its row."""
+    """``ScatterElements`` with the index of a row for each of its numbers.
+
+    ``ScatterND`` would take whole rows, but onnxruntime adds them in several threads at once: where a row goes to one
+    that another thread adds to, it is lost.
+    """
     if dim:
         raise ValueError(f'index_add along axis {dim}: an export adds rows along the first axis only')
     axis = graph.op('Constant', value_t=torch.tensor([1]))
-    return graph.op('ScatterND', data, graph.op('Unsqueeze', index, axis), rows, reduction_s='add')
+    indices = graph.op('Expand', graph.op('Unsqueeze', index, axis), graph.op('Shape', rows))
+    return graph.op('ScatterElements', data, indices, rows, axis_i=0, reduction_s='add')
 
 
 @symbolic_helper.parse_args('v', 'i', 'v')

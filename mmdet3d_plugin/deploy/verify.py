@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -64,14 +64,65 @@ def example_feed(detector: Detector, batch_size: int = 1, seed: int = 0) -> dict
     return detector.feed(images, rigs, frames, [None] * batch_size)
 
 
-def runtime_outputs(detector: Detector, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Outputs of the file for the current frames of a batch, each in the light of the frame before it."""
+class Agreement(NamedTuple):
+    """How far outputs of torch and of a file lie apart, for random moments with a frame before each.
+
+    Attributes:
+        same_inputs: largest difference where both get the same plan and the same map before: arithmetic alone.
+        own_way: largest difference from what the detector makes of the same images and cameras by its own geometry. A
+            point on the border of two cells may fall to either side there, since torch and numpy round differently.
+        typical: median of the latter, which a few such points do not move.
+    """
+
+    same_inputs: float
+    own_way: float
+    typical: float
+
+
+def compare(detector: BEVDetector, graph: nn.Module, path: str | Path) -> Agreement:
+    """Hold a file against the detector that it was made of.
+
+    Batches of one and of three: the export has seen two, and a length that it took for a constant shows.
+
+    Args:
+        detector: on the CPU, in evaluation mode.
+        graph: that was exported.
+        path: the file.
+    """
+    runtime = open_detector(path)
+    same, own = [], []
+    for size in (1, 3):
+        batch = random_moments(runtime.model.facts, size, seed=size)
+        for feed, found in answers(runtime, batch):
+            same.append(largest_difference(graph_outputs(graph, feed), found))
+        own.append(_differences(torch_outputs(detector, graph.head, batch), found))
+    apart = np.concatenate(own)
+    return Agreement(max(same), float(apart.max()), float(np.median(apart)))
+
+
+def answers(detector: Detector, batch: Mapping[str, Any]) -> Iterator[tuple[dict[str, np.ndarray], ...]]:
+    """Inputs and outputs of the file for each frame of a batch, oldest first, each in the light of the one before."""
     earlier: list[Any] = [None] * len(batch['img'])
     for frame in range(batch['img'].shape[1] - 1, -1, -1):
         images, rigs, frames = frames_of(batch, frame)
-        outputs = detector.model.run(detector.feed(images, rigs, frames, earlier))
+        feed = detector.feed(images, rigs, frames, earlier)
+        outputs = detector.model.run(feed)
         earlier = [detector.remembered(moment, bev) for moment, bev in zip(frames, outputs['bev'])]
+        yield feed, outputs
+
+
+def runtime_outputs(detector: Detector, batch: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Outputs of the file for the current frames of a batch."""
+    *_, (_, outputs) = answers(detector, batch)
     return outputs
+
+
+@torch.no_grad()
+def graph_outputs(graph: nn.Module, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What torch makes of inputs of the file."""
+    return {
+        name: value.numpy() for name, value in graph(*(torch.from_numpy(feed[key]) for key in graph.inputs)).items()
+    }
 
 
 @torch.no_grad()
@@ -89,19 +140,23 @@ def torch_outputs(detector: BEVDetector, head: nn.Module, batch: Mapping[str, An
 
 
 def largest_difference(wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
-    """Largest absolute difference of outputs of one name.
+    """Largest absolute difference of outputs of one name, as :func:`compare` takes it."""
+    return float(_differences(wanted, found).max(initial=0.0))
+
+
+def _differences(wanted, found):
+    """Absolute differences of outputs of one name, flat.
 
     Decoded boxes of a sample are compared with their nearest among those found, as two that are all but equal may
     change places; an angle is compared as a direction. Their labels follow from them.
     """
-    largest = 0.0
+    apart = []
     for name, value in wanted.items():
         if name.endswith('boxes'):
-            pairs = zip(_directed(value), _directed(found[name]))
-            largest = max(largest, *(_to_nearest(mine, others) for mine, others in pairs))
+            apart += [_to_nearest(*pair) for pair in zip(_directed(value), _directed(found[name]))]
         elif not name.endswith('labels'):
-            largest = max(largest, float(np.abs(value - found[name]).max(initial=0.0)))
-    return largest
+            apart.append(np.abs(value - found[name]).reshape(-1))
+    return np.concatenate(apart)
 
 
 def _directed(boxes):
@@ -110,20 +165,4 @@ def _directed(boxes):
 
 
 def _to_nearest(mine, others):
-    return float(np.abs(mine[:, None] - others[None]).max(axis=-1).min(axis=1).max(initial=0.0))
-
-
-def compare(detector: BEVDetector, head: nn.Module, path: str | Path) -> float:
-    """Largest difference between a detector and its file, for random moments, a frame before each included.
-
-    Batches of one and of three: the export has seen two, and a length that it took for a constant shows.
-
-    Args:
-        detector: on the CPU, in evaluation mode.
-        head: of the exported graph.
-        path: the file.
-    """
-    runtime = open_detector(path)
-    batches = [random_moments(runtime.model.facts, size, seed=size) for size in (1, 3)]
-    pairs = [(torch_outputs(detector, head, batch), runtime_outputs(runtime, batch)) for batch in batches]
-    return max(largest_difference(*pair) for pair in pairs)
+    return np.abs(mine[:, None] - others[None]).max(axis=-1).min(axis=1)

@@ -19,20 +19,20 @@ CLOSE = 1e-4
 @pytest.mark.parametrize('decoded', [False, True])
 def test_bevdepth_answers_as_in_torch(exported, decoded):
     path, detector, graph = exported(deploy.bevdepth(), decoded=decoded)
-    assert compare(detector, graph.head, path) < CLOSE
+    assert max(compare(detector, graph, path)) < CLOSE
 
 
 def test_a_single_frame_student_needs_no_map(exported):
     path, detector, graph = exported(deploy.bevdepth(num_frames=1, velocity_mode='velocity'))
     assert not any(name.startswith('previous') for name in graph.inputs)
-    assert compare(detector, graph.head, path) < CLOSE
+    assert max(compare(detector, graph, path)) < CLOSE
 
 
 @pytest.mark.parametrize('alignment', ['warp', 'released'])
 @pytest.mark.parametrize('decoded', [False, True])
 def test_bevformer_answers_as_in_torch(exported, alignment, decoded):
     path, detector, graph = exported(deploy.bevformer(alignment), decoded=decoded)
-    assert compare(detector, graph.head, path) < CLOSE
+    assert max(compare(detector, graph, path)) < CLOSE
 
 
 def test_the_frame_before_counts(bevdepth, bevformer):
@@ -141,3 +141,12 @@ def test_a_missing_package_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(builtins, '__import__', without)
     with pytest.raises(ImportError, match='onnxruntime is not installed.*pip install -r requirements/deploy.txt'):
         require_onnx()
+
+
+def test_several_threads_add_what_one_adds(bevdepth, bevformer):
+    """Sums that two threads write at once lost rows in two of five runs."""
+    for path, _, graph in (bevdepth, bevformer):
+        one, two = (open_detector(path, threads=threads) for threads in (1, 2))
+        feed = example_feed(one, batch_size=3)
+        wanted = one.model.run(feed)
+        assert max(largest_difference(wanted, two.model.run(feed)) for _ in range(30)) < CLOSE
