@@ -79,7 +79,7 @@ def test_the_graph_holds_standard_operators_alone(exported, opset):
     model = onnx.load(path)
     assert {node.domain for node in model.graph.node} <= {'', 'ai.onnx'}
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [('', opset)]
-    assert {'GridSample', 'ScatterND'} <= {node.op_type for node in model.graph.node}
+    assert {'GridSample', 'ScatterElements'} <= {node.op_type for node in model.graph.node}
 
 
 def test_the_file_explains_itself(bevdepth, bevformer):
@@ -145,7 +145,7 @@ def test_a_missing_package_is_one_clear_error(monkeypatch):
 
 def test_several_threads_add_what_one_adds(bevdepth, bevformer):
     """Sums that two threads write at once lost rows in two of five runs."""
-    for path, _, graph in (bevdepth, bevformer):
+    for path, _, _ in (bevdepth, bevformer):
         one, two = (open_detector(path, threads=threads) for threads in (1, 2))
         feed = example_feed(one, batch_size=3)
         wanted = one.model.run(feed)
