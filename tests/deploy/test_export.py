@@ -4,13 +4,16 @@ import builtins
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from helpers import deploy
 from torch import nn
 
 from dualdistill_runtime.detector import open_detector
+from mmdet3d_plugin.compat import export_to_onnx
 from mmdet3d_plugin.deploy.export import export_student, require_onnx, student_graph
+from mmdet3d_plugin.deploy.symbolics import own_operators
 from mmdet3d_plugin.deploy.verify import compare, example_feed, largest_difference, random_moments, runtime_outputs
 
 CLOSE = 1e-4
@@ -143,10 +146,26 @@ def test_a_missing_package_is_one_clear_error(monkeypatch):
         require_onnx()
 
 
-def test_several_threads_add_what_one_adds(bevdepth, bevformer):
-    """Sums that two threads write at once lost rows in two of five runs."""
-    for path, _, _ in (bevdepth, bevformer):
-        one, two = (open_detector(path, threads=threads) for threads in (1, 2))
-        feed = example_feed(one, batch_size=3)
-        wanted = one.model.run(feed)
-        assert max(largest_difference(wanted, two.model.run(feed)) for _ in range(30)) < CLOSE
+class _Sums(nn.Module):
+    """Rows (K, 64) summed into 40 cells."""
+
+    def forward(self, cells, rows):
+        return rows.new_zeros(40, 64).index_add(0, cells, rows)
+
+
+def test_several_threads_add_every_row(tmp_path):
+    """onnxruntime's ScatterND loses rows here, in nearly every run with two threads."""
+    generator = torch.Generator().manual_seed(0)
+    cells = torch.randint(40, (20000,), generator=generator)
+    rows = torch.randint(5, (20000, 64), generator=generator).float()  # whole numbers: sums are exact in any order
+    path, names = tmp_path / 'sums.onnx', ['cells', 'rows']
+    with own_operators(17):
+        export_to_onnx(
+            _Sums(), (cells, rows), path, input_names=names, output_names=['sums'], dynamic_axes={}, opset_version=17
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(str(path), options)
+    for _ in range(10):
+        (found,) = session.run(None, dict(cells=cells.numpy(), rows=rows.numpy()))
+        np.testing.assert_array_equal(found, _Sums()(cells, rows).numpy())

@@ -55,9 +55,21 @@ def make_runs(args, graph, feed):
     inputs = [torch.from_numpy(feed[name]) for name in graph.inputs]
     runs = {EAGER: functools.partial(_without_gradients, graph, inputs)}
     if args.compile:
-        runs[COMPILED] = functools.partial(_without_gradients, torch.compile(graph), inputs)
+        compiled = functools.partial(_without_gradients, torch.compile(graph), inputs)
+        if _works(compiled):
+            runs[COMPILED] = compiled
     files = {Path(path).stem: open_detector(path, threads=args.threads).model for path in args.models}
     return {**runs, **{name: functools.partial(model.run, feed) for name, model in files.items()}}
+
+
+def _works(compiled):
+    """Whether this version of torch compiles the graph; says why not."""
+    try:
+        compiled()
+    except Exception as error:  # whatever its compiler stumbles over
+        print(f'{COMPILED} is left out, it fails here: {type(error).__name__}: {str(error).splitlines()[0]}')
+        return False
+    return True
 
 
 def _without_gradients(graph, inputs):
