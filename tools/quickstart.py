@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from experiments.command_line import add_run_flags, default_jobs, describe_machine
-from experiments.quickstart_report import build_report, build_results, table
+from experiments.quickstart_report import build_report, build_results, opening, table
 from experiments.scores import scores_in
 from workflow.progress import clock
 from workflow.schedule import run_steps, run_to_the_end
@@ -142,22 +142,7 @@ def make_plan(args):
     )  # fmt: skip
 
 
-def opening(per_seed, few):
-    """str: What came out, in words for somebody who has never seen such a table."""
-    means = {
-        name: sum(models[name]['mAP'] for models in per_seed.values()) / len(per_seed)
-        for name in ('student', 'dualdistill')
-    }
-    labels = f' from the {LABELLED} % of the scenes that have labels' if few else ''
-    helped = ', with the help of its teacher on the others,' if few else ' with the help of its teacher'
-    return (
-        f'A detector that sees cameras alone learned{labels} to find objects with a precision (mAP) of '
-        f'{means["student"]:.3f}. Its twin reached{helped} {means["dualdistill"]:.3f}. The teacher also sees LiDAR '
-        f'points, and is not needed any more once the training is over.'
-    )
-
-
-def summarise(plan, seconds, jobs, wall, few, remarks=()):
+def summarise(plan, seconds, jobs, wall, remarks=()):
     """Write ``results.json`` and ``report.md``; returns the console table, the gain of distillation and the remarks."""
     per_seed = {
         seed: {name: scores_in(plan.run_dir(name, seed) / 'eval') for name in plan.configs} for seed in plan.seeds
@@ -174,7 +159,7 @@ def summarise(plan, seconds, jobs, wall, few, remarks=()):
                 notes.append(f'seed {seed}: {what} changes mAP by {gain["mAP"]:+.3f} and NDS by {gain["NDS"]:+.3f}')
     results = build_results(per_seed, seconds, wall)
     pictures = sorted((plan.out_dir / 'pictures').glob('*.png'))
-    words = opening(per_seed, few)
+    words = opening(per_seed, plan.labels.get('student'))
     report = build_report(words, per_seed, seconds, pictures, plan.out_dir / 'curves.png', plan.out_dir, notes)
     write_text(plan.out_dir / 'results.json', json.dumps(results, indent=2) + '\n')
     write_text(plan.out_dir / 'report.md', report)
@@ -192,7 +177,7 @@ def main(argv=None):
     if status:
         return status
     remarks = [BEVFORMER_NOTE] if args.family == 'bevformer' else []
-    print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start, args.labels == "few", remarks)}\n')
+    print(f'\n{summarise(plan, seconds, jobs, time.monotonic() - start, remarks)}\n')
     print(f'{args.out_dir}/report.md shows the pictures; {args.out_dir}/results.json holds the numbers.')
     return 0
 

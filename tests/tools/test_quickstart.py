@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / 'tools'))
 import quickstart  # noqa: E402
 from experiments.config_file import relocate  # noqa: E402
 from experiments.plan import Plan  # noqa: E402
-from experiments.quickstart_report import build_results, table  # noqa: E402
+from experiments.quickstart_report import build_results, opening, table  # noqa: E402
 from experiments.scores import scores_in  # noqa: E402
 from workflow.step import Step  # noqa: E402
 
@@ -212,9 +212,10 @@ class TestReport:
             seed: {'student': {'mAP': student}, 'dualdistill': {'mAP': distilled}}
             for seed, (student, distilled) in enumerate(scores)
         }
-        few, all_labels = (quickstart.opening(per_seed, few) for few in (True, False))
-        assert 'from the 20 % of the scenes that have labels' in few and 'of 0.300' in few and '0.375' in few
-        assert 'labels' not in all_labels and 'of 0.300' in all_labels
+        few, all_labels = (opening(per_seed, labelled) for labelled in (20, None))
+        assert 'in the 20 % of the scenes with labels. It reaches a precision (mAP) of 0.300.' in few
+        assert 'in the others, it reaches 0.375' in few
+        assert 'labels' not in all_labels and 'of 0.300' in all_labels and 'reaches 0.375' in all_labels
 
     def test_tables(self):
         rows = table({0: {'teacher': METRICS}, 1: {'teacher': METRICS}})
@@ -251,7 +252,7 @@ class TestMain:
         assert results['dualdistill']['mAP'] == 0.6 and 'one' in results['seconds']
         report = (out / 'report.md').read_text()
         assert '![sample0](pictures/sample0.png)' in report and '(curves.png)' in report
-        assert report.index('of 0.500. Its twin') < report.index('sample0.png') < report.index('## Metrics')
+        assert report.index('(mAP) of 0.500') < report.index('sample0.png') < report.index('## Metrics')
         assert 'distillation changes mAP by +0.100 and NDS by +0.000' in report
         assert 'teacher' in capsys.readouterr().out
 
