@@ -8,17 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from .cameras import LONE_FRAME_DT
-from .decoders import decoder_of
 from .detections import Detections
 from .frame import Frame
 from .frame_order import follows
 from .grid import Grid, places_in_previous, turned_places
-from .image_input import ImageInput
 from .model_file import ModelFile
 from .pillar_plan import Pillars
 from .poses import quaternion_of
 from .rig import Rig
 from .stacked_plans import stack_plans
+from .student import Student
 
 TRANSLATION, QUATERNION, MEASURED, YAW, YAW_CHANGE = slice(0, 3), slice(3, 7), slice(7, 16), 16, 17
 
@@ -33,29 +32,22 @@ class EarlierFrame(NamedTuple):
     bev: np.ndarray
 
 
-class BEVFormerDetector:
+class BEVFormerDetector(Student):
     """Detects in one moment after the other. A new scene, a gap of more than a second or a step back starts anew.
 
     Args:
         model: The student.
 
-    Attributes:
-        model: The student.
-        classes: Names of the labels.
-        images: Makes the network's input of a moment, see :class:`ImageInput`.
+    Attributes: see :class:`Student`.
     """
 
     def __init__(self, model: ModelFile) -> None:
-        facts = model.facts
-        pillars = facts['pillars']
-        self.model = model
+        pillars = model.facts['pillars']
         self._pillars = Pillars(**dict(pillars, grid=Grid(*pillars['grid'])))
-        self.images = ImageInput(facts['image'], facts['cameras'], pillars['image_size'])
-        self._decode = decoder_of(facts['head'])
-        self._channels, self._alignment, self._remembers = facts['bev_channels'], facts['alignment'], facts['remembers']
-        self._motion = facts.get('motion') or {}
+        super().__init__(model, pillars['image_size'], self._pillars.grid)
+        self._alignment = model.facts['alignment']
+        self._motion = model.facts.get('motion') or {}
         self._earlier: EarlierFrame | None = None
-        self.classes = facts['classes']
 
     def reset(self) -> None:
         """Forget the moment before."""
@@ -63,12 +55,10 @@ class BEVFormerDetector:
 
     def look(self, frame: Frame) -> Detections:
         """Boxes of a moment, which is remembered."""
-        images, rig = self.images(frame)
         before = self._recall(frame)
-        outputs = self.model.run(self.feed(images[None], [rig], [frame], [before]))
-        mine = {name: value[0] for name, value in outputs.items()}
-        self._earlier = self.remembered(frame, mine.pop('bev'))
-        return self._decode(mine, _seconds(frame, before))
+        outputs, bev = self._answer(frame, before)
+        self._earlier = self.remembered(frame, bev)
+        return self._decode(outputs, _seconds(frame, before))
 
     @staticmethod
     def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:
@@ -89,17 +79,9 @@ class BEVFormerDetector:
         """
         plans = stack_plans([self._pillars.plan(rig) for rig in rigs], self._pillars.steps(len(rigs[0].intrins)))
         feed = dict(images=images, **plans)
-        grid = self._pillars.grid
         vectors = [self._vector(frame, one) for frame, one in zip(frames, earlier)]
-        places, shifts, maps = [], [], []
-        for frame, one, vector in zip(frames, earlier, vectors):
-            nothing = np.zeros((self._channels, grid.height, grid.width), dtype=np.float32)
-            maps.append(nothing if one is None else one.bev)
-            place, shift = self._aligned(frame, one, vector)
-            places.append(place)
-            shifts.append(shift)
-        feed.update(previous_bev=np.stack(maps), previous_places=np.stack(places))
-        feed.update(has_previous=np.array([one is not None for one in earlier]))
+        places, shifts = zip(*(self._aligned(*moment) for moment in zip(frames, earlier, vectors)))
+        feed.update(self._maps_before(earlier), previous_places=np.stack(places))
         feed.update(previous_shift=np.stack(shifts), can_bus=np.stack(vectors).astype(np.float32))
         return dict(feed, seconds=np.array([_seconds(*pair) for pair in zip(frames, earlier)], dtype=np.float32))
 

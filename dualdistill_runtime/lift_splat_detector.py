@@ -7,15 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .cameras import LONE_FRAME_DT
-from .decoders import decoder_of
 from .detections import Detections
 from .frame import Frame
 from .grid import Grid, places_in_previous
-from .image_input import ImageInput
 from .lift_plan import Frustum
 from .model_file import ModelFile
 from .rig import Rig
 from .stacked_plans import stack_plans
+from .student import Student
 
 LONGEST_MEMORY = 3.0  # s; the student learned from frames up to 2.25 s old
 
@@ -29,28 +28,20 @@ class EarlierFrame(NamedTuple):
     bev: np.ndarray
 
 
-class LiftSplatDetector:
+class LiftSplatDetector(Student):
     """Detects in one moment after the other, and remembers.
 
     Args:
         model: The student.
 
-    Attributes:
-        model: The student.
-        classes: Names of the labels.
-        images: Makes the network's input of a moment, see :class:`ImageInput`.
+    Attributes: see :class:`Student`.
     """
 
     def __init__(self, model: ModelFile) -> None:
-        facts = model.facts
-        frustum = facts['frustum']
-        self.model = model
+        frustum = model.facts['frustum']
         self._frustum = Frustum(**dict(frustum, grid=Grid(*frustum['grid'])))
-        self.images = ImageInput(facts['image'], facts['cameras'], frustum['image_size'])
-        self._decode = decoder_of(facts['head'])
-        self._remembers, self._channels = facts['remembers'], facts['bev_channels']
+        super().__init__(model, frustum['image_size'], self._frustum.grid)
         self._earlier: list[EarlierFrame] = []
-        self.classes = facts['classes']
 
     def reset(self) -> None:
         """Forget all moments."""
@@ -72,12 +63,10 @@ class LiftSplatDetector:
 
     def _run(self, frame, age):
         """Outputs of a moment, which is remembered, and the moment that it was compared with."""
-        images, rig = self.images(frame)
         earlier = self._recall(frame, age)
-        outputs = self.model.run(self.feed(images[None], [rig], [frame], [earlier]))
-        mine = {name: value[0] for name, value in outputs.items()}
-        self._store(self.remembered(frame, mine.pop('bev')))
-        return mine, earlier
+        outputs, bev = self._answer(frame, earlier)
+        self._store(self.remembered(frame, bev))
+        return outputs, earlier
 
     @staticmethod
     def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:
@@ -97,14 +86,11 @@ class LiftSplatDetector:
         """
         plans = stack_plans([self._frustum.plan(rig) for rig in rigs], self._frustum.steps(len(rigs[0].intrins)))
         feed = dict(images=images, camera_numbers=np.stack([rig.flat_numbers() for rig in rigs]), **plans)
-        grid, maps, places = self._frustum.grid, [], []
+        places = []
         for frame, one in zip(frames, earlier):
-            nothing = np.zeros((self._channels, grid.height, grid.width), dtype=np.float32)
-            maps.append(nothing if one is None else one.bev)
             motion = np.eye(4) if one is None else np.linalg.solve(frame.lidar2global, one.lidar2global)
-            places.append(places_in_previous(motion, grid))
-        feed.update(previous_bev=np.stack(maps), previous_places=np.stack(places))
-        feed.update(has_previous=np.array([one is not None for one in earlier]))
+            places.append(places_in_previous(motion, self._frustum.grid))
+        feed.update(self._maps_before(earlier), previous_places=np.stack(places))
         seconds = [_seconds(frame.timestamp, one) for frame, one in zip(frames, earlier)]
         return dict(feed, seconds=np.array(seconds, dtype=np.float32))
 

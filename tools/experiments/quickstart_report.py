@@ -12,12 +12,12 @@ from .scores import METRICS
 _PICTURE = 'From above and in the cameras. Green is the truth, other colours are what each model says.'
 _DATA = (
     'The data are generated in the format of nuScenes, and the models are of toy size. The scores are those of the '
-    'nuScenes devkit. They say that the pipeline works and which way the teacher moves the student. They are not results '
-    'on the real data set.'
+    'nuScenes devkit. They say that the pipeline works and which way the teacher moves the student. They are not '
+    'results on the real data set.'
 )
 _METRICS = (
-    'mAP and NDS: higher is better. The five errors (translation m, scale 1-IoU, orientation rad, velocity m/s, attribute '
-    '1-acc): lower is better.'
+    'mAP and NDS: higher is better. The five errors (translation m, scale 1-IoU, orientation rad, velocity m/s, '
+    'attribute 1-acc): lower is better.'
 )
 
 
