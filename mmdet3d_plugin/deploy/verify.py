@@ -140,12 +140,12 @@ def torch_outputs(detector: BEVDetector, head: nn.Module, batch: Mapping[str, An
 
 
 def largest_difference(wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
-    """Largest absolute difference of outputs of one name, as :func:`compare` takes it."""
+    """Largest difference of outputs of one name, as :func:`compare` takes it."""
     return float(_differences(wanted, found).max(initial=0.0))
 
 
 def _differences(wanted, found):
-    """Absolute differences of outputs of one name, flat.
+    """Absolute differences of outputs of one name, flat, as shares of its largest value where that exceeds 1.
 
     Decoded boxes of a sample are compared with their nearest among those found, as two that are all but equal may
     change places; an angle is compared as a direction. Their labels follow from them.
@@ -155,7 +155,7 @@ def _differences(wanted, found):
         if name.endswith('boxes'):
             apart += [_to_nearest(*pair) for pair in zip(_directed(value), _directed(found[name]))]
         elif not name.endswith('labels'):
-            apart.append(np.abs(value - found[name]).reshape(-1))
+            apart.append(np.abs(value - found[name]).reshape(-1) / np.abs(value).max(initial=1.0))
     return np.concatenate(apart)
 
 

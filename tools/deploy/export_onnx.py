@@ -9,7 +9,7 @@ its student. In the end torch and onnxruntime run the same random moments, and t
 
 from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, require_files, run_tool
 
-MAX_DIFFERENCE = 1e-3  # of float32 outputs of order one; what is wrong is wrong by more
+MAX_DIFFERENCE = 1e-3  # of float32 outputs; what is wrong is wrong by more
 
 
 def parse_args(argv=None):
