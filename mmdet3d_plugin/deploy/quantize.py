@@ -1,4 +1,4 @@
-"""Convolutions of a file's image backbone in eight bits: onnxruntime's quantisation, static or dynamic."""
+"""Convolutions of a file in eight bits: onnxruntime's quantisation, static or dynamic."""
 
 from __future__ import annotations
 
@@ -11,33 +11,38 @@ import numpy as np
 from ..structures.atomic_file import replace_when_done
 from .export import require_onnx
 
-PARTS = ('img_backbone',)
+# Nearly all arithmetic of a student. Heads and depth nets stay in float32: their outputs are the answers.
+PARTS = ('img_backbone', 'img_neck', 'img_bev_encoder_backbone', 'img_bev_encoder_neck')
 
 
-def convolutions_of(model: object, parts: Sequence[str]) -> list[str]:
-    """Names of the convolutions of some modules of the detector.
+def convolutions_of(model: object, parts: Sequence[str]) -> dict[str, list[str]]:
+    """Names of the convolutions of some modules of the detector, module by module.
 
     Args:
         model: ``onnx.ModelProto``.
-        parts: names of modules, such as ``img_backbone``.
+        parts: names of modules, such as ``img_backbone``; none: those of ``PARTS`` that the file has.
 
     Raises:
         ValueError: one of them has none.
     """
     names = [node.name for node in model.graph.node if node.op_type == 'Conv']  # type: ignore[attr-defined]
+    by_part: dict[str, list[str]] = {}
+    for name in names:
+        if name.count('/') > 2:
+            by_part.setdefault(name.split('/')[2], []).append(name)
     for part in parts:
-        if not any(f'/{part}/' in name for name in names):
-            known = sorted({name.split('/')[2] for name in names if name.count('/') > 2})
-            raise ValueError(f'{part}: no convolution of the file belongs to it; there are those of {", ".join(known)}')
-    return [name for name in names if any(f'/{part}/' in name for part in parts)]
+        if part not in by_part:
+            known = ', '.join(sorted(by_part))
+            raise ValueError(f'{part}: no convolution of the file belongs to it; there are those of {known}')
+    return {part: by_part[part] for part in parts or PARTS if part in by_part}
 
 
 def quantize_file(
     source: str | Path,
     target: str | Path,
     calibration: Iterable[Mapping[str, np.ndarray]] | None = None,
-    parts: Sequence[str] = PARTS,
-) -> int:
+    parts: Sequence[str] = (),
+) -> dict[str, int]:
     """Write a file with the weights of some convolutions, and what goes into them, in eight bits.
 
     Weights have one scale per channel.
@@ -47,10 +52,10 @@ def quantize_file(
         target: file to write.
         calibration: feeds of the graph, which give the ranges of what goes into the convolutions once and for all
             (static); None: each image gives its own (dynamic), at some cost.
-        parts: modules whose convolutions are meant.
+        parts: modules whose convolutions are meant, see :func:`convolutions_of`.
 
     Returns:
-        Number of convolutions.
+        Name of a module -> number of its convolutions.
 
     Raises:
         ImportError: onnx or onnxruntime is not installed.
@@ -64,7 +69,7 @@ def quantize_file(
     if any(node.name.endswith('.cast') for node in model.graph.node):
         raise ValueError(f'{source}: its weights are in half precision; quantise the float32 file')
     nodes = convolutions_of(model, parts)
-    options = dict(op_types_to_quantize=['Conv'], nodes_to_quantize=nodes, per_channel=True)
+    options = dict(op_types_to_quantize=['Conv'], nodes_to_quantize=sum(nodes.values(), []), per_channel=True)
     logging.getLogger().addFilter(_without_hint)
     try:
         with replace_when_done(target) as temporary:
@@ -77,7 +82,7 @@ def quantize_file(
             _copy_facts(model, temporary)
     finally:
         logging.getLogger().removeFilter(_without_hint)
-    return len(nodes)
+    return {part: len(names) for part, names in nodes.items()}
 
 
 class _Reader:

@@ -38,24 +38,49 @@ def test_a_weight_too_large_for_half_precision_is_named(float_file):
         store_half_weights(float_file)
 
 
-@pytest.mark.parametrize('static', [True, False])
-def test_eight_bits_are_in_the_backbone_alone_and_close(float_file, tmp_path, static):
+def convolutions(path):
+    """Operators of the convolutions of a file, by the part of the detector."""
+    found = {}
+    for node in onnx.load(path).graph.node:
+        if node.op_type in ('Conv', 'ConvInteger') and node.name.count('/') > 2:
+            found.setdefault(node.name.split('/')[2], []).append(node.op_type)
+    return found
+
+
+@pytest.fixture
+def feeds(float_file):
     detector = open_detector(float_file)
-    feeds = [example_feed(detector, seed=seed) for seed in range(3)]
-    feeds = [{name: feed[name] for name in detector.model.input_shapes} for feed in feeds]
+    found = [example_feed(detector, seed=seed) for seed in range(3)]
+    return [{name: feed[name] for name in detector.model.input_shapes} for feed in found]
+
+
+@pytest.mark.parametrize('static', [True, False])
+def test_eight_bits_are_near_the_float_file(float_file, feeds, tmp_path, static):
+    detector = open_detector(float_file)
     target = tmp_path / 'int8.onnx'
-    count = quantize_file(float_file, target, feeds if static else None)
-    model = onnx.load(target)
-    assert count == sum(
-        node.op_type == 'Conv' and '/img_backbone/' in node.name for node in onnx.load(float_file).graph.node
-    )
-    assert target.stat().st_size < float_file.stat().st_size
-    eight_bit = [weight for weight in model.graph.initializer if weight.data_type == onnx.TensorProto.INT8]
-    assert len(eight_bit) >= count
+    counts = quantize_file(float_file, target, feeds if static else None)
+    before = convolutions(float_file)
+    parts = ['img_backbone', 'img_neck', 'img_bev_encoder_backbone', 'img_bev_encoder_neck']
+    assert counts == {part: len(before[part]) for part in parts}
+    assert target.stat().st_size < 0.7 * float_file.stat().st_size
     assert open_detector(target).model.facts == detector.model.facts
     wanted, found = detector.model.run(feeds[0]), answers(target, feeds[0])
     spread = max(value.std() for value in wanted.values())
     assert 1e-4 < largest_difference(wanted, found) < 2 * spread
+
+
+def test_only_the_parts_that_are_named_are_in_eight_bits(float_file, tmp_path):
+    before = convolutions(float_file)
+    assert quantize_file(float_file, tmp_path / 'int8.onnx', None, ['head']) == {'head': len(before['head'])}
+    after = convolutions(tmp_path / 'int8.onnx')
+    assert set(after.pop('head')) == {'ConvInteger'}
+    before.pop('head')
+    assert after == before
+
+
+def test_a_student_without_bev_encoder_is_quantised_where_it_has_parts(bevformer, tmp_path):
+    counts = quantize_file(bevformer[0], tmp_path / 'int8.onnx')
+    assert list(counts) == ['img_backbone', 'img_neck'] and min(counts.values()) > 0
 
 
 def test_a_part_that_is_not_there_is_named(float_file, tmp_path):

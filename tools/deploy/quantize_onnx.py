@@ -1,10 +1,11 @@
-"""Turn the image backbone of an exported student into eight bits, or keep the weights of a file in sixteen.
+"""Turn the convolutions of an exported student into eight bits, or keep the weights of a file in sixteen.
 
     python tools/deploy/quantize_onnx.py student.onnx --mode static --data-root data/nuscenes --out student_int8.onnx
 
 ``static`` looks at images of the training split once, to learn how large the numbers between layers are. ``dynamic``
 needs no images and is slower: it looks at each image anew. ``fp16`` halves the size of the file and nothing else. Run
-run_onnx.py with --eval afterwards: what a smaller file costs in scores differs from student to student.
+run_onnx.py with --eval afterwards: what a smaller file costs in scores differs from student to student. Heads and depth
+nets stay in float32 unless --parts names them.
 """
 
 import os
@@ -26,8 +27,8 @@ def parse_args(argv=None):
     parser.add_argument('--ann-file', help='info file of the training split, where it has another name')
     parser.add_argument('--samples', type=int, default=32, help='moments that static looks at (default: 32)')
     parser.add_argument(
-        '--parts', nargs='+', default=['img_backbone'],
-        help='modules of the detector in eight bits (default: img_backbone)',
+        '--parts', nargs='+', default=[],
+        help='modules of the detector in eight bits (default: image backbone and neck, BEV backbone and neck)',
     )  # fmt: skip
     args = parser.parse_args(argv)
     if args.mode == 'static' and not args.data_root:
@@ -62,8 +63,8 @@ def main(argv=None):
         shutil.copyfile(args.model, args.out)
         changed = f'{store_half_weights(args.out)} weights in half precision'
     else:
-        count = quantize_file(args.model, args.out, calibration_of(args), args.parts)
-        changed = f'{count} convolutions of {", ".join(args.parts)} in eight bits'
+        counts = quantize_file(args.model, args.out, calibration_of(args), args.parts)
+        changed = f'{sum(counts.values())} convolutions of {", ".join(counts)} in eight bits'
     sizes = [os.path.getsize(path) / 1e6 for path in (args.model, args.out)]
     print(f'{args.out}: {changed}, {sizes[0]:.1f} MB -> {sizes[1]:.1f} MB')
 
