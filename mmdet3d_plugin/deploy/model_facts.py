@@ -114,7 +114,14 @@ class TestSteps:
 
 
 def model_facts(cfg: Config, detector: BEVDetector, graph_facts: Mapping[str, Any], opset: int) -> dict[str, Any]:
-    """Everything but what :class:`~.export.StudentExport` measures: plain values that JSON can hold."""
+    """What a file says about itself: plain values that JSON can hold.
+
+    Args:
+        cfg: whole config.
+        detector: of which the graph was made.
+        graph_facts: ``facts()`` of the graph, with the size of its images.
+        opset: of ONNX.
+    """
     steps = TestSteps(cfg)
     ranges = config_factory(cfg.data.test.get('eval_version', 'detection_cvpr_2019')).class_range
     return dict(

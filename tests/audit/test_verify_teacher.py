@@ -1,9 +1,8 @@
 """verify_teacher: a good checkpoint passes, and each kind of bad one is caught in one clear line."""
 
-import importlib.util
-
 import pytest
 import torch
+from helpers.tools import load_tool
 from helpers.toy_models import toy_bevdepth_cfg
 from mmcv import Config
 from mmdet3d.models import CenterPoint
@@ -15,13 +14,8 @@ HEADS = 'pts_bbox_head.task_heads'
 
 
 @pytest.fixture(scope='module')
-def tool(repo_root):
-    spec = importlib.util.spec_from_file_location(
-        'verify_teacher', repo_root / 'tools/analysis_tools/verify_teacher.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool():
+    return load_tool('analysis_tools/verify_teacher.py')
 
 
 @pytest.fixture(autouse=True)

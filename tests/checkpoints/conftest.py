@@ -2,10 +2,10 @@
 
 import functools
 import http.server
-import importlib.util
 import threading
 
 import pytest
+from helpers.tools import load_tool
 
 
 @pytest.fixture
@@ -24,10 +24,7 @@ def served(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def convert(repo_root):
+def convert():
     """``tools/model_converters/convert_legacy.py`` as a function of its command-line words."""
-    path = repo_root / 'tools' / 'model_converters' / 'convert_legacy.py'
-    spec = importlib.util.spec_from_file_location('convert_legacy', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda *words: module.main([str(word) for word in words])
+    tool = load_tool('model_converters/convert_legacy.py')
+    return lambda *words: tool.main([str(word) for word in words])

@@ -1,28 +1,14 @@
 """The command-line tools as functions."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from helpers.tools import load_tool
 
 
 @pytest.fixture
-def load_tool(repo_root):
-    """Function: path below ``tools/`` -> the tool's module."""
-
-    def load(name):
-        path = repo_root / 'tools' / name
-        spec = importlib.util.spec_from_file_location(f'tool_{path.stem}', path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
-
-@pytest.fixture
-def train_tool(load_tool, monkeypatch):
+def train_tool(monkeypatch):
     """``tools/train.py`` as a function of its command-line words; returns the log line of each (epoch, iteration)."""
     monkeypatch.setattr('time.sleep', lambda seconds: None)  # mmcv waits 2 s at each epoch's start
 

@@ -11,6 +11,7 @@ import torch
 from helpers import foreign, toy_engine  # noqa: F401  (registers detectors)
 from helpers.distill_fakes import make_batch
 from helpers.nuscenes_batch import load_tables, write_infos
+from helpers.tools import load_tool
 from mmcv import Config
 from mmdet3d.models import build_model
 from torch import nn
@@ -92,7 +93,7 @@ def losses_of(log):
     return {key: {name: value for name, value in line.items() if 'loss' in name} for key, line in log.items()}
 
 
-def test_it_trains_resumes_tests_publishes_and_draws(files, load_tool, train_tool, tmp_path, repo_root, monkeypatch):
+def test_it_trains_resumes_tests_publishes_and_draws(files, train_tool, tmp_path, repo_root, monkeypatch):
     def run(name, *words):
         load_tool(name).main([str(word) for word in words])
 

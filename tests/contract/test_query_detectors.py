@@ -7,6 +7,7 @@ import cv2
 import pytest
 import torch
 from helpers.nuscenes_batch import load_tables, write_infos
+from helpers.tools import load_tool
 from mmcv import Config
 from mmdet3d.models import build_model
 
@@ -85,7 +86,7 @@ def files(tmp_path_factory, tiny_nuscenes, repo_root):
 
 
 @pytest.fixture
-def run(load_tool):
+def run():
     """Function: run a tool below ``tools/`` with words for its command line."""
     return lambda name, *words: load_tool(name).main([str(word) for word in words])
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from helpers.nuscenes_batch import load_tables, write_infos
+from helpers.tools import load_tool
 from helpers.toy_models import toy_lidarformer_cfg
 
 from mmdet3d_plugin.audit.config_check import check_config
@@ -29,7 +30,7 @@ def config(tmp_path, repo_root):
     return path
 
 
-def test_a_lidarformer_trains_and_is_tested(config, tiny_nuscenes, tmp_path, load_tool, train_tool):
+def test_a_lidarformer_trains_and_is_tested(config, tiny_nuscenes, tmp_path, train_tool):
     nusc = load_tables(tiny_nuscenes)
     nusc.scene = nusc.scene[:1]
     infos = write_infos(nusc, tmp_path, 'base')

@@ -24,7 +24,7 @@ def answers(path, feed):
 def test_half_weights_halve_the_file_and_hardly_move_the_answers(float_file):
     feed = example_feed(open_detector(float_file))
     before, size = answers(float_file, feed), float_file.stat().st_size
-    assert store_half_weights(float_file) > 20
+    assert store_half_weights(float_file, float_file) > 20
     assert float_file.stat().st_size < 0.7 * size
     assert 1e-6 < largest_difference(before, answers(float_file, feed)) < 2e-2
 
@@ -35,7 +35,8 @@ def test_a_weight_too_large_for_half_precision_is_named(float_file):
     large.CopyFrom(onnx.numpy_helper.from_array(np.full(tuple(large.dims), 1e6, np.float32), large.name))
     onnx.save(model, float_file)
     with pytest.raises(ValueError, match=f'{large.name} holds 1e\\+06'):
-        store_half_weights(float_file)
+        store_half_weights(float_file, float_file.with_name('half.onnx'))
+    assert list(float_file.parent.iterdir()) == [float_file]
 
 
 def convolutions(path):
@@ -89,6 +90,6 @@ def test_a_part_that_is_not_there_is_named(float_file, tmp_path):
 
 
 def test_half_weights_are_not_quantised(float_file, tmp_path):
-    store_half_weights(float_file)
+    store_half_weights(float_file, float_file)
     with pytest.raises(ValueError, match='half precision; quantise the float32 file'):
         quantize_file(float_file, tmp_path / 'int8.onnx')

@@ -1,11 +1,11 @@
 """A whole config for the toy detector, and the command-line tools as functions."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 from helpers import toy_engine  # noqa: F401  (registers the toy data set and detector)
+from helpers.tools import load_tool
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -27,13 +27,6 @@ opencv_num_threads = 1
 """
 
 
-def _tool(name):
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', REPO / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def toy_config(tmp_path):
     """Path of the toy config file."""
@@ -48,7 +41,7 @@ def train(monkeypatch):
     monkeypatch.setattr('time.sleep', lambda seconds: None)  # mmcv waits 2 s at each epoch's start
 
     def run(*words):
-        _tool('train').main([str(word) for word in words])
+        load_tool('train.py').main([str(word) for word in words])
         work_dir = Path(str(words[words.index('--work-dir') + 1]))
         newest = max(work_dir.glob('*.log.json'), key=lambda path: path.stat().st_mtime_ns)
         log = {}
@@ -65,4 +58,4 @@ def train(monkeypatch):
 @pytest.fixture
 def run_test_tool():
     """``tools/test.py`` as a function of its command-line words."""
-    return lambda *words: _tool('test').main([str(word) for word in words])
+    return lambda *words: load_tool('test.py').main([str(word) for word in words])

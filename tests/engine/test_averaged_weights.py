@@ -1,11 +1,11 @@
 """Runs with EMA hooks: which weights their files are read as, tested, published and resumed with."""
 
-import importlib.util
 from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers.distill_fakes import build, distiller_cfg, write_teacher
+from helpers.tools import load_tool
 from helpers.toy_engine import ToyEngineDetector
 from mmcv import Config
 from mmcv.runner import HOOKS, save_checkpoint
@@ -168,10 +168,7 @@ def test_a_distilled_student_is_exported_with_its_averages(repo_root, tmp_path, 
     for name in parameters:
         assert torch.equal(state[name], expected[name]), name
 
-    spec = importlib.util.spec_from_file_location('export', repo_root / 'tools/model_converters/export_student.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.main([str(path), str(tmp_path / 'student.pth')])
+    load_tool('model_converters/export_student.py').main([str(path), str(tmp_path / 'student.pth')])
     exported, meta = read_checkpoint(capsys.readouterr().out.splitlines()[-2])
     assert exported.keys() == model.student.state_dict().keys() and meta[MARK] == 'under their own names'
     assert torch.equal(exported['stem.0.weight'], expected['stem.0.weight'])

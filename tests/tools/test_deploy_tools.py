@@ -10,9 +10,11 @@ import pytest
 import torch
 from helpers.deploy import CLASSES, lively
 from helpers.nuscenes_batch import load_tables, write_infos
+from helpers.tools import load_tool
 from mmdet3d.datasets import build_dataset
 
 import mmdet3d_plugin
+from mmdet3d_plugin.deploy import verify
 from mmdet3d_plugin.deploy.export import export_student
 from mmdet3d_plugin.engine import api, load_config
 
@@ -62,6 +64,18 @@ def test_the_tool_compares_what_it_wrote_with_torch(student, repo_root, tmp_path
     out = tmp_path / 'plain.onnx'
     printed = call(repo_root, 'export_onnx.py', cfg.filename, tmp_path / 'plain.pth', '--out', out, *words)
     assert 'largest difference of torch and onnxruntime' in printed and out.is_file()
+
+
+def test_an_export_that_differs_from_torch_is_not_written(student, tmp_path, monkeypatch):
+    cfg, options, *_ = student
+    out = tmp_path / 'plain.onnx'
+    out.write_text('of an earlier export')
+    monkeypatch.setattr(verify, 'compare', lambda *_: verify.Agreement(0.5, 0.5, 0.25))
+    words = [cfg.filename, str(tmp_path / 'plain.pth'), '--out', str(out), '--cfg-options']
+    with pytest.raises(ValueError, match=r'plain.onnx: not written.* 5.0e-01 with the same inputs, .* 2.5e-01 in'):
+        load_tool('deploy/export_onnx.py').main([*words, *(f'{key}={value}' for key, value in options.items())])
+    assert out.read_text() == 'of an earlier export'
+    assert not list(tmp_path.glob('.*'))
 
 
 def test_the_submission_is_that_of_testing(student, repo_root, tiny_nuscenes, tmp_path):

@@ -1,20 +1,15 @@
 """The command that writes a synthetic set."""
 
-import importlib.util
-
 import pytest
+from helpers.tools import load_tool
 
 from mmdet3d_plugin.synthetic import SyntheticConfig
 from mmdet3d_plugin.synthetic.rig import ALL_CAMERAS
 
 
 @pytest.fixture(scope='module')
-def tool(request):
-    path = request.config.rootpath / 'tools' / 'data_converter' / 'make_synthetic_nuscenes.py'
-    spec = importlib.util.spec_from_file_location('make_synthetic_nuscenes', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool():
+    return load_tool('data_converter/make_synthetic_nuscenes.py')
 
 
 SMALL = [

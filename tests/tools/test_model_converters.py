@@ -1,6 +1,5 @@
 """export_student.py and publish_model.py from a training run's checkpoint to predictions."""
 
-import importlib.util
 import os
 import re
 
@@ -10,6 +9,7 @@ import torch
 from helpers.batch import make_batch
 from helpers.distill_fakes import build, level_cfgs, write_teacher
 from helpers.harmful import RunsCode
+from helpers.tools import load_tool
 from helpers.toy_models import TASKS, toy_bevdepth_cfg
 from mmcv import Config
 from mmcv.runner import save_checkpoint
@@ -26,20 +26,6 @@ META = dict(
     fp16=dict(loss_scaler=dict(scale=1.0)),
     hook_msgs=dict(best_score=np.float64(0.25), last_ckpt='/some/folder/epoch_24.pth'),
 )
-
-
-@pytest.fixture(scope='module')
-def tool(request):
-    """A script under tools/ as a module."""
-
-    def load(name):
-        path = request.config.rootpath / 'tools' / f'{name}.py'
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 @pytest.fixture(scope='module')
@@ -81,9 +67,9 @@ def assert_published(path, digest, name):
     return content['state_dict']
 
 
-def test_exported_student_predicts_bit_for_bit_what_the_distiller_does(tool, distilled, tmp_path, capsys):
+def test_exported_student_predicts_bit_for_bit_what_the_distiller_does(distilled, tmp_path, capsys):
     model, cfg, source = distilled
-    tool('model_converters/export_student').main([source, str(tmp_path / 'out' / 'student.pth')])
+    load_tool('model_converters/export_student.py').main([source, str(tmp_path / 'out' / 'student.pth')])
     path, digest = written(capsys)
     state = assert_published(path, digest, 'student')
     assert state.keys() == model.student.state_dict().keys()
@@ -103,17 +89,17 @@ def test_exported_student_predicts_bit_for_bit_what_the_distiller_does(tool, dis
         assert torch.equal(first['pts_bbox']['boxes_3d'].tensor, second['pts_bbox']['boxes_3d'].tensor)
 
 
-def test_a_plain_checkpoint_has_no_student_to_export(tool, distilled, tmp_path):
+def test_a_plain_checkpoint_has_no_student_to_export(distilled, tmp_path):
     model, _, _ = distilled
     save_checkpoint(model.student, str(tmp_path / 'plain.pth'))
     with pytest.raises(ValueError, match='not a distilled checkpoint.*publish_model.py'):
-        tool('model_converters/export_student').main([str(tmp_path / 'plain.pth'), str(tmp_path / 'out.pth')])
+        load_tool('model_converters/export_student.py').main([str(tmp_path / 'plain.pth'), str(tmp_path / 'out.pth')])
     assert os.listdir(tmp_path) == ['plain.pth']
 
 
-def test_published_model_keeps_every_weight(tool, distilled, tmp_path, capsys):
+def test_published_model_keeps_every_weight(distilled, tmp_path, capsys):
     model, _, source = distilled
-    tool('model_converters/publish_model').main([source, str(tmp_path / 'out' / 'model.pth')])
+    load_tool('model_converters/publish_model.py').main([source, str(tmp_path / 'out' / 'model.pth')])
     path, digest = written(capsys)
     state = assert_published(path, digest, 'model')
     assert state.keys() == model.state_dict().keys()
@@ -122,7 +108,7 @@ def test_published_model_keeps_every_weight(tool, distilled, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('name', ['publish_model', 'export_student'])
-def test_pickled_code_needs_trust(tool, tmp_path, capsys, name):
+def test_pickled_code_needs_trust(tmp_path, capsys, name):
     content = dict(
         state_dict={'a': torch.ones(1), 'distill.b': torch.ones(1)}, meta=dict(extra=RunsCode(tmp_path / 'x'))
     )
@@ -130,7 +116,7 @@ def test_pickled_code_needs_trust(tool, tmp_path, capsys, name):
     torch.save(content, path)
     words = [path, str(tmp_path / 'out' / 'new.pth')]
     with pytest.raises(ValueError, match='names posix.mkdir.*--trust-checkpoint'):
-        tool(f'model_converters/{name}').main(words)
+        load_tool(f'model_converters/{name}.py').main(words)
     assert not (tmp_path / 'x').exists()
-    tool(f'model_converters/{name}').main([*words, '--trust-checkpoint'])
+    load_tool(f'model_converters/{name}.py').main([*words, '--trust-checkpoint'])
     assert (tmp_path / 'x').exists() and 'a' in read_checkpoint(written(capsys)[0])[0]

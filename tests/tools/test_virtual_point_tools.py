@@ -1,6 +1,5 @@
 """The tools around virtual points as users run them: from a detector's masks to files, killed and resumed."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -14,28 +13,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.tools import TOOLS, load_tool
 from mmcv import Config
 from mmdet.models import build_detector
 
 from mmdet3d_plugin.datasets.virtual_point_files import read_virtual_file
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-
-
 sys.path.insert(0, str(TOOLS / 'analysis_tools'))  # as when a tool of that folder is run
 
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, TOOLS / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-create_tool = load('data_converter/create_virtual_points.py')
-detect_tool = load('data_converter/detect_instance_masks.py')
-boxes_tool = load('analysis_tools/virtual_points_in_boxes.py')
-benchmark = load('analysis_tools/benchmark_virtual_points.py')
+create_tool = load_tool('data_converter/create_virtual_points.py')
+detect_tool = load_tool('data_converter/detect_instance_masks.py')
+boxes_tool = load_tool('analysis_tools/virtual_points_in_boxes.py')
+benchmark = load_tool('analysis_tools/benchmark_virtual_points.py')
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Pixels to points: projection, owners of LiDAR points, drawn pixels, nearest depth."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from helpers.instance_masks import HEIGHT, WIDTH, forward_camera, instance
+from helpers.tools import load_tool
 
 from mmdet3d_plugin.virtual_points.instance_masks import crop_instance
 from mmdet3d_plugin.virtual_points.lift import (
@@ -17,13 +16,9 @@ from mmdet3d_plugin.virtual_points.lift import (
 
 
 @pytest.fixture(scope='module')
-def by_pixel(repo_root):
+def by_pixel():
     """The slow reference: the benchmark's version with loops over points and pixels."""
-    path = repo_root / 'tools' / 'analysis_tools' / 'benchmarks' / 'virtual_points.py'
-    spec = importlib.util.spec_from_file_location('virtual_points', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.lift_pixel_by_pixel
+    return load_tool('analysis_tools/benchmarks/virtual_points.py').lift_pixel_by_pixel
 
 
 def at_pixels(pixels, depths, image):

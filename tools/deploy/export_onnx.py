@@ -7,6 +7,8 @@ input, which cameras and which earlier moment it looks at, what its boxes mean. 
 its student. In the end torch and onnxruntime run the same random moments, and the largest difference is printed.
 """
 
+from pathlib import Path
+
 from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag, require_files, run_tool
 
 MAX_DIFFERENCE = 1e-3  # of float32 outputs; what is wrong is wrong by more
@@ -35,33 +37,46 @@ def parse_args(argv=None):
     return args
 
 
+def export(cfg, detector, path, args):
+    """Write the file and hold it against torch; returns the graph and how far they agree."""
+    from mmdet3d_plugin.deploy.export import export_student
+    from mmdet3d_plugin.deploy.half_weights import store_half_weights
+    from mmdet3d_plugin.deploy.verify import compare
+
+    options = dict(decoded=args.with_decode, opset=args.opset, camera_size=args.camera_size)
+    graph = export_student(cfg, detector, path, **options)
+    agreement = compare(detector, graph, path)
+    if max(agreement.same_inputs, agreement.typical) > MAX_DIFFERENCE:
+        raise ValueError(
+            f'{args.out}: not written. The export differs from torch by {agreement.same_inputs:.1e} with the same '
+            f'inputs, and by {agreement.typical:.1e} in the median with its own: tell us the config and the version of '
+            f'torch'
+        )
+    if args.fp16:
+        store_half_weights(path, path)
+    return graph, agreement
+
+
 def main(argv=None):
-    """Export, then compare."""
+    """Export and compare; the file appears when both are done."""
     args = parse_args(argv)
     require_files(args.config, args.checkpoint)
     import os
 
     from mmdet3d_plugin.checkpoints.files import trust_checkpoints
-    from mmdet3d_plugin.deploy.export import export_student, require_onnx
-    from mmdet3d_plugin.deploy.half_weights import store_half_weights
-    from mmdet3d_plugin.deploy.verify import compare
+    from mmdet3d_plugin.deploy.export import require_onnx
     from mmdet3d_plugin.engine import load_config, load_student
+    from mmdet3d_plugin.structures.atomic_file import scratch_folder
 
     require_onnx()
     cfg = load_config(args.config, args.cfg_options)
     with trust_checkpoints(args.trust_checkpoint):
         detector = load_student(cfg, args.checkpoint).cpu()
-    options = dict(decoded=args.with_decode, opset=args.opset, camera_size=args.camera_size)
-    graph = export_student(cfg, detector, args.out, **options)
-    agreement = compare(detector, graph, args.out)
-    if max(agreement.same_inputs, agreement.typical) > MAX_DIFFERENCE:
-        os.remove(args.out)
-        raise ValueError(
-            f'{args.out}: not kept. It differs from torch by {agreement.same_inputs:.1e} with the same inputs, and by '
-            f'{agreement.typical:.1e} in the median with its own: tell us the config and the version of torch'
-        )
-    if args.fp16:
-        store_half_weights(args.out)
+    out = Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(out.parent, out.name) as folder:
+        graph, agreement = export(cfg, detector, folder / out.name, args)
+        os.replace(folder / out.name, out)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, opset {args.opset}, inputs {", ".join(graph.inputs)}')
     print(
         f'largest difference of torch and onnxruntime, float32: {agreement.same_inputs:.1e} with the same inputs, '

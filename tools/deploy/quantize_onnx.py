@@ -54,14 +54,11 @@ def main(argv=None):
     """Write the smaller file."""
     args = parse_args(argv)
     require_files(args.model)
-    import shutil
-
     from mmdet3d_plugin.deploy.half_weights import store_half_weights
     from mmdet3d_plugin.deploy.quantize import quantize_file
 
     if args.mode == 'fp16':
-        shutil.copyfile(args.model, args.out)
-        changed = f'{store_half_weights(args.out)} weights in half precision'
+        changed = f'{store_half_weights(args.model, args.out)} weights in half precision'
     else:
         counts = quantize_file(args.model, args.out, calibration_of(args), args.parts)
         changed = f'{sum(counts.values())} convolutions of {", ".join(counts)} in eight bits'
