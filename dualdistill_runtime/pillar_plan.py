@@ -53,7 +53,7 @@ class Pillars:
     def points(self) -> np.ndarray:
         """(cells, Z, 3) float64 x, y, z, metres."""
         heights = np.linspace(self.z_range[0] + 0.5, self.z_range[1] - 0.5, self.count)
-        centers = np.repeat(self.grid.centers()[:, None], self.count, axis=1)
+        centers = np.repeat(self.grid.center_points()[:, None], self.count, axis=1)
         return np.concatenate([centers, np.broadcast_to(heights[:, None], (*centers.shape[:2], 1))], axis=-1)
 
     def plan(self, rig: Rig) -> PillarPlan:

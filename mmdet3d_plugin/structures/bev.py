@@ -13,56 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dualdistill_runtime.grid import Grid
 
-@dataclass(frozen=True)
-class BEVGrid:
+
+class BEVGrid(Grid):
     """Metric extent (metres, BEV frame) and size (cells) of a BEV map."""
-
-    x_min: float
-    y_min: float
-    x_max: float
-    y_max: float
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        if not (self.x_max > self.x_min and self.y_max > self.y_min and self.height > 0 and self.width > 0):
-            raise ValueError(f'a BEV grid needs a positive extent and size, got {self}')
-
-    @classmethod
-    def from_range(cls, point_cloud_range: Sequence[float], height: int, width: int) -> BEVGrid:
-        """Grid of ``height`` x ``width`` cells over (x_min, y_min, z_min, x_max, y_max, z_max), metres."""
-        x_min, y_min, _, x_max, y_max, _ = (float(value) for value in point_cloud_range)
-        return cls(x_min, y_min, x_max, y_max, int(height), int(width))
-
-    @property
-    def cell_x(self) -> float:
-        """Length of a cell along x (columns), metres."""
-        return (self.x_max - self.x_min) / self.width
-
-    @property
-    def cell_y(self) -> float:
-        """Length of a cell along y (rows), metres."""
-        return (self.y_max - self.y_min) / self.height
-
-    @property
-    def cell_area(self) -> float:
-        """Area of a cell, square metres."""
-        return self.cell_x * self.cell_y
-
-    @property
-    def extent(self) -> tuple[float, float, float, float]:
-        """(x_min, y_min, x_max, y_max), metres."""
-        return (self.x_min, self.y_min, self.x_max, self.y_max)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width), cells."""
-        return (self.height, self.width)
-
-    def covers_same(self, other: BEVGrid, tolerance: float = 1e-4) -> bool:
-        """Whether both cover the same metres, whatever their cells."""
-        return all(abs(mine - theirs) <= tolerance for mine, theirs in zip(self.extent, other.extent))
 
     def centers(self, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
         """Cell centres as an (H, W, 2) tensor of (x, y), metres."""
@@ -70,10 +25,6 @@ class BEVGrid:
         rows = torch.arange(self.height, device=device, dtype=dtype)
         ys, xs = torch.meshgrid(rows, cols, indexing='ij')
         return torch.stack([self.x_min + (xs + 0.5) * self.cell_x, self.y_min + (ys + 0.5) * self.cell_y], dim=-1)
-
-    def __str__(self) -> str:
-        extent = f'x {self.x_min:g}..{self.x_max:g}, y {self.y_min:g}..{self.y_max:g} m'
-        return f'{self.height}x{self.width} cells over {extent}'
 
 
 @dataclass(frozen=True)
