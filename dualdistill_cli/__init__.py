@@ -20,6 +20,7 @@ imports second and runs third::
 
 from .endings import require_files, run_tool
 from .flags import add_cfg_options, add_launcher_flags, add_trust_flag
+from .folders import check_writable
 from .key_values import KeyValueAction
 from .parser import ToolParser
 
@@ -29,6 +30,7 @@ __all__ = [
     'add_cfg_options',
     'add_launcher_flags',
     'add_trust_flag',
+    'check_writable',
     'require_files',
     'run_tool',
 ]

@@ -27,7 +27,7 @@ class EarlierFrame(NamedTuple):
 
     scene: str
     timestamp: float
-    ego2global: np.ndarray
+    ego2global: np.ndarray | None
     lidar2global: np.ndarray
     bev: np.ndarray
 
@@ -47,6 +47,7 @@ class BEVFormerDetector(Student):
         super().__init__(model, pillars['image_size'], self._pillars.grid)
         self._alignment = model.facts['alignment']
         self._motion = model.facts.get('motion') or {}
+        self._reads_motion = bool(self._motion) or self._alignment == 'released'
         self._earlier: EarlierFrame | None = None
 
     def reset(self) -> None:
@@ -63,8 +64,7 @@ class BEVFormerDetector(Student):
     @staticmethod
     def remembered(frame: Frame, bev: np.ndarray) -> EarlierFrame:
         """A moment with its map (C, rows, columns), as :meth:`feed` takes it for the next one."""
-        pose = frame.lidar2global if frame.ego2global is None else frame.ego2global
-        return EarlierFrame(frame.scene, frame.timestamp, np.asarray(pose), np.asarray(frame.lidar2global), bev)
+        return EarlierFrame(frame.scene, frame.timestamp, frame.ego2global, np.asarray(frame.lidar2global), bev)
 
     def feed(
         self, images: np.ndarray, rigs: list[Rig], frames: list[Frame], earlier: list[EarlierFrame | None]
@@ -76,6 +76,9 @@ class BEVFormerDetector(Student):
             rigs: Cameras of each.
             frames: The moments, of which poses and motion are read.
             earlier: The moment before each; None where there is none.
+
+        Raises:
+            ValueError: The student reads the motion of the car, and a moment has no ``ego2global``.
         """
         plans = stack_plans([self._pillars.plan(rig) for rig in rigs], self._pillars.steps(len(rigs[0].intrins)))
         feed = dict(images=images, **plans)
@@ -88,15 +91,19 @@ class BEVFormerDetector(Student):
     def _vector(self, frame, before):
         """(18,) motion vector: what was measured, and the motion since the moment before."""
         vector = np.zeros(18)
+        if not self._reads_motion:
+            return vector
+        if frame.ego2global is None:
+            raise ValueError(f'frame {frame.token}: this student reads the motion of the car: give ego2global')
         if frame.motion is not None and len(frame.motion) == 18:
             vector[:] = frame.motion
-        elif frame.ego2global is not None:
+        else:
             quaternion = quaternion_of(frame.ego2global[:3, :3])
             vector[QUATERNION] = quaternion[0] if self._motion.get('quaternion') == 'w' else quaternion
             vector[MEASURED] = 0 if frame.motion is None else frame.motion
             vector[YAW] = math.atan2(frame.ego2global[1, 0], frame.ego2global[0, 0]) % (2 * math.pi)
         vector[TRANSLATION], vector[YAW_CHANGE] = 0, 0
-        if before is not None and frame.ego2global is not None:
+        if before is not None:
             vector[TRANSLATION] = frame.ego2global[:3, 3] - before.ego2global[:3, 3]
             vector[YAW_CHANGE] = self._turn(frame.ego2global, before.ego2global)
         return vector

@@ -37,21 +37,21 @@ class ImageInput:
         """Images (N, 3, H, W) float32 and the cameras that took them.
 
         Raises:
-            ValueError: The frame lacks a camera, or its images come out in another size than the network's.
+            ValueError: The frame lacks a camera, an image is no BGR array, or they come out in another size than the
+                network's.
         """
         absent = [name for name in self.cameras if name not in frame.images]
         if absent:
             raise ValueError(
                 f'frame {frame.token}: no image of {", ".join(absent)}; the student looks at {self.cameras}'
             )
-        given = [frame.images[name] for name in self.cameras]
-        paths = not all(isinstance(image, np.ndarray) for image in given)
-        images = [read_image(image, self._reduction) for image in given] if paths else given
-        step = self._step(dict(images=[images], image_reduction=self._reduction if paths else 1))
+        images, reduction = self._read(frame)
+        step = self._step(dict(images=[images], image_reduction=reduction))
         if step['img'].shape[-2:] != self.size:
+            largest = [reduction * max(image.shape[axis] for image in images) for axis in (0, 1)]
             raise ValueError(
                 f'frame {frame.token}: images come out as {step["img"].shape[-2:]} (H, W), the student was exported '
-                f'for {self.size}: export it with --camera-size of these images, {images[0].shape[:2]}'
+                f'for {self.size}: export it with --camera-size {largest[0]} {largest[1]}'
             )
         global2lidar = invert_pose(np.asarray(frame.lidar2global, dtype=np.float64))
         rig = Rig(
@@ -61,3 +61,19 @@ class ImageInput:
             cam2lidar=np.stack([global2lidar @ np.asarray(frame.camera2global[name]) for name in self.cameras]),
         )
         return step['img'][0], rig
+
+    def _read(self, frame):
+        """(h, w, 3) images, and how many times smaller than the camera's they are."""
+        given = {name: frame.images[name] for name in self.cameras}
+        arrays = [name for name, image in given.items() if isinstance(image, np.ndarray)]
+        if not arrays:
+            return [read_image(path, self._reduction) for path in given.values()], self._reduction
+        for name, image in given.items():
+            if name not in arrays:
+                raise ValueError(f'frame {frame.token}: {arrays[0]} is an array and {name} a path; give all in one way')
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.float32):
+                raise ValueError(
+                    f'frame {frame.token}: the image of {name} is {image.shape} {image.dtype}; a student reads BGR '
+                    f'images, (h, w, 3) uint8 or float32 of 0..255'
+                )
+        return list(given.values()), 1

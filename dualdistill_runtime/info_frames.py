@@ -18,6 +18,12 @@ from .poses import pose_matrix, sensor_to_global
 from .scene_order import scene_order
 
 SCHEMA = 'dualdistill-nuscenes/2'
+_FILES = dict(adjacent='nuscenes_infos_{}_4d_interval3_max60.pkl', keyframes='nuscenes_infos_{}.pkl')
+
+
+def info_file(data_root: str | Path, split: str, facts: Mapping[str, Any]) -> Path:
+    """Where the data tools put the infos of a split that a student wants, by what its file says."""
+    return Path(data_root) / _FILES[facts['frames']['kind']].format(split)
 
 
 class Sample(NamedTuple):

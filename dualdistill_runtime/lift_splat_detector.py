@@ -16,7 +16,7 @@ from .rig import Rig
 from .stacked_plans import stack_plans
 from .student import Student
 
-LONGEST_MEMORY = 3.0  # s; the student learned from frames up to 2.25 s old
+LONGEST_MEMORY = 3.0  # s, unless an older moment is asked for; students learn from frames up to 2.25 s old
 
 
 class EarlierFrame(NamedTuple):
@@ -52,7 +52,8 @@ class LiftSplatDetector(Student):
 
         Args:
             frame: The moment.
-            age: Of the remembered moment to compare with, seconds: the one nearest to it. None takes the latest.
+            age: Of the remembered moment to compare with, seconds: the one nearest to it, up to twice as old or
+                ``LONGEST_MEMORY``. None takes the latest.
         """
         outputs, earlier = self._run(frame, age)
         return self._decode(outputs, _seconds(frame.timestamp, earlier))
@@ -95,18 +96,19 @@ class LiftSplatDetector(Student):
         return dict(feed, seconds=np.array(seconds, dtype=np.float32))
 
     def _recall(self, frame, age):
-        known = [one for one in self._earlier if one.scene == frame.scene and one.timestamp < frame.timestamp]
+        known = self._since(frame, max(LONGEST_MEMORY, 2 * (age or 0.0)))
         if not known or not self._remembers:
             return None
         return known[-1] if age is None else min(known, key=lambda one: abs(frame.timestamp - one.timestamp - age))
 
     def _store(self, frame):
-        fresh = [
-            one
-            for one in self._earlier
-            if one.scene == frame.scene and 0 < frame.timestamp - one.timestamp <= LONGEST_MEMORY
+        self._earlier = [*self._since(frame, LONGEST_MEMORY), frame]
+
+    def _since(self, frame, seconds):
+        """Remembered moments of a scene, at most so many seconds before another moment."""
+        return [
+            one for one in self._earlier if one.scene == frame.scene and 0 < frame.timestamp - one.timestamp <= seconds
         ]
-        self._earlier = [*fresh, frame]
 
 
 def _seconds(timestamp, earlier):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 KEY = 'dualdistill'
-FORMAT = 1
+FORMAT = 2
 INSTALL = 'pip install onnxruntime'
 
 

@@ -42,8 +42,8 @@ class WholeImages:
 
     def __call__(self, results):
         frames, reduction = results.pop('images'), results.pop('image_reduction')
-        sizes = [[self._size(image, reduction) for image in frame] for frame in frames]
-        padded = [-(-side // self.size_divisor) * self.size_divisor for side in np.max(sizes, axis=(0, 1))]
+        sizes = [[self._size(image.shape, reduction) for image in frame] for frame in frames]
+        padded = self.padded_size([image.shape for frame in frames for image in frame], reduction)
         img = np.zeros((len(frames), len(frames[0]), 3, *padded), dtype=np.float32)
         post_rots = np.tile(np.eye(3), (*img.shape[:2], 1, 1))
         post_trans = np.zeros((*img.shape[:2], 3))
@@ -57,9 +57,19 @@ class WholeImages:
         results.update(img=img, post_rots=post_rots, post_trans=post_trans)
         return results
 
-    def _size(self, image, reduction):
+    def padded_size(self, shapes, reduction=1):
+        """(H, W) of ``img``, px.
+
+        Args:
+            shapes (Sequence[tuple]): (height, width, ...) of all images, px.
+            reduction (int): the cameras' own images are so many times larger.
+        """
+        largest = np.max([self._size(shape, reduction) for shape in shapes], axis=0)
+        return tuple(int(-(-side // self.size_divisor) * self.size_divisor) for side in largest)
+
+    def _size(self, shape, reduction):
         """(height, width) after resizing, px."""
-        return tuple(max(1, round(side * reduction * self.scale)) for side in image.shape[:2])
+        return tuple(max(1, round(side * reduction * self.scale)) for side in shape[:2])
 
     def __repr__(self):
         return (

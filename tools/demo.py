@@ -11,7 +11,7 @@ from pathlib import Path
 
 from demonstration.command_line import QUICKSTART, parse_args
 
-from dualdistill_cli import require_files, run_tool
+from dualdistill_cli import check_writable, require_files, run_tool
 
 
 def check_models(args):
@@ -61,7 +61,7 @@ def collect(args):
     infos, predictions, shown = {}, {}, None
     if args.version:
         root = args.data_root or open_config(args.models[0], args, {}).data.test.data_root
-        infos = write_infos(root, args.version, args.out_dir / 'infos', **wanted)
+        infos = write_infos(root, args.version, args.out_dir / 'infos', cameras=args.cameras, **wanted)
     for name, cfg, detector, dataset in load_models(args.models, args, infos):
         if shown is None:
             shown, x_y_z = dataset, cfg.point_cloud_range
@@ -104,8 +104,6 @@ def main(argv=None):
     """Run the models and write the files."""
     args = parse_args(__doc__, argv)
     check_models(args)
-    from mmdet3d_plugin.engine.preflight import check_writable
-
     check_writable({'--out-dir': str(args.out_dir)})
     frames, bev_range, credit = collect(args)
     for path in write(frames, bev_range, credit, args):

@@ -16,6 +16,7 @@ from dualdistill_cli import (
     add_cfg_options,
     add_launcher_flags,
     add_trust_flag,
+    check_writable,
     require_files,
     run_tool,
 )
@@ -105,7 +106,7 @@ def main(argv=None):
     from mmdet3d_plugin.checkpoints.files import trust_checkpoints
     from mmdet3d_plugin.engine import init_distributed, load_student, run_inference
     from mmdet3d_plugin.engine.pipeline_agreement import check_pipelines
-    from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data, check_writable
+    from mmdet3d_plugin.engine.preflight import check_classes, check_evaluation_data
     from mmdet3d_plugin.engine.test import build_test_loader
 
     cfg, folders = load_for_test(args.config, args.cfg_options, args.work_dir, **report_flags(args))

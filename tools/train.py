@@ -7,7 +7,15 @@ bash tools/dist_train.sh <config> <processes> [the same flags]
 import os.path as osp
 import time
 
-from dualdistill_cli import ToolParser, add_cfg_options, add_launcher_flags, add_trust_flag, require_files, run_tool
+from dualdistill_cli import (
+    ToolParser,
+    add_cfg_options,
+    add_launcher_flags,
+    add_trust_flag,
+    check_writable,
+    require_files,
+    run_tool,
+)
 
 
 def parse_args(argv=None):
@@ -93,7 +101,6 @@ def run(args):
 
     from mmdet3d_plugin.audit.run_check import load_for_training
     from mmdet3d_plugin.engine import build_model, init_distributed, train_detector
-    from mmdet3d_plugin.engine.preflight import check_writable
 
     cfg, folders, notes = load_for_training(args.config, args.cfg_options, args.work_dir, not args.no_validate)
     setup_multi_processes(cfg)

@@ -24,7 +24,7 @@ from ..structures.atomic_file import replace_when_done
 from .bevformer_graph import BEVFormerGraph
 from .deformable_conv import sampled_deformable_convs
 from .lift_splat_graph import LiftSplatGraph
-from .model_facts import TestSteps, model_facts
+from .model_facts import StudentSteps, model_facts
 from .symbolics import MAX_OPSET, MIN_OPSET, own_operators
 from .verify import example_feed
 
@@ -64,6 +64,7 @@ def export_student(
     decoded: bool = False,
     opset: int = 17,
     camera_size: Sequence[int] | None = None,
+    cameras: Sequence[str] | None = None,
 ) -> nn.Module:
     """Write a student's file.
 
@@ -73,8 +74,9 @@ def export_student(
         path: file to write.
         decoded: boxes of the highest peaks come out, instead of maps or codes.
         opset: of ONNX.
-        camera_size: (height, width) of the cameras' own images, where the network's size follows from it; None looks at
-            the config's test set.
+        camera_size: (height, width) of the largest cameras' own images, where the network's size follows from it; None
+            looks at the config's test set.
+        cameras: names in the order of the network's camera axis; None looks at the config and its test set.
 
     Returns:
         The graph that was written, as a module of torch.
@@ -87,9 +89,9 @@ def export_student(
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise ValueError(f'opset {opset}: choose one from {MIN_OPSET} to {MAX_OPSET}')
     graph = student_graph(detector, decoded)
-    facts = graph.facts()
-    (facts.get('frustum') or facts['pillars'])['image_size'] = list(TestSteps(cfg).input_size(camera_size))
-    facts = model_facts(cfg, detector, facts, opset)
+    facts, steps = graph.facts(), StudentSteps(cfg, cameras)
+    (facts.get('frustum') or facts['pillars'])['image_size'] = list(steps.input_size(camera_size))
+    facts = model_facts(cfg, steps, detector, facts, opset)
     inputs = example_inputs(graph, facts)
     names = list(graph(*inputs))
     with replace_when_done(path) as temporary:

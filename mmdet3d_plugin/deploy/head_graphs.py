@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.heads import BEVCenterHead, DETRBEVHead
@@ -16,8 +17,8 @@ SECONDS = 'seconds'
 class CenterHeadGraph(nn.Module):
     """A CenterPoint head: its maps, or with ``decoded`` the boxes at the highest cells. Suppression is the reader's.
 
-    Outputs per task i: ``task{i}_<branch>`` (B, c, H, W); decoded ``task{i}_boxes`` (B, K, 9) around gravity centres,
-    ``task{i}_logits`` and ``task{i}_labels`` (B, K).
+    Outputs per task i: ``task{i}_<branch>`` (B, c, H, W); decoded ``task{i}_boxes`` (B, K, 9) around gravity centres
+    (velocities are 0 where none are predicted), ``task{i}_logits`` and ``task{i}_labels`` (B, K).
     """
 
     def __init__(self, head: BEVCenterHead, decoded: bool) -> None:
@@ -41,8 +42,10 @@ class CenterHeadGraph(nn.Module):
     def _boxes(self, maps, seconds):
         if seconds is not None:
             maps = dict(maps, vel=maps['vel'] / seconds.view(-1, 1, 1, 1))
-        names = ('boxes', 'logits', 'labels')
-        return dict(zip(names, peak_boxes(maps['heatmap'], maps, self.head.bbox_coder, self.head.norm_bbox)))
+        boxes, logits, labels = peak_boxes(maps['heatmap'], maps, self.head.bbox_coder, self.head.norm_bbox)
+        if 'vel' not in maps:
+            boxes = F.pad(boxes, (0, 2))
+        return dict(boxes=boxes, logits=logits, labels=labels)
 
     def facts(self) -> dict[str, Any]:
         """What ``dualdistill_runtime.center_decode.CenterDecoder`` is made of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,26 +29,34 @@ _FRAME_STEPS = dict(
     SelectAdjacentFrames=('adjacent', ('reference_camera', 'test_index', 'num_previous')),
     SelectKeyframeQueue=('keyframes', ('reference_camera',)),
 )
+# They leave the images as they are, or do nothing in a test.
+_OTHER_STEPS = ('LoadMultiViewImages', 'LoadEgoMotion', 'GlobalBEVAug', 'FormatBEVInputs')
 _PACKAGE = __name__.partition('.')[0]
 _MOTION = ('motion_source', 'quaternion', 'wrap_yaw')
 
 
-class TestSteps:
+class StudentSteps:
     """Steps of ``data.test`` of a config, with all their settings.
 
     Args:
         cfg: whole config.
+        cameras: names in the order of the network's camera axis; None looks at the pipeline and the test set.
 
     Raises:
         ValueError: the pipeline lacks a step that a camera student has, or has one that a file cannot describe.
     """
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: Config, cameras: Sequence[str] | None = None) -> None:
         self.data = cfg.data.test
+        self._cameras = cameras
         self._steps = {}
         for step in self.data.get('pipeline', ()):
-            if step['type'] in ('LoadMultiViewImages', 'LoadEgoMotion', *_IMAGE_STEPS, *_FRAME_STEPS):
-                self._steps[step['type']] = build_from_cfg(step, PIPELINES)
+            if step['type'] not in (*_OTHER_STEPS, *_IMAGE_STEPS, *_FRAME_STEPS):
+                raise ValueError(
+                    f'data.test.pipeline: a file cannot tell its reader to do what {step["type"]} does; known are '
+                    f'{", ".join((*_OTHER_STEPS, *_IMAGE_STEPS, *_FRAME_STEPS))}'
+                )
+            self._steps[step['type']] = build_from_cfg(step, PIPELINES)
 
     def image(self) -> dict[str, Any]:
         """How an image file becomes the network's input."""
@@ -71,23 +80,20 @@ class TestSteps:
     def cameras(self) -> list[str]:
         """Names in the order of the network's camera axis."""
         named = next((step.cameras for name, step in self._steps.items() if name in _FRAME_STEPS), None)
-        return list(named or camera_order(self._infos_cameras()))
+        return list(self._cameras or named or camera_order(self._infos_cameras()))
 
     def input_size(self, original: Sequence[int] | None = None) -> tuple[int, int]:
         """(H, W) of the network's images.
 
         Args:
-            original: (height, width) of the camera's; None looks at the test set's first image.
+            original: (height, width) of the largest camera's; None looks at the test set's first sample.
 
         Raises:
             ValueError: nothing tells how large the camera's images are.
         """
-        image = self.image()
-        if image['kind'] == 'resize_crop':
-            return tuple(image['final_dim'])
-        height, width = original or self._first_image()
-        sides = (max(1, round(side * image['scale'])) for side in (height, width))
-        return tuple(-(-side // image['size_divisor']) * image['size_divisor'] for side in sides)
+        if 'AugmentMultiViewImages' in self._steps:
+            return self._steps['AugmentMultiViewImages'].final_dim
+        return self._steps['NormalizePad'].padded_size([original] if original else self._first_shapes())
 
     def _described(self, known, what):
         for name, (kind, keys) in known.items():
@@ -100,34 +106,45 @@ class TestSteps:
 
     def _infos_cameras(self):
         if not os.path.isfile(self.data.ann_file):
+            warnings.warn(
+                f"which cameras? {self.data.ann_file} is not there to tell: nuScenes' six are taken, in the order "
+                f'{" ".join(camera_order(NUSCENES_CAMERAS))}; else name them with --cameras',
+                stacklevel=2,
+            )
             return NUSCENES_CAMERAS
         return load_infos(self.data.ann_file)['metadata'].get('cameras') or NUSCENES_CAMERAS
 
-    def _first_image(self):
+    def _first_shapes(self):
+        """Of the images of the first sample."""
         if not os.path.isfile(self.data.ann_file):
             raise ValueError(
                 f'how large are the images? {self.data.ann_file} is not there to tell: give --camera-size HEIGHT WIDTH '
-                f'of the original images, 900 1600 for nuScenes'
+                f'of the largest original images, 900 1600 for nuScenes'
             )
-        camera = next(iter(load_infos(self.data.ann_file)['infos'][0]['cams'].values()))
-        return read_image(os.path.join(self.data.data_root, camera['data_path'])).shape[:2]
+        records = load_infos(self.data.ann_file)['infos'][0]['cams']
+        paths = [os.path.join(self.data.data_root, records[name]['data_path']) for name in self.cameras()]
+        return [read_image(path).shape for path in paths]
 
 
-def model_facts(cfg: Config, detector: BEVDetector, graph_facts: Mapping[str, Any], opset: int) -> dict[str, Any]:
+def model_facts(
+    cfg: Config, steps: StudentSteps, detector: BEVDetector, graph_facts: Mapping[str, Any], opset: int
+) -> dict[str, Any]:
     """What a file says about itself: plain values that JSON can hold.
 
     Args:
         cfg: whole config.
+        steps: of its test set.
         detector: of which the graph was made.
         graph_facts: ``facts()`` of the graph, with the size of its images.
         opset: of ONNX.
     """
-    steps = TestSteps(cfg)
-    ranges = config_factory(cfg.data.test.get('eval_version', 'detection_cvpr_2019')).class_range
+    eval_version = cfg.data.test.get('eval_version', 'detection_cvpr_2019')
+    ranges = config_factory(eval_version).class_range
     return dict(
         format=FORMAT,
         family=type(detector).__name__,
         classes=list(detector.head.classes),
+        eval_version=eval_version,
         class_range={name: float(metres) for name, metres in ranges.items()},
         cameras=steps.cameras(),
         image=steps.image(),

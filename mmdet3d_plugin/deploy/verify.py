@@ -97,7 +97,7 @@ def compare(detector: BEVDetector, graph: nn.Module, path: str | Path) -> Agreem
             same.append(largest_difference(graph_outputs(graph, feed), found))
         own.append(_differences(torch_outputs(detector, graph.head, batch), found))
     apart = np.concatenate(own)
-    return Agreement(max(same), float(apart.max()), float(np.median(apart)))
+    return Agreement(float(np.max(same)), float(apart.max()), float(np.median(apart)))
 
 
 def answers(detector: Detector, batch: Mapping[str, Any]) -> Iterator[tuple[dict[str, np.ndarray], ...]]:

@@ -6,16 +6,26 @@ from typing import Union
 import cv2
 import numpy as np
 
+from dualdistill_runtime import image_file
+
+from ..structures.atomic_file import replace_when_done
+
 
 def read_image(path: Union[str, Path]) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; FileNotFoundError when it cannot be read."""
-    image = cv2.imread(str(path))
-    if image is None:
-        raise FileNotFoundError(f'cannot read image {path}')
-    return image[..., ::-1].copy()
+    """(H, W, 3) uint8 RGB, as a pipeline reads it: see :func:`dualdistill_runtime.image_file.read_image` for errors."""
+    return image_file.read_image(path)[..., ::-1].copy()
 
 
 def write_image(path: Union[str, Path], image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB; OSError when it cannot be written."""
-    if not cv2.imwrite(str(path), image[..., ::-1]):
-        raise OSError(f'cannot write {path}')
+    """Write (H, W, 3) uint8 RGB in the format of the file's ending.
+
+    Raises:
+        OSError: It cannot be written; names the file.
+        ValueError: OpenCV knows no such ending.
+    """
+    suffix = Path(path).suffix
+    if not suffix or not cv2.haveImageWriter(f'image{suffix}'):
+        raise ValueError(f'{path}: no format for images goes with this ending; take .png or .jpg')
+    _, data = cv2.imencode(suffix, image[..., ::-1])
+    with replace_when_done(path) as temporary:
+        temporary.write_bytes(data.tobytes())

@@ -54,10 +54,16 @@ def page_content(
         centimetres, base64. A camera's ``matrix`` (3 x 4) leads from there to pixels of its ``image``, a data URI.
 
     Raises:
-        ValueError: There is no frame.
+        ValueError: There is no frame, or not all have the same cameras.
     """
     if not frames:
         raise ValueError('a page needs at least one frame')
+    for frame in frames:
+        if list(frame.cameras) != list(frames[0].cameras):
+            raise ValueError(
+                f'frame {frame.token} has the cameras {", ".join(frame.cameras)}, the first frame of the page '
+                f'{", ".join(frames[0].cameras)}: a page shows the same ones throughout, in one order'
+            )
     annotated = any(frame.truth is not None for frame in frames)
     layers = _layers(list(frames[0].models), annotated)
     shown = [_boxes_of(frame, annotated) for frame in frames]
@@ -92,7 +98,10 @@ def _layers(names, annotated):
     """list[dict]: Name, kind, colour on a light and a dark page and line pattern of each layer."""
     layers = []
     for number, name in enumerate(names):
-        colour, dash = PAGE_MODELS[number % len(PAGE_MODELS)], _DASHES[(len(names) - 1 - number) % len(_DASHES)]
+        kinds, last = len(PAGE_MODELS), len(names) - 1
+        colour = PAGE_MODELS[number % kinds]
+        # Where colours begin again, lines move on by one, so that the pairs differ.
+        dash = _DASHES[(last - number + last // kinds - number // kinds) % len(_DASHES)]
         layers.append(dict(name=name, kind='model', colour=list(colour), dash=dash))
     if annotated:
         layers.append(dict(name='ground truth', kind='truth', colour=list(PAGE_GROUND_TRUTH), dash=[]))

@@ -14,12 +14,12 @@ from mmcv import Config
 from mmcv.utils import Registry
 from torch.utils.data import DataLoader
 
+from dualdistill_cli import check_writable
 from dualdistill_cli.endings import is_foreseen, message, run_tool
 from mmdet3d_plugin.audit.config_problem import ConfigProblem, blame
 from mmdet3d_plugin.audit.run_check import load_for_training
 from mmdet3d_plugin.datasets.infos.splits import find_versions
 from mmdet3d_plugin.datasets.lidar_file import decode_lidar
-from mmdet3d_plugin.engine.preflight import check_writable
 from mmdet3d_plugin.synthetic import SyntheticConfig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,6 +2,7 @@
 
 import builtins
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,7 +13,9 @@ from torch import nn
 
 from dualdistill_runtime.detector import open_detector
 from mmdet3d_plugin.compat import export_to_onnx
+from mmdet3d_plugin.deploy import model_facts
 from mmdet3d_plugin.deploy.export import export_student, require_onnx, student_graph
+from mmdet3d_plugin.deploy.model_facts import StudentSteps
 from mmdet3d_plugin.deploy.symbolics import own_operators
 from mmdet3d_plugin.deploy.verify import compare, example_feed, largest_difference, random_moments, runtime_outputs
 
@@ -98,6 +101,43 @@ def test_the_file_explains_itself(bevdepth, bevformer):
     facts = open_detector(bevformer[0]).model.facts
     assert facts['cameras'] == ['CAM_FRONT', 'CAM_BACK'] and facts['pillars']['image_size'] == [96, 160]
     assert facts['motion'] == dict(motion_source='poses', quaternion='full', wrap_yaw=True)
+
+
+def test_a_step_that_no_file_can_describe_is_named(tmp_path):
+    cfg, detector = deploy.bevdepth()
+    cfg.data.test.pipeline.insert(2, dict(type='PhotometricDistortion'))
+    with pytest.raises(ValueError, match='data.test.pipeline: a file cannot tell its reader to do what Photometric'):
+        export_student(cfg, detector, tmp_path / 'student.onnx')
+
+
+def test_cameras_are_those_that_are_named(exported):
+    """Where no test set is there to tell them, nuScenes' six are a guess, and said to be one."""
+    cfg, detector = deploy.bevdepth()
+    with pytest.warns(UserWarning, match="which cameras\\? nowhere.pkl is not there.*nuScenes' six.*--cameras"):
+        path, _, _ = exported((cfg, detector))
+    assert len(open_detector(path).model.facts['cameras']) == 6
+    path, _, graph = exported((cfg, detector), cameras=['LEFT', 'RIGHT'])
+    runtime = open_detector(path)
+    assert runtime.model.facts['cameras'] == ['LEFT', 'RIGHT'] and runtime.model.input_shapes['images'][1] == 2
+
+
+def test_the_largest_image_of_a_sample_says_how_large_the_input_is(tmp_path, monkeypatch):
+    cfg, _ = deploy.bevformer()
+    cams = {}
+    for name, size in {'CAM_FRONT': (50, 90, 3), 'CAM_BACK': (70, 60, 3), 'CAM_LEFT': (500, 500, 3)}.items():
+        cv2.imwrite(str(tmp_path / f'{name}.png'), np.zeros(size, np.uint8))
+        cams[name] = dict(data_path=f'{name}.png')
+    cfg.data.test.update(ann_file=__file__, data_root=str(tmp_path))
+    monkeypatch.setattr(model_facts, 'load_infos', lambda path: dict(infos=[dict(cams=cams)]))
+    assert StudentSteps(cfg).input_size() == (96, 96) and StudentSteps(cfg).input_size((70, 100)) == (96, 128)
+
+
+def test_boxes_without_velocities_stand_still(exported):
+    path, detector, graph = exported(deploy.bevdepth(velocities=False, velocity_mode='velocity'), decoded=True)
+    assert max(compare(detector, graph, path)) < CLOSE
+    runtime = open_detector(path)
+    found = runtime.model.run(example_feed(runtime))
+    assert found['task0_boxes'].shape[2] == 9 and not found['task0_boxes'][..., 7:].any()
 
 
 def test_the_detector_stays_as_it_is():

@@ -3,8 +3,9 @@
 import pytest
 from helpers import toy_engine
 
+from dualdistill_cli import check_writable
 from mmdet3d_plugin.audit.config_problem import ConfigProblem
-from mmdet3d_plugin.engine.preflight import check_evaluation_data, check_writable
+from mmdet3d_plugin.engine.preflight import check_evaluation_data
 
 
 @pytest.fixture
@@ -151,6 +152,6 @@ def test_a_folder_that_takes_no_file_is_named_with_the_reason(tmp_path, monkeypa
     def refuse(**options):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('mmdet3d_plugin.engine.preflight.tempfile.NamedTemporaryFile', refuse)
+    monkeypatch.setattr('dualdistill_cli.folders.tempfile.NamedTemporaryFile', refuse)
     with pytest.raises(ValueError, match=rf'--work-dir {tmp_path}: cannot be written to \(No space left on device\);'):
         check_writable({'--work-dir': str(tmp_path)})

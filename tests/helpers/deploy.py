@@ -30,9 +30,12 @@ def lively(model, seed=0):
     return model.eval()
 
 
-def bevdepth(**options):
+def bevdepth(velocities=True, **options):
     """(whole config, detector) of a toy BEVDepth4D with six cameras and a deformable depth net."""
     model = toy_bevdepth_cfg(image_size=(32, 64), **options)
+    if not velocities:
+        del model['pts_bbox_head']['common_heads']['vel']
+        model['train_cfg']['pts']['code_weights'] = [1.0] * 8
     sizes = dict(class_names=CLASSES, point_cloud_range=RANGE, final_dim=(32, 64), depth_bounds=(1.0, 17.0, 1.0))
     return _config(model, camera_4d_pipelines(**sizes, image_aug=dict(test_resize=0.02))[1])
 

@@ -147,6 +147,10 @@ class TestCommandLine:
             (['x.py', '1.pth', '--names', 'a', 'b'], '2 name(s) for 1 model(s)'),
             (['--names', 'a', 'b'], 'name models with CONFIG CHECKPOINT first'),
             (['--fps', '0'], '--fps must be positive'),
+            (['--range', '0'], '--range must be positive'),
+            (['--fps', 'nan'], '--fps must be positive'),
+            (['--score-thr', '7'], '--score-thr must lie between 0 and 1'),
+            (['--cameras', 'CAM_FRONT'], '--cameras goes with --version'),
             (['--scene', 'a', '--sample', 'b'], 'not allowed with'),
         ],
     )
@@ -191,6 +195,12 @@ class TestTables:
         infos = load_infos(self.write(part, tiny_nuscenes, tmp_path)['base'])['infos']
         names = list(dict.fromkeys(info['scene_name'] for info in infos))
         assert names == sorted(times, key=times.get)[:2] and len(infos) == 8
+
+    def test_cameras_are_those_that_are_named(self, part, tiny_nuscenes, tmp_path):
+        written = self.write(part, tiny_nuscenes, tmp_path, cameras=['CAM_BACK', 'CAM_FRONT'])
+        assert list(load_infos(written['base'])['infos'][0]['cams']) == ['CAM_BACK', 'CAM_FRONT']
+        with pytest.raises(ValueError, match='no camera CAM_TOP.*--cameras'):
+            self.write(part, tiny_nuscenes, tmp_path, cameras=['CAM_TOP'])
 
     def test_errors_name_what_there_is(self, part, tiny_nuscenes, tmp_path):
         token, scene = load_tables(tiny_nuscenes).sample[0]['token'], load_tables(tiny_nuscenes).scene[0]['name']

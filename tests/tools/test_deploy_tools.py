@@ -1,6 +1,7 @@
 """From a checkpoint to a submission file without torch: the boxes that testing gives, a scene's memory included."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,13 +67,14 @@ def test_the_tool_compares_what_it_wrote_with_torch(student, repo_root, tmp_path
     assert 'largest difference of torch and onnxruntime' in printed and out.is_file()
 
 
-def test_an_export_that_differs_from_torch_is_not_written(student, tmp_path, monkeypatch):
+@pytest.mark.parametrize('same, own', [(0.5, 0.0), (0.0, 0.5), (float('nan'), 0.0), (0.0, float('nan'))])
+def test_an_export_that_differs_from_torch_is_not_written(student, tmp_path, monkeypatch, same, own):
     cfg, options, *_ = student
     out = tmp_path / 'plain.onnx'
     out.write_text('of an earlier export')
-    monkeypatch.setattr(verify, 'compare', lambda *_: verify.Agreement(0.5, 0.5, 0.25))
+    monkeypatch.setattr(verify, 'compare', lambda *_: verify.Agreement(same, 1.0, own))
     words = [cfg.filename, str(tmp_path / 'plain.pth'), '--out', str(out), '--cfg-options']
-    with pytest.raises(ValueError, match=r'plain.onnx: not written.* 5.0e-01 with the same inputs, .* 2.5e-01 in'):
+    with pytest.raises(ValueError, match=re.escape(f'{same:.1e} with the same inputs, and by {own:.1e} in the median')):
         load_tool('deploy/export_onnx.py').main([*words, *(f'{key}={value}' for key, value in options.items())])
     assert out.read_text() == 'of an earlier export'
     assert not list(tmp_path.glob('.*'))
@@ -97,16 +99,66 @@ def test_the_submission_is_that_of_testing(student, repo_root, tiny_nuscenes, tm
         assert near.mean() > 0.98  # where two overlapping boxes score alike, rounding decides which one stays
 
 
-def test_run_onnx_knows_none_of_the_heavy_libraries(repo_root):
+@pytest.fixture
+def printed(capsys):
+    """Function: a tool below tools/deploy and its words -> what it prints."""
+
+    def call_here(tool, *words):
+        load_tool(f'deploy/{tool}').main([str(word) for word in words])
+        return capsys.readouterr().out
+
+    return call_here
+
+
+def test_from_a_checkpoint_to_scores_and_speeds(student, printed, tiny_nuscenes, tmp_path):
+    """Half weights, eight bits, scores that are those of the data set's own evaluation, and a table of times."""
+    cfg, options, _, dataset = student
+    words = ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+    data = ['--data-root', tiny_nuscenes, '--ann-file', options['data.test.ann_file']]
+    plain, half, small = (tmp_path / 'new' / f'{name}.onnx' for name in ('plain', 'half', 'small'))
+    for path, more in ((plain, []), (half, ['--fp16'])):
+        printed('export_onnx.py', cfg.filename, tmp_path / 'plain.pth', '--out', path, *more, *words)
+    assert half.stat().st_size < 0.7 * plain.stat().st_size
+    said = printed('quantize_onnx.py', plain, '--out', small, '--samples', 2, *data)
+    assert 'convolutions of img_backbone, img_neck' in said and small.stat().st_size < 0.9 * plain.stat().st_size
+    said = printed('run_onnx.py', small, '--out', tmp_path / 'small', '--eval', *data)
+    scores = dataset.evaluate_file(str(tmp_path / 'small' / 'results_nusc.json'))
+    (mean,) = (value for name, value in scores.items() if name.endswith('mAP'))
+    assert f'mAP {mean:.4f}' in said
+    said = printed('benchmark_onnx.py', cfg.filename, plain, small, '--rounds', 2, '--threads', 1, *words)
+    rows = {line.split('  ')[0].strip() for line in said.splitlines()}
+    assert {'torch eager', 'plain', 'small'} <= rows
+
+
+def test_run_onnx_looks_for_ground_truth_and_folder_first(student, printed, tiny_nuscenes, tmp_path, monkeypatch):
+    cfg, options, detector, _ = student
+    export_student(cfg, detector, tmp_path / 'student.onnx')
+    monkeypatch.setattr('dualdistill_runtime.student.Student._answer', None)  # nothing is detected
+    common = ['run_onnx.py', tmp_path / 'student.onnx', '--ann-file', options['data.test.ann_file']]
+    with pytest.raises(FileNotFoundError, match='elsewhere'):
+        printed(*common, '--data-root', tmp_path / 'elsewhere', '--eval', '--out', tmp_path / 'out')
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match='--out .*file: cannot be written to'):
+        printed(*common, '--data-root', tiny_nuscenes, '--out', tmp_path / 'file')
+
+
+def test_two_files_of_one_name_cannot_be_told_apart(printed, capsys):
+    with pytest.raises(SystemExit):
+        printed('benchmark_onnx.py', 'config.py', 'a/student.onnx', 'b/student.onnx')
+    assert 'two models have the same name: a/student.onnx b/student.onnx' in capsys.readouterr().err
+
+
+def test_run_onnx_knows_none_of_the_heavy_libraries(repo_root, tmp_path):
+    (tmp_path / 'other.onnx').write_bytes(b'something else')
     program = (
-        "import runpy, sys; sys.argv = ['run_onnx.py', 'nothing.onnx', '--data-root', 'nowhere']\n"
+        f"import runpy, sys; sys.argv = ['run_onnx.py', '{tmp_path}/other.onnx', '--data-root', 'nowhere']\n"
         "try: runpy.run_path('tools/deploy/run_onnx.py', run_name='__main__')\n"
         'except SystemExit as end: print(end)\n'
         'print(*{name.split(".")[0] for name in sys.modules})'
     )
     done = subprocess.run([sys.executable, '-c', program], cwd=repo_root, capture_output=True, text=True)
-    error, modules = done.stdout.splitlines()
-    assert error.startswith('error: no file nothing.onnx') and not set(WORDS) & set(modules.split())
+    *error, modules = done.stdout.splitlines()
+    assert 'other.onnx: onnxruntime cannot read it' in error[0] and not set(WORDS) & set(modules.split())
 
 
 def test_static_quantisation_wants_images(repo_root):

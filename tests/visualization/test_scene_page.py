@@ -70,6 +70,12 @@ def test_layers_differ_in_colour_and_line():
     assert content['classes'] == [dict(name='car', colour='#{:02x}{:02x}{:02x}'.format(*class_colour('car')))]
 
 
+def test_many_models_still_differ():
+    names = [f'model {number}' for number in range(9)]
+    layers = content_of(make_frame(models={name: boxes(TURNED, scores=[0.5]) for name in names}))['layers'][:9]
+    assert len({(tuple(layer['colour']), tuple(layer['dash'])) for layer in layers}) == 9 and layers[-1]['dash'] == []
+
+
 def luminance(colour):
     """Relative luminance by WCAG 2."""
     parts = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
@@ -136,6 +142,13 @@ def test_every_asset_is_used_and_installed(repo_root):
     names = {path.name for path in ASSETS.iterdir()}
     assert names == {'page.html', 'page.css', *SCRIPTS}
     assert "'mmdet3d_plugin.visualization': ['page/*']" in (repo_root / 'setup.py').read_text()
+
+
+def test_frames_of_other_cameras_are_named():
+    frame = make_frame()
+    other = replace(frame, cameras={}, token='second')
+    with pytest.raises(ValueError, match='frame second has the cameras .*, the first frame of the page .*CAM'):
+        content_of(frame, other)
 
 
 def test_no_frames():

@@ -1,9 +1,11 @@
 """What demo.py is asked for; the standard library alone."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from dualdistill_cli import ToolParser, add_cfg_options, add_trust_flag
+from dualdistill_cli.flags import add_camera_option
 
 QUICKSTART = Path('outputs/quickstart')
 # name on the pictures -> config and folder of the quick start's run
@@ -33,6 +35,7 @@ def parse_args(description: str, argv=None):
     parser.add_argument(
         '--version', help='read the tables of this version in the data root: no info files have to be there'
     )
+    add_camera_option(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--scene', nargs='+', metavar='NAME', help='scenes to show')
     which.add_argument('--sample', metavar='TOKEN', help='keyframe to show')
@@ -51,11 +54,20 @@ def parse_args(description: str, argv=None):
     add_trust_flag(parser)
     add_cfg_options(parser, help="overrides of the models' configs, key.subkey=value")
     args = parser.parse_args(argv)
-    for flag in ('frames', 'fps', 'camera_width'):
-        if getattr(args, flag) <= 0:
-            parser.error(f'--{flag.replace("_", "-")} must be positive, got {getattr(args, flag)}')
+    _check_numbers(parser, args)
+    if args.cameras and not args.version:
+        parser.error('--cameras goes with --version; info files and configs say theirs')
     args.models = _models(parser, args)
     return args
+
+
+def _check_numbers(parser, args):
+    for flag in ('frames', 'fps', 'camera_width', 'range'):
+        value = getattr(args, flag)
+        if value is not None and not 0 < value < math.inf:
+            parser.error(f'--{flag.replace("_", "-")} must be positive, got {value}')
+    if not 0 <= args.score_thr <= 1:
+        parser.error(f'--score-thr must lie between 0 and 1, got {args.score_thr}')
 
 
 def _models(parser, args):

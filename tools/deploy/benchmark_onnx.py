@@ -31,7 +31,12 @@ def parse_args(argv=None):
     parser.add_argument('--compile', action='store_true', help='torch.compile as well; compiling takes minutes')
     add_trust_flag(parser)
     add_cfg_options(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.rounds < 2:
+        parser.error(f'--rounds: a middle half takes two at least, got {args.rounds}')
+    if len({Path(path).stem for path in args.models}) < len(args.models):
+        parser.error(f'two models have the same name: {" ".join(args.models)}')
+    return args
 
 
 def torch_student(args):

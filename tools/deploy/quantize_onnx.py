@@ -9,12 +9,10 @@ nets stay in float32 unless --parts names them.
 """
 
 import os
-from pathlib import Path
 
 from dualdistill_cli import ToolParser, require_files, run_tool
 
 MODES = ('static', 'dynamic', 'fp16')
-INFO_FILES = dict(adjacent='nuscenes_infos_train_4d_interval3_max60.pkl', keyframes='nuscenes_infos_train.pkl')
 
 
 def parse_args(argv=None):
@@ -33,6 +31,8 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.mode == 'static' and not args.data_root:
         parser.error('--mode static looks at training images: give --data-root')
+    if args.samples < 1:
+        parser.error(f'--samples must be positive, got {args.samples}')
     return args
 
 
@@ -42,21 +42,23 @@ def calibration_of(args):
         return None
     from dualdistill_runtime.calibration import calibration_feeds
     from dualdistill_runtime.detector import open_detector
-    from dualdistill_runtime.info_frames import InfoFile
+    from dualdistill_runtime.info_frames import InfoFile, info_file
 
     detector = open_detector(args.model)
     facts = detector.model.facts
-    info_file = args.ann_file or Path(args.data_root) / INFO_FILES[facts['frames']['kind']]
-    return calibration_feeds(detector, InfoFile(info_file, args.data_root, facts), args.samples)
+    ann_file = args.ann_file or info_file(args.data_root, 'train', facts)
+    return calibration_feeds(detector, InfoFile(ann_file, args.data_root, facts), args.samples)
 
 
 def main(argv=None):
     """Write the smaller file."""
     args = parse_args(argv)
     require_files(args.model)
+    from mmdet3d_plugin.deploy.export import require_onnx
     from mmdet3d_plugin.deploy.half_weights import store_half_weights
     from mmdet3d_plugin.deploy.quantize import quantize_file
 
+    require_onnx()
     if args.mode == 'fp16':
         changed = f'{store_half_weights(args.model, args.out)} weights in half precision'
     else:

@@ -7,11 +7,8 @@ remembers what it has seen. ``--eval`` scores the file as tools/test.py does, wh
 """
 
 import time
-from pathlib import Path
 
-from dualdistill_cli import ToolParser, require_files, run_tool
-
-INFO_FILES = dict(adjacent='nuscenes_infos_{}_4d_interval3_max60.pkl', keyframes='nuscenes_infos_{}.pkl')
+from dualdistill_cli import ToolParser, check_writable, require_files, run_tool
 
 
 def parse_args(argv=None):
@@ -43,20 +40,24 @@ def look(detector, sample):
     if detector.model.facts['frames']['kind'] != 'adjacent':
         return detector.look(sample.current)
     detector.reset()
-    if sample.earlier is not None:
-        detector.glance(sample.earlier)
-    return detector.look(sample.current)
+    if sample.earlier is None:
+        return detector.look(sample.current)
+    detector.glance(sample.earlier)
+    return detector.look(sample.current, age=sample.current.timestamp - sample.earlier.timestamp)
 
 
-def evaluate(path, info_file, facts):
-    """Print the scores of a submission file."""
+def ground_truth(ann_file, data_root, facts):
+    """The set to score on; what scoring needs is there."""
     import mmdet3d_plugin  # noqa: F401  first: it prepares the libraries imported below
 
     # isort: split
     from mmdet3d_plugin.datasets.nuscenes_bev_dataset import NuScenesBEVDataset
+    from mmdet3d_plugin.engine.preflight import check_evaluation_data
 
-    common = dict(ann_file=str(info_file), classes=facts['classes'], modality=facts['modality'], test_mode=True)
-    return NuScenesBEVDataset(data_root=str(Path(info_file).parent), **common).evaluate_file(str(path))
+    said = {name: facts[name] for name in ('classes', 'modality', 'eval_version')}
+    dataset = NuScenesBEVDataset(ann_file=str(ann_file), data_root=data_root, test_mode=True, **said)
+    check_evaluation_data(dataset)
+    return dataset
 
 
 def main(argv=None):
@@ -64,19 +65,19 @@ def main(argv=None):
     args = parse_args(argv)
     require_files(args.model)
     from dualdistill_runtime.detector import open_detector
-    from dualdistill_runtime.info_frames import InfoFile
+    from dualdistill_runtime.info_frames import InfoFile, info_file
     from dualdistill_runtime.submission import write_submission
 
     detector = open_detector(args.model, threads=args.threads)
     facts = detector.model.facts
-    name = INFO_FILES[facts['frames']['kind']].format(args.split)
-    info_file = Path(args.ann_file or Path(args.data_root) / name)
-    samples = InfoFile(info_file, args.data_root, facts)
-    found = detect(detector, samples)
-    path = write_submission(found, samples.infos, facts, args.out)
+    ann_file = args.ann_file or info_file(args.data_root, args.split, facts)
+    samples = InfoFile(ann_file, args.data_root, facts)
+    truth = ground_truth(ann_file, args.data_root, facts) if args.eval else None
+    check_writable({'--out': args.out})
+    path = write_submission(detect(detector, samples), samples.infos, facts, args.out)
     print(f'submission: {path}')
-    if args.eval:
-        evaluate(path, info_file, facts)
+    if truth is not None:
+        truth.evaluate_file(str(path))
 
 
 if __name__ == '__main__':
