@@ -11,7 +11,7 @@ from mmdet3d.datasets.builder import DATASETS
 from torch.utils.data import Dataset, Sampler
 
 from .ratio_sampler import RatioSampler
-from .wrapped import first_reader, wrapped_datasets
+from .wrapped import completed, wrapped_datasets
 
 
 @DATASETS.register_module()
@@ -26,14 +26,15 @@ class LabelledAndUnlabelled(Dataset):
     Args:
         labelled (dict | Dataset): Data set whose samples all have labels, class-balanced or not.
         unlabelled (dict | list[dict] | Dataset, optional): Data set, or several, whose samples have none. A dict
-            without ``type`` is the data set that ``labelled`` reads, without class balance, with these entries
-            replaced, such as ``ann_file``. Default: that data set's scenes that are not labelled.
+            without ``type`` is the data set that ``labelled`` reads, without class balance and choice of scenes, with
+            these entries replaced, such as ``ann_file``. Default: that data set's scenes that are not labelled.
         scenes (dict, optional): Which scenes are labelled, as in :class:`LabelledScenes` without ``use``; default: as
             ``labelled`` itself says.
         ratio (Sequence[int]): Labelled to unlabelled samples of a batch; ``samples_per_gpu`` is a multiple of the sum.
 
     Raises:
-        ValueError: The classes differ, a data set has samples that belong to the other, or the ratio has a zero.
+        ValueError: The classes differ, a data set has samples that belong to the other, the ratio has a zero, or
+            ``scenes`` has a ``use``.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class LabelledAndUnlabelled(Dataset):
             raise ValueError(
                 'LabelledAndUnlabelled: nothing is unlabelled, give it scenes=dict(share=...) or an unlabelled data set'
             )
+        if 'use' in (scenes or {}):
+            raise ValueError('LabelledAndUnlabelled: scenes takes no `use`, as both kinds are used; leave it out')
         if unlabelled is None:
             unlabelled = dict(labelled=dict(scenes, use='unlabelled'))
-        unlabelled = _completed(unlabelled, labelled)
+        unlabelled = completed(unlabelled, labelled)
         if scenes is not None:
             labelled = _with_choice(labelled, dict(scenes, use='labelled'))
         parts = (labelled, unlabelled)
@@ -86,13 +89,6 @@ class LabelledAndUnlabelled(Dataset):
     def make_sampler(self, samples_per_gpu: int, processes: int, rank: int, seed: int) -> Sampler:
         """Order of the samples in training; how a run's data loader asks a data set that has an order of its own."""
         return RatioSampler([len(part) for part in self.datasets], self.ratio, samples_per_gpu, processes, rank, seed)
-
-
-def _completed(part, labelled):
-    """Configs without a type take what they do not say from the data set that ``labelled`` reads."""
-    if isinstance(part, (list, tuple)):
-        return [_completed(one, labelled) for one in part]
-    return {**first_reader(labelled), **part} if isinstance(part, Mapping) and 'type' not in part else part
 
 
 def _with_choice(cfg, choice):

@@ -124,9 +124,14 @@ def choose_samples(
 
     Returns:
         as :meth:`LabelledScenes.choose` says.
+
+    Raises:
+        ValueError: nothing is left, or labelled samples shall be repeated where there are none.
     """
     if choice is None:
         return np.arange(len(scene_of)), np.full(len(scene_of), kind != 'unlabelled')
+    if kind == 'unlabelled' and choice.times > 1:
+        raise ValueError(f'{what}: labelled: times={choice.times} repeats labelled samples, and this file has none')
     indices, labelled = choice.choose(scene_of)
     labelled &= kind != 'unlabelled'
     kept = [scene_of[index] for index in indices]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _KEYS = ('dataset', 'datasets', 'labelled', 'unlabelled')
+MIXED = 'LabelledAndUnlabelled'
 
 
 def wrapped_datasets(cfg: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,11 +18,27 @@ def wrapped_datasets(cfg: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for key in _KEYS:
         inner = cfg.get(key)
+        if key == 'unlabelled' and cfg.get('type') == MIXED:
+            inner = completed(inner, cfg['labelled'])
         if isinstance(inner, (list, tuple)):
             inner = [part for part in inner if 'type' in part]
         if inner and (isinstance(inner, list) or 'type' in inner):
             found[key] = inner
     return found
+
+
+def completed(part: Any, labelled: Any) -> Any:
+    """The unlabelled part of a mixed data set: what configs without a type do not say, they take from the labelled one.
+
+    Args:
+        part: config of a data set, or several, or anything else, which stays.
+        labelled: config of the labelled part; its reader gives all but the choice of scenes.
+    """
+    if isinstance(part, (list, tuple)):
+        return [completed(one, labelled) for one in part]
+    if not isinstance(part, Mapping) or 'type' in part:
+        return part
+    return {**{key: value for key, value in first_reader(labelled).items() if key != 'labelled'}, **part}
 
 
 def first_reader(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -35,9 +52,10 @@ def first_reader(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def may_be_unlabelled(cfg: Mapping[str, Any] | None) -> bool:
     """Whether a data set, going by its config, has samples without labels."""
-    if (cfg or {}).get('type') == 'LabelledAndUnlabelled':
+    cfg = cfg or {}
+    if cfg.get('type') == MIXED or cfg.get('info_kind') == 'unlabelled':
         return True
-    inner = wrapped_datasets(cfg or {})
+    inner = wrapped_datasets(cfg)
     parts = [part for item in inner.values() for part in (item if isinstance(item, (list, tuple)) else [item])]
-    own = (cfg or {}).get('labelled')
+    own = cfg.get('labelled')
     return any(map(may_be_unlabelled, parts)) or (not inner and bool(own) and own.get('use') != 'labelled')

@@ -119,6 +119,8 @@ class DualDistill(Base3DDetector):
         check_same_extent(self.student, self.teacher)
         check_heads(self.student.head, self.teacher.head)
         self.unlabelled = UnlabelledRules.of(unlabelled)
+        if unlabelled is not None:
+            self.unlabelled.check_head(self.teacher.head)
         self.entries = level_entries(levels, may_be_none=self.unlabelled.pseudo_labels)
         self._build_levels()
         self._build_response(response)

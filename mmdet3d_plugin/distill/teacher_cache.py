@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -11,13 +12,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import mmcv
+import mmdet3d
 import torch
 from mmdet3d.utils import get_root_logger
 from torch import Tensor
 
 from ..models.detectors.base import BEVDetector
+from ..ops.backend import select_backend
 from ..structures import BEVFeatures
 from ..structures.atomic_file import replace_when_done
+
+_CODE = ('.py', '.h', '.hpp', '.cpp', '.cu', '.cuh')
 
 
 class TeacherCache:
@@ -25,9 +31,10 @@ class TeacherCache:
 
     A map's file is found by a hash of the sample's points as they reach the teacher, after augmentation, so it never
     answers for anything else: other sweeps, a flip, other data. Its folder is named after a hash of the teacher's
-    config and weights, the levels, the batch size, the device and torch's version: with any other of these, sums may be
-    rounded otherwise. So a run with a cache is, bit for bit, the run without it. (On a GPU, as far as the teacher's own
-    maps repeat there.)
+    config and weights, the levels, the batch size, the device, the back end of the operators, the versions of torch,
+    mmcv and mmdet3d, and this package's own code: with any other of these, sums may be rounded otherwise. So a run with
+    a cache is, bit for bit, the run without it, on the same machine with as many threads. (On a GPU, as far as the
+    teacher's own maps repeat there.) Teachers whose code lies in another package want a new folder when it changes.
 
     Files appear when complete, so several processes and several runs may share a folder. Nothing is ever deleted.
 
@@ -80,7 +87,8 @@ class TeacherCache:
         return self._folders[key]
 
     def _fingerprint(self, key):
-        digest = hashlib.sha256(json.dumps([torch.__version__, *key]).encode())
+        versions = [module.__version__ for module in (torch, mmcv, mmdet3d)]
+        digest = hashlib.sha256(json.dumps([*versions, select_backend(key[1]), code_digest(), *key]).encode())
         digest.update(json.dumps(self._config, sort_keys=True, default=str).encode())
         for name, value in self._teacher.state_dict().items():
             digest.update(
@@ -109,6 +117,17 @@ class TeacherCache:
             warnings.warn(
                 f'teacher.cache: {os.strerror(error.errno or 0)}: {path}; no more maps are stored in this run'
             )
+
+
+@functools.cache
+def code_digest() -> str:
+    """Hash of all code of this package, compiled and interpreted: what it computes may change with any of it."""
+    package = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob('*')):
+        if path.suffix in _CODE:
+            digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def file_name(points: Tensor) -> str:

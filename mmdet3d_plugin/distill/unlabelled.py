@@ -10,6 +10,7 @@ import torch
 from mmdet3d.core.bbox import LiDARInstance3DBoxes
 from torch import Tensor
 
+from ..models.heads import BEVHead
 from ..structures import Detections
 from ..structures.labelled import KEY, unlabelled_samples
 
@@ -54,11 +55,18 @@ class UnlabelledRules:
             raise ValueError(f'unlabelled takes {", ".join(known)}, got {unknown}')
         return cls(**(settings or {}))
 
+    def check_head(self, head: BEVHead) -> None:
+        """Raise ValueError for a teacher's head that cannot decode in this way."""
+        head.check_decoding(**self._options)
+
     @property
     def decoding(self) -> dict[str, Any]:
         """Arguments of :meth:`BEVHead.decode`."""
-        nms = {} if self.nms is None else dict(nms=self.nms)
-        return dict(score_threshold=self.score_threshold, **nms)
+        return dict(score_threshold=self.score_threshold, **self._options)
+
+    @property
+    def _options(self):
+        return {} if self.nms is None else dict(nms=self.nms)
 
 
 class Objects(NamedTuple):

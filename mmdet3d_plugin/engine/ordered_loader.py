@@ -19,15 +19,20 @@ def has_own_order(dataset: Dataset) -> bool:
     """
     if hasattr(dataset, 'make_sampler'):
         return True
-    inner = dataset
-    while hasattr(inner, 'dataset'):
-        inner = inner.dataset
+    for inner in _inside(dataset):
         if hasattr(inner, 'make_sampler'):
             raise ValueError(
                 f'data.train: {type(inner).__name__} chooses what a batch holds, so nothing may wrap it: make it the '
                 f'outermost data set, with {type(dataset).__name__} inside'
             )
     return False
+
+
+def _inside(dataset):
+    """All data sets inside mmdet's wrappers and lists."""
+    for inner in [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', []):
+        yield inner
+        yield from _inside(inner)
 
 
 def build_ordered_loader(

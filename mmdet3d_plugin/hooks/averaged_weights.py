@@ -2,7 +2,7 @@
 
 import torch
 from mmcv.parallel import is_module_wrapper
-from mmcv.runner import HOOKS, EMAHook
+from mmcv.runner import HOOKS, EMAHook, IterBasedRunner
 from mmdet.core.hook.ema import ExpMomentumEMAHook, LinearMomentumEMAHook
 
 from ..checkpoints.averages import ASIDE, MARK, OWN
@@ -35,6 +35,11 @@ class _KnownAverages:
         """Register the averages, as resumed where there is something to go on from."""
         super().before_run(runner)
         self._tell(runner, swapped=False)
+        if isinstance(runner, IterBasedRunner):
+            runner.logger.warning(
+                'EMA hook: a run by iterations scores its latest weights while it trains, save_best among them; '
+                'tools/test.py and teachers take the averages of its checkpoints'
+            )
         if self._resumed is None:
             return
         model = runner.model.module if is_module_wrapper(runner.model) else runner.model

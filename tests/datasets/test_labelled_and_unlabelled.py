@@ -136,6 +136,21 @@ def test_several_unlabelled_data_sets(source):
         build_dataset(dict(type='LabelledAndUnlabelled', labelled=source))
 
 
+def test_the_choice_of_the_labelled_part_is_not_that_of_the_unlabelled_one(source):
+    """Else most of the unlabelled samples would be gone, and the others repeated."""
+    labelled = dict(source, labelled=dict(scenes=['scene-0061'], use='labelled', times=3))
+    cfg = dict(type='LabelledAndUnlabelled', labelled=labelled, unlabelled=dict(ann_file='sweeps.pkl'))
+    assert wrapped_datasets(cfg)['unlabelled'] == dict(source, ann_file='sweeps.pkl')
+    everything = build_dataset(dict(cfg, unlabelled=dict(info_kind='base', labelled=dict(scenes=[]))))
+    assert [len(part) for part in everything.datasets] == [15, 18]
+
+
+def test_scenes_say_no_use(source):
+    scenes = dict(scenes=['scene-0061'], use='labelled')
+    with pytest.raises(ValueError, match='scenes takes no `use`'):
+        build_dataset(dict(type='LabelledAndUnlabelled', labelled=source, scenes=scenes))
+
+
 def test_what_configs_hold(source):
     unlabelled = dict(source, labelled=dict(scenes=[]))
     balanced = dict(type='SeededCBGSDataset', dataset=source)
@@ -144,5 +159,6 @@ def test_what_configs_hold(source):
     assert wrapped_datasets(unlabelled) == {}  # an entry that is no data set
     assert may_be_unlabelled(cfg) and may_be_unlabelled(unlabelled) and not may_be_unlabelled(balanced)
     assert may_be_unlabelled(dict(type='RepeatDataset', dataset=unlabelled))
+    assert may_be_unlabelled(dict(source, info_kind='unlabelled'))
     assert not may_be_unlabelled(dict(source, labelled=dict(share=0.2, use='labelled')))
     assert not may_be_unlabelled(None)

@@ -6,7 +6,7 @@ from mmcv.parallel import collate
 from mmdet3d.datasets import build_dataset
 
 from mmdet3d_plugin.datasets import NuScenesBEVDataset, SeededCBGSDataset
-from mmdet3d_plugin.datasets.labelled_scenes import LabelledScenes
+from mmdet3d_plugin.datasets.labelled_scenes import LabelledScenes, choose_samples
 from mmdet3d_plugin.datasets.training_objects import check_objects_left
 
 SCENES = [f'scene-{number:04d}' for number in range(50)]
@@ -92,6 +92,11 @@ def test_labelled_samples_come_several_times():
     ):
         kept, told = LabelledScenes(scenes=['a'], use=use, times=3).choose(scenes)
         assert kept.tolist() == indices and told.tolist() == [bool(one) for one in labelled]
+
+
+def test_nothing_is_repeated_where_nothing_is_labelled():
+    with pytest.raises(ValueError, match='sweeps.pkl: labelled: times=3 repeats labelled samples'):
+        choose_samples(LabelledScenes(scenes=['a'], times=3), ['a', 'b'], 'sweeps.pkl', 'unlabelled')
 
 
 def test_a_repeated_sample_is_the_same_and_remembers_the_same(info_files, tables_root, caplog):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers.distill_fakes import build, distiller_cfg, make_batch, write_teacher
 
-from mmdet3d_plugin.distill import FrozenTeacher
+from mmdet3d_plugin.distill import FrozenTeacher, teacher_cache
 from mmdet3d_plugin.distill.teacher_cache import TeacherCache, file_name
 
 NAMES = ['backbone2']  # beside `head`, which the head reads
@@ -70,6 +70,17 @@ def test_batches_of_other_sizes_are_computed_anew(files, folder):
     for seeds in ((1, 2, 3), (1, 2), (3,)):
         assert_same(teacher.extract_bev(clouds(*seeds), NAMES), plain.extract_bev(clouds(*seeds)))
     assert len(stored(folder)) == 6 and len({path.parts[0] for path in stored(folder)}) == 3
+
+
+def test_other_operators_and_other_code_begin_anew(files, folder, monkeypatch):
+    batch = make_batch(size=1)
+    teacher_of(files, folder).extract_bev(batch, NAMES)
+    for name, value in (('select_backend', lambda device: 'another'), ('code_digest', lambda: 'changed')):
+        with monkeypatch.context() as patch:
+            patch.setattr(teacher_cache, name, value)
+            teacher_of(files, folder).extract_bev(batch, NAMES)
+    assert len({path.parts[0] for path in stored(folder)}) == 3
+    silent(teacher_of(files, folder), monkeypatch).extract_bev(batch, NAMES)
 
 
 def test_all_levels_without_names(files, folder):

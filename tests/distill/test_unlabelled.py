@@ -269,6 +269,21 @@ def test_settings_that_do_not_exist(settings, message):
         UnlabelledRules.of(settings)
 
 
+def test_suppression_that_the_teachers_head_cannot_do_is_named_when_it_is_built(cfg, family):
+    known, unknown = dict(nms_type='rotate', nms_thr=0.1), dict(nms_thresh=0.1)
+    if family == 'bevformer':
+        with pytest.raises(ValueError, match='DETRBEVHead has nothing to suppress'):
+            build(cfg(unlabelled=rules_of(cfg, nms=known)))
+        return
+    build(cfg(unlabelled=rules_of(cfg, nms=known), response=dict(type='CrossHeadBoxLoss', nms=known)))
+    for change in (
+        dict(unlabelled=rules_of(cfg, nms=unknown)),
+        dict(response=dict(type='CrossHeadBoxLoss', nms=unknown)),
+    ):
+        with pytest.raises(ValueError, match=r"unknown \['nms_thresh'\]"):
+            build(cfg(**change))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))

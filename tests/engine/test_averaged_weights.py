@@ -142,6 +142,17 @@ def test_a_resumed_run_goes_on_from_its_averages(ema_run, kind, options):
     assert not torch.equal(ours['state_dict']['tail.weight'], ours['state_dict']['ema_tail_weight'])
 
 
+def test_a_run_by_iterations_says_whose_scores_it_logs(ema_run, caplog):
+    """And its files are read as what they are."""
+    by_iteration = ['runner.type=IterBasedRunner', 'runner.max_iters=4', 'runner.max_epochs=None']
+    folder = ema_run('run', '--cfg-options', *by_iteration)
+    assert 'a run by iterations scores its latest weights while it trains' in caplog.text
+    state, meta = read_checkpoint(str(folder / 'iter_4.pth'))
+    raw = torch.load(folder / 'iter_4.pth', weights_only=True)['state_dict']
+    assert torch.equal(state['tail.weight'], raw['ema_tail_weight'])
+    assert not torch.equal(state['tail.weight'], raw['tail.weight'])
+
+
 def test_the_hook_resumes_through_the_command_line_alone():
     with pytest.raises(ValueError, match='--resume-from'):
         build_from_cfg(dict(type='EMAHook', resume_from='epoch_1.pth'), HOOKS)

@@ -67,6 +67,9 @@ def test_data_sets_inside_others_are_looked_at(models):
         'data.train.dataset': dict(type='SeededCBGSDataset', dataset=bad),
         r'data.train.datasets\[1\]': dict(type='ConcatDataset', datasets=[good, bad]),
         r'data.train\[1\].dataset': [good, dict(type='RepeatDataset', times=2, dataset=bad)],
+        'data.train.unlabelled': dict(
+            type='LabelledAndUnlabelled', labelled=good, unlabelled=dict(pipeline=bad['pipeline'])
+        ),
     }
     for place, cfg in wrapped.items():
         with pytest.raises(ValueError, match=f'^{place}: NormalizePad has to_rgb=True'):

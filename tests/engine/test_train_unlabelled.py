@@ -78,10 +78,17 @@ class Wrapper:
         self.dataset = dataset
 
 
+class Several:
+    def __init__(self, datasets):
+        self.datasets = datasets
+
+
 def test_loaders_of_data_sets_with_an_order_of_their_own():
     assert has_own_order(Ordered()) and not has_own_order([1, 2]) and not has_own_order(Wrapper([1]))
     with pytest.raises(ValueError, match='Ordered chooses what a batch holds.*outermost.* with Wrapper inside'):
         has_own_order(Wrapper(Wrapper(Ordered())))
+    with pytest.raises(ValueError, match='Ordered chooses what a batch holds.* with Several inside'):
+        has_own_order(Several([Wrapper([1]), Wrapper(Ordered())]))
     sizes = dict(samples_per_gpu=3, workers_per_gpu=0, seed=None)
     loader = build_ordered_loader(Ordered(), **sizes, drop_last=True)
     assert [batch.tolist() for batch in loader] == [[3, 1, 2]] and loader.drop_last

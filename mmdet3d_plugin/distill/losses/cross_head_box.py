@@ -45,9 +45,10 @@ class CrossHeadBoxLoss(ResponseLoss):
         self.decoding = {} if nms is None else dict(nms=nms)
 
     def check_head(self, head: BEVHead) -> None:
-        """The head must be able to make targets of boxes."""
+        """The head must be able to decode in this way, and to make targets of boxes."""
         if not head.can_train:
             raise ValueError('teacher head cannot draw targets: give the teacher config a train_cfg with a pts section')
+        head.check_decoding(**self.decoding)
 
     def terms(
         self, head: BEVHead, cross: Predictions, teacher: Predictions, metas: Sequence[Mapping[str, Any]]

@@ -54,6 +54,9 @@ class BEVHead(ABC):
     def check_input(self, level: BEVLevel) -> None:  # noqa: B027 (a head may read any map)
         """Raise ValueError when the head cannot read maps of this level; a detector calls it when it is built."""
 
+    def check_decoding(self, **options: Any) -> None:  # noqa: B027 (a head may take any)
+        """Raise ValueError for options that :meth:`decode` cannot take; a distiller calls it when it is built."""
+
     @abstractmethod
     def predict(self, bev_map: Tensor, metas: Sequence[Mapping[str, Any]]) -> Predictions:
         """Predictions on a (B, C, H, W) map; differentiable."""

@@ -282,6 +282,17 @@ class BEVCenterHead(BEVHead, CenterHead):
         return [list(result) for result in self.decode(preds_dicts, img_metas)]
 
     @torch.no_grad()
+    def check_decoding(self, *, nms: Mapping[str, Any] | None = None) -> None:  # type: ignore[override]
+        """Whether there is a ``test_cfg``, and entries that replace some of it are right."""
+        self._suppression(nms)
+
+    def _suppression(self, nms):
+        """test_cfg with entries replaced, and the suppression of each task."""
+        if self.test_cfg is None:
+            raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')
+        settings = {**self.test_cfg, **(nms or {})}
+        return settings, build_task_nms(settings, self.class_names)
+
     def decode(  # type: ignore[override]  # of all options there may be, this head has one
         self,
         predictions: TaskPredictions,
@@ -306,12 +317,9 @@ class BEVCenterHead(BEVHead, CenterHead):
         Returns:
             one a sample, labels over all tasks, ordered by task, then by falling score.
         """
-        if self.test_cfg is None:
-            raise ValueError('this BEVCenterHead was built without test_cfg: it cannot decode')
-        settings = {**self.test_cfg, **(nms or {})}
+        settings, task_nms = self._suppression(nms)
         if score_threshold is None:
             score_threshold = max(self.bbox_coder.score_threshold or 0.0, settings.get('score_threshold', 0.0))
-        task_nms = build_task_nms(settings, self.class_names)
         samples: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in metas]
         first_label = 0
         for task, (preds,) in enumerate(predictions):

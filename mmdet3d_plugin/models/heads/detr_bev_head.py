@@ -145,6 +145,11 @@ class DETRBEVHead(BEVHead, BaseModule):
             return QueryPredictions(logits, self.bbox_coder.place(refined.steps, refined.centres))
 
     @torch.no_grad()
+    def check_decoding(self, **options: Any) -> None:
+        """No option is taken."""
+        if options:
+            raise ValueError(f'DETRBEVHead has nothing to suppress: leave out {sorted(options)}')
+
     def decode(
         self,
         predictions: QueryPredictions,
@@ -166,8 +171,7 @@ class DETRBEVHead(BEVHead, BaseModule):
         Raises:
             ValueError: an option that another kind of head takes, such as ``nms``.
         """
-        if options:
-            raise ValueError(f'DETRBEVHead has nothing to suppress: leave out {sorted(options)}')
+        self.check_decoding(**options)
         last = self._answer(predictions)
         results = []
         for (boxes, scores, labels), meta in zip(self.bbox_coder.decode(*last, score_threshold, temperature), metas):
