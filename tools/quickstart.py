@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from experiments.command_line import add_run_flags, default_jobs, describe_machine
+from experiments.quickstart_data import SYNTHETIC
 from experiments.quickstart_report import build_report, build_results, opening, table
 from experiments.scores import scores_in
 from workflow.progress import clock
@@ -26,25 +27,6 @@ from workflow.step import write_text
 from dualdistill_cli import ToolParser, run_tool
 from dualdistill_cli.tables import as_text
 
-# Many short scenes rather than mini's ten long ones: at the same number of keyframes, several times as many objects to
-# learn from. v1.0-trainval only lends the names of the scenes.
-SYNTHETIC = {
-    'version': 'v1.0-trainval',
-    'seed': 0,
-    'scenes': 230,
-    'val-scenes': 30,
-    'keyframes': 3,
-    'image-size': (240, 135),
-    'extent': 19.0,
-    'ego-speed': 2.0,
-    'objects': 'car=4,truck=2,construction_vehicle=2,bus=2,trailer=2,barrier=3,motorcycle=3,bicycle=3,pedestrian=4,'
-    'traffic_cone=3',
-    'lead-in': 0.5,  # or a third of the keyframes would have nothing before them
-    'camera-sweep-hz': 8,
-    'lidar-sweep-hz': 4,
-    'lidar-azimuth-steps': 540,
-    'lidar-max-range': 40.0,
-}
 # Few scenes have labels, as on the road few frames have. Teacher and student learn from these alone. Then the student
 # goes on, once by itself and once with its teacher, who can also tell what the other scenes show.
 LABELLED = 20  # per cent of the training scenes

@@ -103,6 +103,15 @@ class TestConfigs:
         assert set(studies.METHOD.configs.values()) == folder - on_demand
         assert on_demand <= folder
 
+    def test_those_of_unlabelled_scenes_are_those_of_the_folder_but_for_those_on_demand(self):
+        folder = {path.relative_to(ROOT).as_posix() for path in (ROOT / 'configs' / 'unlabelled').glob('*.py')}
+        names = (
+            'aoa_residual aoa_content aoa_lowres bevformer_labelled_only bevformer_unlabelled bevformer_pseudo_labels'
+        )
+        on_demand = {f'configs/unlabelled/{name}.py' for name in names.split()}
+        assert set(studies.UNLABELLED.configs.values()) == folder - on_demand
+        assert on_demand <= folder
+
     @pytest.mark.parametrize('study', [studies.METHOD, studies.FULL_SIZE], ids=['toy', 'full'])
     def test_each_size_has_the_seven_configs_one_teacher_and_data_of_its_own(self, study, monkeypatch):
         monkeypatch.chdir(ROOT)

@@ -92,7 +92,7 @@ class TestLabels:
         'words, said',
         [
             (['--labels', '100', '--configs', 'depth_on_all'], 'depth_on_all: none of them is compared with labels of'),
-            (['--labels', '100', '--configs', 'configs/unlabelled/bevformer_unlabelled.py'], 'there are none'),
+            (['--labels', '100', '--configs', 'configs/unlabelled/aoa_content.py'], 'aoa_content: none of them is'),
             (['--labels', '30', '--configs', 'labelled_only'], 'no whole number of passes through the 180 samples'),
         ],
     )

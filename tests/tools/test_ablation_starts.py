@@ -52,6 +52,25 @@ def test_the_start_is_trained_even_where_nobody_asked_for_it(configs):
     assert with_starts({'first': configs['first']}, configs) == {'first': configs['first']}
 
 
+def test_a_start_may_have_a_start_itself(configs, tmp_path):
+    third = str(tmp_path / 'third.py')
+    Path(third).write_text(Path(configs['second']).read_text().replace('anywhere/first', 'anywhere/second'))
+    assert list(with_starts({'third': third}, configs)) == ['first', 'second', 'third']
+    itself = str(tmp_path / 'itself.py')
+    Path(itself).write_text(Path(configs['second']).read_text().replace('anywhere/first', 'anywhere/itself'))
+    assert list(with_starts({'itself': itself}, {'itself': itself})) == ['itself']
+
+
+def test_labels_that_a_study_holds_back_do_not_come_in_by_weights(configs, tmp_path):
+    data = "data = dict(train=dict(type='A'), samples_per_gpu=4, val=dict(data_root='d/', ann_file='d/val.pkl'))\n"
+    Path(configs['second']).write_text(Path(configs['second']).read_text() + data)
+    with pytest.raises(ValueError, match='second.py starts from outputs/anywhere/first/epoch_2.pth, and nobody knows'):
+        Plan(
+            {'second': configs['second']}, {**studies.SYNTHETIC}, tmp_path / 'out', tmp_path / 'data', [0],
+            labels={'second': 20},
+        )  # fmt: skip
+
+
 def test_the_study_of_history_changes_the_history_alone(monkeypatch):
     monkeypatch.chdir(ROOT)
     files = studies.HISTORY.configs

@@ -78,14 +78,22 @@ def choose_levels(model, wanted, file):
 
 
 def check_pairs(model, first, names, file):
-    """Refuse a config that pairs other levels under the same name."""
+    """Refuse a config whose entry of the same name is another one: the stored maps and regions are the first's."""
     for name in names:
-        ours, theirs = (
-            (one.entries[name].student, one.entries[name].teacher) if name in one.feature_losses else None
-            for one in (model, first)
-        )
+        ours, theirs = (_pair(one, name) for one in (model, first))
         if ours != theirs:
-            raise ValueError(f'{file}: entry {name!r} is not that of the first config: choose others with --levels')
+            raise ValueError(
+                f'{file}: entry {name!r} is not that of the first config, {ours} and {theirs}: choose others with '
+                f'--levels, or make both the same'
+            )
+
+
+def _pair(model, name):
+    """What the stored maps and regions of an entry depend on; None without a feature loss."""
+    if name not in model.feature_losses:
+        return None
+    entry = model.entries[name]
+    return entry.student, entry.teacher, entry.regions, model.feature_losses[name].needs_false_positives
 
 
 def measure(args):

@@ -16,8 +16,10 @@ def add_run_flags(parser: argparse.ArgumentParser, seeds: str, what: str) -> Non
     parser.add_argument('--seeds', type=_seeds, default=seeds, help=f'comma separated; {what} (default: {seeds})')
     parser.add_argument('--data-root', type=Path, help='generated data (default: a folder of its own in data/)')
     parser.add_argument(
-        '--jobs', type=_positive, help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU)'
-    )
+        '--jobs', type=_positive,
+        help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU). On a CPU they share its cores. Keep to '
+        'one number for all that you compare: with other threads sums are rounded otherwise',
+    )  # fmt: skip
 
 
 def _seeds(text):

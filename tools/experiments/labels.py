@@ -5,10 +5,24 @@ from math import gcd
 from data_converter.make_synthetic_nuscenes import settings_of
 
 from mmdet3d_plugin.datasets.labelled_scenes import LabelledScenes
+from mmdet3d_plugin.datasets.wrapped import MIXED
 
 from .command_line import as_flags
 
 _ALL = 100  # per cent
+
+
+def is_mixed(cfg) -> bool:
+    """Whether a config (mmcv.Config) trains on labelled and unlabelled scenes."""
+    return _outermost(cfg)[1].get('type') == MIXED
+
+
+def _outermost(cfg):
+    """Place and config of the training set inside wrappers that repeat it."""
+    place, train = 'data.train', cfg.data.train
+    while train.get('type') != MIXED and 'dataset' in train:
+        place, train = f'{place}.dataset', train.dataset
+    return place, train
 
 
 class LabelShare:
@@ -32,10 +46,8 @@ class LabelShare:
     def __init__(self, cfg, percent: int, synthetic: dict):
         settings = settings_of(['--out-dir', 'unused', *map(str, as_flags(synthetic))]).manifest()['settings']
         self._scenes, self._keyframes = settings['scenes'] - settings['val_scenes'], settings['keyframes']
-        self._place, train = 'data.train', cfg.data.train
-        while train.get('type') != 'LabelledAndUnlabelled' and 'dataset' in train:
-            self._place, train = f'{self._place}.dataset', train.dataset
-        self._mixed = train.get('type') == 'LabelledAndUnlabelled'
+        self._place, train = _outermost(cfg)
+        self._mixed = is_mixed(cfg)
         self._percent, self._own = percent, train.get('scenes' if self._mixed else 'labelled')
         self._check(cfg)
         self.epochs, self._times = self._schedule(cfg)

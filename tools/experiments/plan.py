@@ -48,6 +48,8 @@ class Plan:
         self._shares = {
             name: LabelShare(self.configs[name], percent, synthetic) for name, percent in self.labels.items()
         }
+        for name in self.labels:
+            self._check_start(name)
         self.data_root = data_root or own_data_root or Path(self.configs['teacher'].data.val.data_root)
         self.data_steps = data_steps(
             self.data_root, synthetic, overwrite=data_root is None, database=database, link_frames=link_frames
@@ -107,6 +109,15 @@ class Plan:
             ),
             None,
         )
+
+    def _check_start(self, name):
+        """Labels that a study holds back must not come in by the weights that a run starts from."""
+        weights = self.configs[name].get('load_from')
+        if weights and not self.start_of(name):
+            raise ValueError(
+                f'{self.config_files[name]} starts from {weights}, and nobody knows with whose labels that was '
+                f'trained: the folder must be called like a config that is compared, too'
+            )
 
     def needed_by(self, name: str) -> list:
         """Names of the models that are trained before ``name`` because it uses their weights."""

@@ -70,7 +70,17 @@ def with_starts(configs: dict, known: dict) -> dict:
         known (dict[str, str]): All configs of the study.
 
     Returns:
-        dict[str, str]: The same, after those of ``known`` in whose folder the ``load_from`` of a config lies.
+        dict[str, str]: The same, each after that of ``known`` in whose folder its ``load_from`` lies, and so on.
     """
-    folders = [Path(read_config(file).get('load_from') or '').parent.name for file in configs.values()]
-    return {**{name: known[name] for name in folders if name in known}, **configs}
+    ordered: dict = {}
+    for name, file in configs.items():
+        chain = {name: file}
+        while (start := _start_of(next(iter(chain.values())))) in known and start not in chain:
+            chain = {start: known[start], **chain}
+        ordered.update(chain)
+    return ordered
+
+
+def _start_of(file):
+    """Name of the folder from whose checkpoint a config starts; empty for none."""
+    return Path(read_config(file).get('load_from') or '').parent.name

@@ -11,7 +11,7 @@ from dualdistill_cli.tables import as_markdown
 from mmdet3d_plugin.structures.atomic_file import replace_when_done
 from mmdet3d_plugin.visualization.seed_scores import draw_seed_scores
 
-from .rows import SCORES, named
+from .rows import ERRORS, SCORES, named
 from .summary import summarise
 
 
@@ -64,7 +64,8 @@ def score_table(configs: dict) -> list:
 def gain_table(configs: dict, scores: tuple = SCORES) -> list:
     """Rows of cells, header first: mean differences from the baseline of the same seed with their standard errors,
     whether they have one sign, and the smallest effect that shows."""
-    table = [['config', *(word for score in scores for word in (f'{score} gain', 'every seed', 'shows from'))]]
+    named = [f'{score} {"change" if score in ERRORS else "gain"}' for score in scores]
+    table = [['config', *(word for name in named for word in (name, 'every seed', 'shows from'))]]
     for config, entry in configs.items():
         if 'gain' in entry:
             cells = [_gain_cells(entry['gain'][score]) for score in scores]
@@ -142,9 +143,9 @@ def _about(rows, setting):
 
 def _about_gains(baseline):
     return [
-        f'A gain is the difference to `{baseline}` of the same seed; `+` or `-` says that it has that sign in every '
-        'seed. "Shows from" is the smallest mean gain that so many seeds tell from none: the 97.5 % quantile of '
-        "Student's t for n - 1 degrees of freedom, times the standard error of the gain.",
+        f'A gain, or the change of an error, is the difference to `{baseline}` of the same seed; `+` or `-` says that '
+        'it has that sign in every seed. "Shows from" is the smallest mean gain that so many seeds tell from none: the '
+        "97.5 % quantile of Student's t for n - 1 degrees of freedom, times the standard error of the gain.",
     ]
 
 

@@ -13,6 +13,7 @@ from ..scores import scores_in
 
 TEACHER = 'teacher'
 SCORES = ('mAP', 'NDS', 'mAOE', 'mAVE')
+ERRORS = ('mAOE', 'mAVE')  # of these, lower is better
 ROW_KEYS = ('config', 'config_file', 'labels', 'seed', *SCORES, 'loss_terms', 'seconds', 'teacher')
 
 

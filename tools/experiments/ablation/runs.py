@@ -27,7 +27,7 @@ class Ablation:
         self.earlier, _ = read_rows(self.out_dir / 'results.json')
         self.rows = []
         chosen = choose_configs(args.configs, study.configs)
-        groups = {labels: dict(study.at(chosen, labels)) for labels in args.labels}
+        groups = {labels: with_starts(study.at(chosen, labels), study.configs) for labels in args.labels}
         wanted = [Entry(name, labels) for labels, configs in groups.items() for name in configs]
         if not wanted:
             raise ValueError(f'{", ".join(chosen)}: none of them is compared with labels of {args.labels} %')

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from quickstart import SYNTHETIC
+from ..quickstart_data import SYNTHETIC
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Study:
         link_frames: Some config wants the info files of two-frame students.
         labels: Percentages of the training scenes that are labelled, each a comparison of its own; None: what the
             configs say, and the user cannot choose.
-        use_unlabelled: Names of ``configs`` that make no sense where all scenes have labels.
     """
 
     configs: dict
@@ -35,12 +34,16 @@ class Study:
     evaluate_on: Optional[tuple] = None
     link_frames: bool = True
     labels: Optional[tuple] = None
-    use_unlabelled: tuple = ()
 
     def at(self, chosen: dict, percent: Optional[int]) -> dict:
-        """Those of the chosen configs that make sense with labels of so many scenes; files of the user's own all do."""
-        idle = self.use_unlabelled if percent == 100 else ()
-        return {name: file for name, file in chosen.items() if name not in idle}
+        """Those of the chosen configs that make sense with labels of so many scenes: with all labels, those alone that
+        want no others."""
+        from ..config_file import read_config
+        from ..labels import is_mixed
+
+        if percent != 100:
+            return dict(chosen)
+        return {name: file for name, file in chosen.items() if not is_mixed(read_config(file))}
 
 
 def _files(folder, *names):
@@ -61,9 +64,6 @@ METHOD = Study(
     evaluate_on=_EVALUATION,
 )
 # What a teacher is worth on scenes that nobody has labelled, beside other uses of them. All go on from one student.
-_USE_UNLABELLED = (
-    'depth_on_all', 'pseudo_labels', 'distillbev_unlabelled', 'dualdistill_unlabelled', 'dualdistill_pseudo_labels',
-)  # fmt: skip
 UNLABELLED = Study(
     configs=_files(
         'unlabelled',
@@ -71,7 +71,11 @@ UNLABELLED = Study(
         'labelled_only',
         'distillbev_labelled',
         'dualdistill_labelled',
-        *_USE_UNLABELLED,
+        'depth_on_all',
+        'pseudo_labels',
+        'distillbev_unlabelled',
+        'dualdistill_unlabelled',
+        'dualdistill_pseudo_labels',
     ),
     baseline='labelled_only',
     synthetic=SYNTHETIC,
@@ -79,7 +83,6 @@ UNLABELLED = Study(
     out_dir=Path('outputs/ablation_unlabelled'),
     evaluate_on=_EVALUATION,
     labels=(10, 20, 100),
-    use_unlabelled=_USE_UNLABELLED,
 )
 # What the frame before is worth: a world of cars, half of which move, seen from a car that turns. Nothing reads LiDAR.
 HISTORY = Study(
