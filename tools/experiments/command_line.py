@@ -17,8 +17,8 @@ def add_run_flags(parser: argparse.ArgumentParser, seeds: str, what: str) -> Non
     parser.add_argument('--data-root', type=Path, help='generated data (default: a folder of its own in data/)')
     parser.add_argument(
         '--jobs', type=_positive,
-        help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU). On a CPU they share its cores. Keep to '
-        'one number for all that you compare: with other threads sums are rounded otherwise',
+        help='trainings at a time (default: 2 on several CPU cores, 1 on a GPU). On a CPU they share its cores, and '
+        'sums are rounded otherwise with other threads: keep to one number for all that you compare',
     )  # fmt: skip
 
 
