@@ -8,8 +8,8 @@
 #   DUALDISTILL_DEVICE   cpu: no CUDA operators, whatever is here; cuda: CUDA operators or an error, also on a machine
 #                        without a GPU (default: CUDA operators where torch and a toolkit allow them)
 #   TORCH_INDEX_URL      index to take torch from (default: PyPI; without an NVIDIA driver also PyTorch's CPU index)
-#   DUALDISTILL_WHEELS   folder with prebuilt mmcv-full wheels, tried before compiling (default: ../shared/wheels): those for
-#                        one torch in a folder named as in .venv/.dualdistill/wheels, others beside them
+#   DUALDISTILL_WHEELS   folder with prebuilt mmcv-full wheels, tried before compiling (default: none): those for one torch in
+#                        a folder named as in .venv/.dualdistill/wheels, others beside them
 #   TORCH_CUDA_ARCH_LIST GPU architectures to compile for (default: those of the GPUs here; without one, torch's own)
 #   MAX_JOBS             parallel compiler jobs (default: all cores)
 set -euo pipefail
@@ -20,11 +20,11 @@ help_if_asked scripts/setup.sh "$@"
 if [ $# -gt 0 ]; then refuse scripts/setup.sh "it takes no arguments, settings are variables: '$1'"; fi
 
 MMCV=$(sed -n 's/^mmcv-full==//p' requirements/mmcv.txt)
-WHEELS=${DUALDISTILL_WHEELS:-../shared/wheels}
 DEVICE=${DUALDISTILL_DEVICE:-}
 OLDEST_TORCH=$(sed -n "s/^_OLDEST_TORCH = '\(.*\)'/\1/p" mmdet3d_plugin/compat.py)
 VENV=.venv
 STATE=$VENV/.dualdistill
+WHEELS=${DUALDISTILL_WHEELS:-$STATE/wheels}
 PY=$VENV/bin/python
 LOG=$STATE/setup.log
 SECONDS=0
