@@ -56,14 +56,7 @@ def page_content(
     Raises:
         ValueError: There is no frame, or not all have the same cameras.
     """
-    if not frames:
-        raise ValueError('a page needs at least one frame')
-    for frame in frames:
-        if list(frame.cameras) != list(frames[0].cameras):
-            raise ValueError(
-                f'frame {frame.token} has the cameras {", ".join(frame.cameras)}, the first frame of the page '
-                f'{", ".join(frames[0].cameras)}: a page shows the same ones throughout, in one order'
-            )
+    _check_frames(frames)
     annotated = any(frame.truth is not None for frame in frames)
     layers = _layers(list(frames[0].models), annotated)
     shown = [_boxes_of(frame, annotated) for frame in frames]
@@ -77,6 +70,17 @@ def page_content(
             for frame, boxes in zip(frames, shown)
         ],
     )  # fmt: skip
+
+
+def _check_frames(frames):
+    if not frames:
+        raise ValueError('a page needs at least one frame')
+    for frame in frames:
+        if list(frame.cameras) != list(frames[0].cameras):
+            raise ValueError(
+                f'frame {frame.token} has the cameras {", ".join(frame.cameras)}, the first frame of the page '
+                f'{", ".join(frames[0].cameras)}: a page shows the same ones throughout, in one order'
+            )
 
 
 def write_page(path: str | Path, content: Mapping[str, Any]) -> None:
