@@ -87,6 +87,7 @@ COPY <<"EOF" /opt/requirements/tests.txt
 pytest==9.2.0; python_version >= "3.11"
 pytest==8.4.2; python_version < "3.11"
 pytest-xdist==3.8.0
+pytest-timeout==2.4.0
 ruff==0.17.6
 mypy==1.18.2
 EOF

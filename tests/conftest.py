@@ -17,6 +17,17 @@ def pytest_addoption(parser):
     parser.addoption('--update-golden', action='store_true', help='write tests/golden/*.json from what the code gives')
 
 
+def pytest_configure():
+    # Programs that tests start use this checkout, whatever the caller's variable names.
+    os.environ['PYTHONPATH'] = str(REPO)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker('slow'):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seeds():
     random.seed(0)

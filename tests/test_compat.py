@@ -15,12 +15,12 @@ from mmdet3d_plugin import compat
 
 def run_python(code, tmp_path, *extra_paths):
     """Standard output and error of a fresh interpreter; ``extra_paths`` shadow installed packages."""
-    paths = [*map(str, extra_paths), os.getcwd(), os.environ.get('PYTHONPATH', '')]
+    paths = [*map(str, extra_paths), os.environ['PYTHONPATH']]
     done = subprocess.run(
         [sys.executable, '-W', 'always', '-c', textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))),
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(paths)),
         cwd=tmp_path,
         timeout=300,
     )
@@ -114,7 +114,6 @@ setup_multi_processes(mmcv.Config(dict(data=dict(workers_per_gpu=2), mp_start_me
 print(os.environ['MKL_NUM_THREADS'])"""
     for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv('PYTHONPATH', os.getcwd())
     plain, asked = (
         subprocess.run([sys.executable, *words, '-c', code], capture_output=True, text=True, cwd=tmp_path)
         for words in ([], ['-W', 'default'])

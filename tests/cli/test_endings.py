@@ -179,10 +179,7 @@ def test_output_that_nobody_reads(lines):
     code = f'from dualdistill_cli import run_tool; run_tool(lambda: print("line\\n" * {lines}))'
     read, write = os.pipe()
     os.close(read)
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    done = subprocess.run(
-        [sys.executable, '-c', code], stdout=write, stderr=subprocess.PIPE, env=environment, text=True
-    )
+    done = subprocess.run([sys.executable, '-c', code], stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (1, 'error: the output was closed before its end\n')
 
@@ -197,7 +194,7 @@ def test_a_broken_pipe_of_something_else(capsys):
 
 @pytest.mark.parametrize('shown', ['', '1'])
 def test_a_tool_as_users_run_it(shown, tmp_path):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), DUALDISTILL_TRACEBACK=shown)
+    environment = dict(os.environ, DUALDISTILL_TRACEBACK=shown)
     command = [sys.executable, '-W', 'ignore', 'tools/misc/move_data_root.py', 'nowhere.py', '/data']
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1 and ('Traceback' in done.stderr) == bool(shown)
@@ -227,10 +224,9 @@ warnings.warn('after it')
 )
 def test_a_warning_is_one_line_and_stands_in_the_log(tmp_path, file, line):
     code = WARNS.format(log=str(tmp_path / 'run.log'), file=file)
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
     answers = [
         subprocess.run(
-            [sys.executable, '-c', code], env={**environment, **more}, capture_output=True, text=True
+            [sys.executable, '-c', code], env={**os.environ, **more}, capture_output=True, text=True
         ).stderr.splitlines()
         for more in ({}, {'DUALDISTILL_TRACEBACK': '1'})
     ]

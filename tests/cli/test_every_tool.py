@@ -26,7 +26,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 
 def run(*words):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONIOENCODING='utf-8')
+    environment = dict(os.environ, PYTHONIOENCODING='utf-8')
     command = [sys.executable, '-c', RUN, *words]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding='utf-8')
 

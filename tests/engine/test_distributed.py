@@ -63,7 +63,7 @@ def script(repo_root):
     """Run one of tools/*.sh with the toy components importable; returns its output."""
 
     def run(name, *words, first_on_path=(Path(sys.executable).parent,)):
-        path = os.pathsep.join([str(repo_root), str(repo_root / 'tests'), os.environ.get('PYTHONPATH', '')])
+        path = os.pathsep.join([os.environ['PYTHONPATH'], str(repo_root / 'tests')])
         programs = os.pathsep.join([str(folder) for folder in first_on_path] + [os.environ['PATH']])
         env = dict(os.environ, PYTHONPATH=path, PATH=programs, PORT=str(free_port()), OMP_NUM_THREADS='1')
         env['CUDA_VISIBLE_DEVICES'] = ''  # two processes do not share a GPU

@@ -79,7 +79,7 @@ def test_wrong_arguments_are_one_line(root, tmp_path, capsys):
 def test_kill_in_the_middle_leaves_no_partial_file_and_resume_completes(root, repo_root, capsys):
     script = TOOLS / 'data_converter' / 'create_virtual_points.py'
     words = ['--root-path', str(root), '--mask-format', 'rendered']
-    environment = dict(os.environ, PYTHONPATH=str(repo_root), OMP_NUM_THREADS='1')
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
     process = subprocess.Popen(
         [sys.executable, str(script), *words, '--workers', '2'], env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
