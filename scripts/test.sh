@@ -8,4 +8,5 @@ help_if_asked scripts/test.sh "$@"
 
 bash scripts/setup.sh
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" # a core each
-exec .venv/bin/python -m pytest -n 2 --dist loadfile "$@"
+# A test that ends its process ends the run: pytest-xdist would start it again for ever.
+exec .venv/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 "$@"

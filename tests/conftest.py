@@ -1,5 +1,6 @@
 """Fixtures shared by every test."""
 
+import multiprocessing
 import os
 import random
 from pathlib import Path
@@ -26,6 +27,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker('slow'):
             item.add_marker(pytest.mark.timeout(0))
+
+
+def pytest_sessionfinish():
+    for child in multiprocessing.active_children():  # of a test that was given up: this process would wait for them
+        child.kill()
 
 
 @pytest.fixture(autouse=True)
