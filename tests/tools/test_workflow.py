@@ -181,6 +181,21 @@ class TestSchedule:
             step.run(Console('', io.StringIO()), stop=stop)
         assert step.read_marker()['finished'] is False
 
+    @pytest.mark.parametrize('ctrl_c, first', [(signal.SIG_IGN, 'SIGTERM'), (signal.default_int_handler, 'SIGINT')])
+    def test_what_ignores_ctrl_c_is_terminated_at_once(self, tmp_path, monkeypatch, ctrl_c, first):
+        stop, sent, send = threading.Event(), [], os.killpg
+        stop.set()
+        monkeypatch.setattr(
+            os, 'killpg', lambda group, kind: sent.append(signal.Signals(kind).name) or send(group, kind)
+        )
+        before = signal.signal(signal.SIGINT, ctrl_c)
+        try:
+            with pytest.raises(StepStoppedError):
+                counting_step(tmp_path, code='import time; time.sleep(600)').run(Console('', io.StringIO()), stop=stop)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert sent == [first]
+
 
 class TestRunToTheEnd:
     def test_a_kill_interrupts_and_the_callers_handler_comes_back(self, capsys, tmp_path):

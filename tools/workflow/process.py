@@ -44,8 +44,12 @@ def run_command(
 
 
 def _end(process):
-    """End the process and the workers it started: first kindly, then for good. Another Ctrl-C hurries it."""
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    """End the process and the workers it started: first kindly, then for good. Another Ctrl-C hurries it.
+
+    Behind ``nohup ... &`` this process ignores Ctrl-C, and so does what it starts: that is terminated at once.
+    """
+    kinds = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
+    for kind in kinds[signal.getsignal(signal.SIGINT) == signal.SIG_IGN :]:
         with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError, KeyboardInterrupt):
             os.killpg(process.pid, kind)
             process.wait(timeout=GRACE_SECONDS)
