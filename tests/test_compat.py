@@ -119,7 +119,8 @@ print(os.environ['MKL_NUM_THREADS'])"""
         for words in ([], ['-W', 'default'])
     )
     assert plain.stdout == asked.stdout == '1\n'
-    assert plain.stderr == ''
+    # torch's own line about a CUDA toolkit on a machine without a GPU may stand there
+    assert [line for line in plain.stderr.splitlines() if 'No CUDA runtime is found' not in line] == []
     assert 'MMCV will release v2.0.0' in asked.stderr and 'Setting MKL_NUM_THREADS' in asked.stderr
 
 
