@@ -7,7 +7,9 @@ it, so nothing else in the code base mentions a version.
 
 import contextlib
 import functools
+import os
 import sys
+import time
 import types
 import warnings
 from collections.abc import Iterator
@@ -46,7 +48,29 @@ _MODULES_THAT_IMPORT_NUMBA = (
     'mmdet3d.datasets.pipelines.data_augment_utils',
 )
 
+# Pythons whose forked processes reset that lock, see let_forked_processes_start; by minor version, the first release.
+_FORKS_WELL = {(3, 9): 20, (3, 10): 15, (3, 11): 10}
+
 _NUMPY_ALIASES = {'int': int, 'float': float, 'bool': bool, 'object': object, 'long': int}
+
+
+@functools.cache
+def let_forked_processes_start():
+    """Keep data loaders from standing still for ever at the start of an epoch, with Python up to 3.11.9.
+
+    A thread of torch, such as gloo's after a collective, enters Python under a lock of the interpreter. A worker that
+    is forked just then gets the lock, held by a thread that it does not have, and waits for it. This is
+    https://github.com/python/cpython/issues/112275. A short pause before each fork lets such threads come in, and
+    asking for all threads' frames takes that lock once, so one that still holds it is waited for.
+    """
+    if sys.version_info.micro < _FORKS_WELL.get(sys.version_info[:2], 0):
+        pause = time.sleep
+
+        def wait_for_threads_on_their_way_in():
+            pause(0.01)
+            sys._current_frames()
+
+        os.register_at_fork(before=wait_for_threads_on_their_way_in)
 
 
 def require_torch():
@@ -241,6 +265,7 @@ def apply():
     """Close every gap, then import mmdet3d. Safe to call more than once."""
     leave_out_warnings_of_no_use()
     require_torch()
+    let_forked_processes_start()
     advise_on_import_order()
     restore_numpy_aliases()
     stand_in_for_torchvision()
