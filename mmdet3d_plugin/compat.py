@@ -61,7 +61,8 @@ def let_forked_processes_start():
     A thread of torch, such as gloo's after a collective, enters Python under a lock of the interpreter. A worker that
     is forked just then gets the lock, held by a thread that it does not have, and waits for it. This is
     https://github.com/python/cpython/issues/112275. A short pause before each fork lets such threads come in, and
-    asking for all threads' frames takes that lock once, so one that still holds it is waited for.
+    asking for all threads' frames takes that lock once, so one that still holds it is waited for. What is left is a
+    thread that takes it between that and the fork (docs/versions.md has figures).
     """
     if sys.version_info.micro < _FORKS_WELL.get(sys.version_info[:2], 0):
         pause = time.sleep

@@ -6,35 +6,32 @@ import sysconfig
 
 from helpers.cuda_emulator import require_compiler
 
-FORKS = 60
-
-# Threads that Python does not know of enter and leave it all the time, as torch's do when they drop what Python owns.
+# Threads that Python does not know of enter and leave it, as torch's do when they drop what Python owns.
 THREADS = """
 #include <Python.h>
 #include <thread>
-extern "C" void start(int count) {
-  while (count--) std::thread([] { for (;;) PyGILState_Release(PyGILState_Ensure()); }).detach();
+extern "C" void enter(int threads, int times) {
+  while (threads--)
+    std::thread([=] { for (int i = 0; i < times; ++i) PyGILState_Release(PyGILState_Ensure()); }).detach();
 }
 """
 
-FORK = """
+# Without the wait before a fork about one of two hundred such processes hangs, on a Python with the fault.
+FORKS = """
 import ctypes, os, sys, time
-{first}
-ctypes.CDLL(sys.argv[1]).start(12)
-stuck = 0
-for _ in range({forks}):
+import mmdet3d_plugin
+library = ctypes.CDLL(sys.argv[1])
+for _ in range(300):
+    library.enter(4, 500)
     child = os.fork()
     if not child:
         os._exit(0)
-    end = time.monotonic() + 10
-    while not stuck and not os.waitpid(child, os.WNOHANG)[0]:
-        stuck = time.monotonic() > end
+    end = time.monotonic() + 20
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > end:
+            os.kill(child, 9)
+            sys.exit('a forked process hangs')
         time.sleep(0.001)
-    if stuck:
-        os.kill(child, 9)
-        break
-print('stuck' if stuck else 'started', flush=True)
-os._exit(0)
 """
 
 
@@ -43,8 +40,7 @@ def test_every_forked_process_starts(tmp_path):
     include = sysconfig.get_path('include')
     words = [*require_compiler(), '-x', 'c++', '-', '-shared', '-fPIC', '-pthread', f'-I{include}', '-o', str(library)]
     subprocess.run(words, input=THREADS, text=True, check=True)
-    code = FORK.format(first='import mmdet3d_plugin', forks=FORKS)
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code, str(library)], capture_output=True, text=True, timeout=300
+        [sys.executable, '-W', 'ignore', '-c', FORKS, str(library)], stderr=subprocess.PIPE, text=True
     )
-    assert (done.stdout, done.stderr) == ('started\n', '')
+    assert done.returncode == 0, done.stderr
