@@ -1,4 +1,4 @@
-"""Every gap between the pinned OpenMMLab stack and today's Python packages, in one file.
+"""Every gap between the pinned OpenMMLab stack and today's Python packages, and one fault of Python, in one file.
 
 mmcv-full 1.7.2, mmdet 2.28.2 and mmdet3d 1.0.0rc6 were written for older numpy, torchvision and torch. Each function
 below closes one gap and says why it exists; :func:`apply` runs them in the right order. ``import mmdet3d_plugin`` calls
@@ -64,8 +64,8 @@ def let_forked_processes_start():
     asking for all threads' frames takes that lock once, so one that still holds it is waited for. What is left is a
     thread that takes it between that and the fork (docs/versions.md has figures).
     """
-    if sys.version_info.micro < _FORKS_WELL.get(sys.version_info[:2], 0):
-        pause = time.sleep
+    if sys.version_info[2] < _FORKS_WELL.get(sys.version_info[:2], 0):
+        pause = time.sleep  # the real one, also where a test replaces it later
 
         def wait_for_threads_on_their_way_in():
             pause(0.01)

@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import textwrap
+import time
 
 import numpy as np
 import pytest
 import torch
+from helpers.cuda_emulator import require_compiler
 
 from mmdet3d_plugin import compat
 
@@ -171,3 +174,62 @@ def test_every_operator_namespace_is_one():
     """mmcv puts a function among them; torch 2.7 compiles nothing then."""
     for name in torch.ops:
         assert isinstance(getattr(torch.ops, name), torch._ops._OpNamespace), name
+
+
+# Threads that Python does not know of enter and leave it, as torch's do when they drop what Python owns.
+ENTERING_THREADS = """
+#include <Python.h>
+#include <thread>
+extern "C" void enter(int threads, int times) {
+  while (threads--)
+    std::thread([=] { for (int i = 0; i < times; ++i) PyGILState_Release(PyGILState_Ensure()); }).detach();
+}
+"""
+
+# Without the wait before a fork about one of two hundred such processes hangs, on a Python with the fault.
+FORKS = """
+import ctypes, os, sys, time
+import mmdet3d_plugin
+library = ctypes.CDLL(sys.argv[1])
+for _ in range(300):
+    library.enter(4, 500)
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    end = time.monotonic() + 20
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > end:
+            os.kill(child, 9)
+            sys.exit('a forked process hangs')
+        time.sleep(0.001)
+"""
+
+
+def test_every_forked_process_starts(tmp_path):
+    library = tmp_path / 'threads.so'
+    include = sysconfig.get_path('include')
+    words = [*require_compiler(), '-x', 'c++', '-', '-shared', '-fPIC', '-pthread', f'-I{include}', '-o', str(library)]
+    subprocess.run(words, input=ENTERING_THREADS, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', FORKS, str(library)], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert compat.let_forked_processes_start.cache_info().misses == 1  # importing the package called it
+
+
+@pytest.mark.parametrize(
+    'version, waits',
+    [((3, 9, 19), True), ((3, 10, 14), True), ((3, 11, 9), True),
+     ((3, 9, 20), False), ((3, 10, 15), False), ((3, 11, 10), False), ((3, 12, 0), False)],
+)  # fmt: skip
+def test_a_fork_waits_for_the_interpreters_lock_on_pythons_with_the_fault(monkeypatch, version, waits):
+    hooks, steps = [], []
+    monkeypatch.setattr(os, 'register_at_fork', lambda before: hooks.append(before))
+    monkeypatch.setattr(time, 'sleep', lambda seconds: steps.append(seconds))
+    monkeypatch.setattr(sys, '_current_frames', lambda: steps.append('lock'))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, 'version_info', version)
+        compat.let_forked_processes_start.__wrapped__()
+    for hook in hooks:
+        hook()
+    assert steps == ([0.01, 'lock'] if waits else [])

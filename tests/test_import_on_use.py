@@ -60,10 +60,7 @@ print(json.dumps(found))
 
 def run(code):
     """What a fresh interpreter prints last."""
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -48,8 +48,8 @@ def _end(process):
 
     Behind ``nohup ... &`` this process ignores Ctrl-C, and so does what it starts: that is terminated at once.
     """
-    kinds = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-    for kind in kinds[signal.getsignal(signal.SIGINT) == signal.SIG_IGN :]:
+    heard = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+    for kind in (*([signal.SIGINT] if heard else []), signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError, KeyboardInterrupt):
             os.killpg(process.pid, kind)
             process.wait(timeout=GRACE_SECONDS)
