@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.signals import kill_group
 from helpers.tools import TOOLS, load_tool
 from mmcv import Config
 from mmdet.models import build_detector
@@ -89,8 +89,7 @@ def test_kill_in_the_middle_leaves_no_partial_file_and_resume_completes(root, re
             assert process.poll() is None, 'it ended before it could be killed'
             time.sleep(0.01)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        kill_group(process)
     done = virtual_files(root)
     assert 5 <= len(done) < 93
     for path in done:
