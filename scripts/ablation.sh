@@ -2,8 +2,8 @@
 # What helps, over several seeds: DualDistill and its ablations, few labels, or BEVFormer's memory. Run it again to resume.
 #   bash scripts/ablation.sh [flags]
 # Flags, passed to tools/ablation.py, which says more with --help once the set-up is done:
-#   --study <method, unlabelled or history>
-#   --labels <10,20,100 per cent of the scenes, with --study unlabelled>
+#   --study <method, unlabelled, unlabelled_bevformer or history>
+#   --labels <10,20,100 per cent of the scenes, with the studies of few labels>
 #   --configs <names or files>...
 #   --seeds <0,1,2>
 #   --jobs <trainings at a time>

@@ -3,6 +3,7 @@
     bash scripts/ablation.sh                                      # set-up first, then this file
     python tools/ablation.py --seeds 0,1 --configs baseline dualdistill
     python tools/ablation.py --study unlabelled --labels 20       # few labels, and a teacher for the rest
+    python tools/ablation.py --study unlabelled_bevformer         # the same with BEVFormer students
     python tools/ablation.py --study history                      # BEVFormer's memory
     python tools/ablation.py --report-only
 
@@ -38,7 +39,7 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     study = FULL_SIZE if args.full_size else STUDIES[args.study]
     if args.labels and study.labels is None:
-        parser.error('--labels is for --study unlabelled: the other studies train on all labels')
+        parser.error('--labels is for the studies of few labels: the others train on all labels')
     args.study, args.out_dir, args.labels = study, args.out_dir or study.out_dir, args.labels or study.labels or (None,)
     return args
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from experiments.command_line import add_run_flags, default_jobs, describe_machine
-from experiments.quickstart_data import SYNTHETIC
+from experiments.quickstart_data import BEVFORMER_SYNTHETIC, SYNTHETIC
 from experiments.quickstart_report import build_report, build_results, opening, table
 from experiments.scores import scores_in
 from workflow.progress import clock
@@ -52,16 +52,7 @@ MVP_CONFIGS = {
     'dualdistill_lidar': 'configs/quickstart/dualdistill_toy.py',
     'dualdistill': 'configs/quickstart/dualdistill_mvp_toy.py',
 }
-# With --family bevformer: scenes long enough to remember and drives that turn, some with CAN bus files. Nothing reads
-# the images between keyframes.
-BEVFORMER_SYNTHETIC = {
-    'scenes': 138,
-    'val-scenes': 18,
-    'keyframes': 5,
-    'camera-sweep-hz': 2,
-    'ego-turn': (10, 40),
-    'can-bus': 0.5,
-}
+# With --family bevformer
 BEVFORMER_CONFIGS = {
     'teacher': 'configs/quickstart/lidarformer_toy.py',
     'student': 'configs/quickstart/bevformer_toy.py',
@@ -113,7 +104,7 @@ def make_plan(args):
 
     configs, synthetic, bevformer = ALL_LABELS_CONFIGS, SYNTHETIC, args.family == 'bevformer'
     if bevformer:
-        configs, synthetic = BEVFORMER_CONFIGS, {**SYNTHETIC, **BEVFORMER_SYNTHETIC}
+        configs, synthetic = BEVFORMER_CONFIGS, BEVFORMER_SYNTHETIC
     elif args.teacher == 'mvp':
         configs, synthetic = MVP_CONFIGS, {**SYNTHETIC, **MVP_SYNTHETIC}
     elif args.labels == 'few':

@@ -1,5 +1,7 @@
-"""Toy experiment: BEVFormer without a teacher, from the 20 % of the scenes that are labelled."""
+"""Toy experiment: the labelled BEVFormer goes on with the labelled scenes, without a teacher."""
 
-_base_ = '../quickstart/bevformer_toy.py'
+_base_ = './bevformer_labelled_student.py'
 
-data = dict(train=dict(labelled=dict(share=0.2, seed=0, use='labelled', times=5)))
+load_from = 'outputs/quickstart_bevformer/bevformer_labelled_student/epoch_4.pth'
+optimizer = dict(lr=5e-4)
+runner = dict(max_epochs=2)  # 300 iterations, as all that start from the labelled student

@@ -1,5 +1,5 @@
-"""Toy experiment: LidarFormer's boxes as ground truth for BEVFormer where nobody has labelled, and nothing else."""
+"""Toy experiment: as pseudo_labels.py for BEVFormer: LidarFormer's boxes are ground truth where nobody has labelled."""
 
-_base_ = './bevformer_unlabelled.py'
+_base_ = './bevformer_unlabelled_pseudo_labels.py'
 
-model = dict(levels=dict(_delete_=True), inherit_head=False, unlabelled=dict(pseudo_labels=True, weight=None))
+model = dict(levels=dict(_delete_=True), unlabelled=dict(weight=None))

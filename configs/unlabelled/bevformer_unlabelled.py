@@ -1,8 +1,8 @@
-"""Toy experiment: LidarFormer -> BEVFormer, boxes of 20 % of the scenes, and a teacher that sees all of them."""
+"""Toy experiment: as dualdistill_unlabelled.py for BEVFormer, whose teacher LidarFormer sees all scenes."""
 
 _base_ = '../quickstart/lidarformer_to_bevformer_toy.py'
 
-model = dict(unlabelled=dict(score_threshold=0.3, weight='score'))
+model = dict(inherit_head=False, unlabelled=dict(score_threshold=0.3, weight='score'))
 data = dict(
     train=dict(
         _delete_=True,
@@ -12,4 +12,6 @@ data = dict(
         ratio=(1, 1),
     )
 )
-runner = dict(max_epochs=2)  # 600 iterations, as all here
+load_from = 'outputs/quickstart_bevformer/bevformer_labelled_student/epoch_4.pth'
+optimizer = dict(lr=5e-4)
+runner = dict(max_epochs=1)  # 300 iterations

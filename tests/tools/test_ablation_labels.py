@@ -84,6 +84,25 @@ class TestLabels:
         assert runs['teacher_10', 3][0] in student.after and runs['teacher_20', 3][0] not in student.after
         assert 'model.teacher.checkpoint=' + str(runs['teacher_10', 3][0].outputs[0]) in student.command
 
+    def test_the_second_family_goes_the_same_way(self, study):
+        runs = study('--study', 'unlabelled_bevformer').runs
+        start, teacher = runs['bevformer_labelled_student_10', 3][0], runs['teacher_10', 3][0]
+        assert 'configs/quickstart/lidarformer_toy.py' in teacher.command
+        alone, mixed = 'data.train.labelled', 'data.train.scenes'
+        for name, place, epochs, goes_on, taught in (
+            # 12 of 120 scenes, 60 keyframes ten times an epoch: 150 batches, 300 with two labelled samples each
+            ('teacher', alone, 6, False, False),
+            ('bevformer_labelled_student', alone, 4, False, False),
+            ('bevformer_labelled_only', alone, 2, True, False),
+            ('bevformer_pseudo_labels', mixed, 1, True, True),
+            ('bevformer_unlabelled', mixed, 1, True, True),
+            ('bevformer_unlabelled_pseudo_labels', mixed, 1, True, True),
+        ):
+            train = runs[f'{name}_10', 3][0]
+            assert {f'{place}.share=0.1', f'{place}.times=10', f'runner.max_epochs={epochs}'} <= set(train.command)
+            assert (f'load_from={start.outputs[0]}' in train.command and start in train.after) == goes_on
+            assert (teacher in train.after) == taught
+
     def test_all_labels_of_a_config_that_has_them_are_no_option(self, study):
         train, _ = study('--labels', '100').runs['teacher_100', 3]
         assert not [word for word in train.command if 'labelled' in word or 'max_epochs' in word]

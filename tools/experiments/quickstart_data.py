@@ -19,3 +19,14 @@ SYNTHETIC = {
     'lidar-azimuth-steps': 540,
     'lidar-max-range': 40.0,
 }
+# For BEVFormer: scenes long enough to remember and drives that turn, some with CAN bus files. Nothing reads the images
+# between keyframes.
+BEVFORMER_SYNTHETIC = {
+    **SYNTHETIC,
+    'scenes': 138,
+    'val-scenes': 18,
+    'keyframes': 5,
+    'camera-sweep-hz': 2,
+    'ego-turn': (10, 40),
+    'can-bus': 0.5,
+}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from ..quickstart_data import SYNTHETIC
+from ..quickstart_data import BEVFORMER_SYNTHETIC, SYNTHETIC
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,26 @@ UNLABELLED = Study(
     evaluate_on=_EVALUATION,
     labels=(10, 20, 100),
 )
+# The same question to the second family, whose teacher is LidarFormer.
+UNLABELLED_BEVFORMER = Study(
+    configs=_files(
+        'unlabelled',
+        'bevformer_labelled_student',
+        'bevformer_labelled_only',
+        'bevformer_pseudo_labels',
+        'bevformer_unlabelled',
+        'bevformer_unlabelled_pseudo_labels',
+    ),
+    baseline='bevformer_labelled_only',
+    synthetic=BEVFORMER_SYNTHETIC,
+    data_root=Path('data/quickstart_bevformer'),
+    out_dir=Path('outputs/ablation_unlabelled_bevformer'),
+    evaluate_on=(
+        Path('data/ablation_evaluation_bevformer'), {**BEVFORMER_SYNTHETIC, 'seed': 1, 'scenes': 61, 'val-scenes': 60}
+    ),
+    link_frames=False,
+    labels=(10, 20),
+)  # fmt: skip
 # What the frame before is worth: a world of cars, half of which move, seen from a car that turns. Nothing reads LiDAR.
 HISTORY = Study(
     configs=_files('history', 'detector', 'baseline', 'with_history'),
@@ -98,7 +118,12 @@ HISTORY = Study(
     out_dir=Path('outputs/ablation_history'),
     link_frames=False,
 )  # fmt: skip
-STUDIES = {'method': METHOD, 'unlabelled': UNLABELLED, 'history': HISTORY}
+STUDIES = {
+    'method': METHOD,
+    'unlabelled': UNLABELLED,
+    'unlabelled_bevformer': UNLABELLED_BEVFORMER,
+    'history': HISTORY,
+}
 
 _R50 = 'configs/lidar2camera_bev_distillation'
 # METHOD at the size of nuScenes, on a larger set.
