@@ -32,7 +32,7 @@ SECONDS=0
 say() { printf '[setup %4d s] %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" >&2; exit 1; }
 
-# interrupted <process group>: stop it, kindly first, as pip then removes its temporary folders, which may hold GBs
+# interrupted <process group, empty when none has started>: stop it, kindly first, as pip then removes its temporary folders, which may hold GBs
 interrupted() {
   local kind waited
   for kind in INT TERM KILL; do
@@ -48,15 +48,16 @@ interrupted() {
 
 # run <what is happening> <command...>: output to the log, a sign of life every 30 s, the log's end on failure
 run() {
-  local title=$1 pid waited=0
+  local title=$1 pid='' waited=0
   shift
+  # before the start, or a signal just after it would leave the compilers running
+  trap 'interrupted "${pid:-${!:-}}"' INT TERM HUP
   say "$title"
   printf '\n=== %s: %s\n' "$title" "$*" >>"$LOG"
   set -m # a process group of its own: whoever stops this script also stops the compilers
   "$@" >>"$LOG" 2>&1 </dev/null 9<&- &
   pid=$!
   set +m
-  trap 'interrupted "$pid"' INT TERM HUP
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     waited=$((waited + 1))
@@ -257,10 +258,12 @@ is_done() {
 # One set-up at a time, also when tests and quick start are started side by side. Where flock is missing, nobody waits.
 wait_for_others() {
   exec 9<scripts/setup.sh
-  if ! command -v flock >/dev/null || flock -n 9; then return; fi
-  say 'another set-up works in this folder: waiting for it'
-  flock 9
-  if is_done; then exit 0; fi
+  if ! command -v flock >/dev/null; then return; fi
+  if ! flock -n 9; then
+    say 'another set-up works in this folder: waiting for it'
+    flock 9
+  fi
+  if is_done; then exit 0; fi # while this one looked or waited
 }
 
 check_variables

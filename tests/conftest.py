@@ -18,7 +18,15 @@ def pytest_addoption(parser):
     parser.addoption('--update-golden', action='store_true', help='write tests/golden/*.json from what the code gives')
 
 
+# Variables of the caller that change what tools say or where they write, and those of git, which a hook that starts the
+# tests sets: commands on a test's own repository would go to the hook's.
+_CALLERS = ('DUALDISTILL_TRACEBACK', 'PYTHONWARNINGS', 'WORK_DIR', 'GPUS', 'DATA_ROOT', 'TEACHER_CKPT')
+
+
 def pytest_configure():
+    for name in [name for name in os.environ if name in _CALLERS or name.startswith('GIT_')]:
+        del os.environ[name]
+    os.environ['no_proxy'] = '127.0.0.1,localhost'  # servers that tests start
     # Programs that tests start use this checkout, whatever the caller's variable names.
     os.environ['PYTHONPATH'] = str(REPO)
 
@@ -34,11 +42,30 @@ def pytest_sessionfinish():
         child.kill()
 
 
-@pytest.fixture(autouse=True)
-def _fixed_seeds():
+def _seed():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds():
+    _seed()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """What is made once for several tests is the same whichever test is the first to ask for it."""
+    if fixturedef.scope == 'function':
+        return (yield)
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    _seed()
+    try:
+        return (yield)
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 @pytest.fixture(scope='session')

@@ -1,6 +1,7 @@
 """One set of versions: requirements, set-up script, Dockerfile, linter and setup.py agree."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -101,6 +102,6 @@ def test_setup_names_the_package_and_finds_every_folder(repo_root, text):
     ).stdout.split()
     assert answer[-2] == 'dualdistill'
     assert f"__version__ = '{answer[-1]}'" in text('mmdet3d_plugin/__init__.py')
-    for folder in (repo_root / 'mmdet3d_plugin').rglob('*'):
-        if folder.is_dir() and any(folder.glob('*.py')):
-            assert (folder / '__init__.py').is_file(), f'{folder} is not a package: it would not be installed'
+    for folder, _, names in os.walk(repo_root / 'mmdet3d_plugin'):
+        if any(name.endswith('.py') for name in names):
+            assert '__init__.py' in names, f'{folder} is not a package: it would not be installed'

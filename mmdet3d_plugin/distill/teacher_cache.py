@@ -124,7 +124,8 @@ def code_digest() -> str:
     """Hash of all code of this package, compiled and interpreted: what it computes may change with any of it."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(package.rglob('*')):
+    # os.walk passes over the folder of an operator that another process has just compiled
+    for path in sorted(Path(folder, name) for folder, _, names in os.walk(package) for name in names):
         if path.suffix in _CODE:
             digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

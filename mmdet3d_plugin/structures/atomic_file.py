@@ -96,10 +96,8 @@ def scratch_folder(parent: str | Path, name: str) -> Iterator[Path]:
         name: What the files in it are for; part of the new folder's name.
     """
     _clean_once(Path(parent).absolute())
-    folder = tempfile.mkdtemp(prefix=_prefix(name), suffix='.tmp', dir=parent)
-    lock = os.open(folder, os.O_RDONLY)
+    folder, lock = _make_locked(_prefix(name), parent)
     try:
-        _try_lock(lock)
         yield Path(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -167,17 +165,32 @@ def _create_locked(path):
     """Open file descriptor of a file that exists and that this process has locked."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        _try_lock(handle)
-        # Between its creation and its lock, another process may have taken the file for a leftover.
+        if _lock(handle, path):
+            return handle
+
+
+def _make_locked(prefix, parent):
+    """Path of a new folder, and the open file descriptor of its lock."""
+    while True:
+        folder = tempfile.mkdtemp(prefix=prefix, suffix='.tmp', dir=parent)
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        os.close(handle)
+            handle = os.open(folder, os.O_RDONLY)
+            if _lock(handle, folder):
+                return folder, handle
 
 
-def _try_lock(handle):
+def _lock(handle, path):
+    """Whether what was opened is still under its name now that it is locked; closed if not.
+
+    Between its creation and its lock, another process may have taken it for a leftover.
+    """
     with contextlib.suppress(OSError):  # a file system without locks: leftovers stay there, nothing else is lost
         fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(handle), os.stat(path)):
+            return True
+    os.close(handle)
+    return False
 
 
 def _remove_unlocked(entry):

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 from helpers.distill_fakes import build, distiller_cfg, student_cfg, write_teacher
-from helpers.starting_weights import free_port, load_in_process
+from helpers.processes import free_port
+from helpers.starting_weights import load_in_process
 from helpers.toy_models import TASKS
 from mmcv.parallel import MMDataParallel
 from mmcv.runner import save_checkpoint

@@ -66,7 +66,7 @@ def test_eight_bits_are_near_the_float_file(float_file, feeds, tmp_path, static)
     assert target.stat().st_size < 0.7 * float_file.stat().st_size
     assert open_detector(target).model.facts == detector.model.facts
     wanted, found = detector.model.run(feeds[0]), answers(target, feeds[0])
-    assert 1e-4 < largest_difference(wanted, found) < 0.05
+    assert 1e-4 < largest_difference(wanted, found) < 0.1  # 0.037 and less, with these weights
 
 
 def test_only_the_parts_that_are_named_are_in_eight_bits(float_file, tmp_path):

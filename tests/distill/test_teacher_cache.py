@@ -148,16 +148,24 @@ def test_a_full_disk_ends_the_storing_and_not_the_run(files, folder, monkeypatch
     assert not stored(folder) and not list(folder.rglob('*.tmp'))
 
 
+@pytest.fixture
+def one_thread():
+    """Forked processes cannot use the threads of this one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _fill(files, folder, start, maps):
     start.wait()
     maps.put(teacher_of(files, folder).extract_bev(make_batch(), NAMES).head_map.numpy())
 
 
-def test_two_processes_may_fill_one_folder(files, folder):
+def test_two_processes_may_fill_one_folder(files, folder, one_thread):
     context = multiprocessing.get_context('fork')
     start, maps = context.Barrier(2), context.Queue()
     workers = [context.Process(target=_fill, args=(files, folder, start, maps)) for _ in range(2)]
-    torch.set_num_threads(1)
     for worker in workers:
         worker.start()
     found = [torch.from_numpy(maps.get(timeout=60)) for _ in workers]

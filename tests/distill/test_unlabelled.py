@@ -2,12 +2,11 @@
 
 import copy
 import math
-import socket
 
 import pytest
 import torch
 from helpers.gradients import build, gradients_worker, step_gradients
-from helpers.processes import spawn_two
+from helpers.processes import free_port, spawn_two
 from helpers.unlabelled import (
     FAMILIES,
     batch_for,
@@ -282,12 +281,6 @@ def test_suppression_that_the_teachers_head_cannot_do_is_named_when_it_is_built(
     ):
         with pytest.raises(ValueError, match=r"unknown \['nms_thresh'\]"):
             build(cfg(**change))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def of_two_processes(cfg, halves, folder):

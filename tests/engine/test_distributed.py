@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -14,16 +13,10 @@ import torch
 from helpers.batch import make_batch
 from helpers.distill_fakes import level_cfgs, write_teacher
 from helpers.gradients import build, gradients_worker, step_gradients
-from helpers.processes import BACKENDS, spawn_two
+from helpers.processes import BACKENDS, free_port, spawn_two
 from helpers.toy_models import toy_bevdepth_cfg
 
 from mmdet3d_plugin.engine import distributed, init_distributed, wrap_model
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def distilled_cfg(folder):

@@ -116,4 +116,4 @@ def test_a_test_is_refused(disagreeing, train, run_test_tool, tmp_path):
     config = disagreeing('test')
     train(config, '--work-dir', tmp_path / 'run', '--no-validate', '--cfg-options', 'runner.max_epochs=1')
     with pytest.raises(ValueError, match='data.test: NormalizePad has to_rgb=False, the detector needs True'):
-        run_test_tool(config, tmp_path / 'run' / 'epoch_1.pth', '--eval', 'bbox')
+        run_test_tool(config, tmp_path / 'run' / 'epoch_1.pth', '--eval', 'bbox', '--work-dir', tmp_path / 'eval')

@@ -1,7 +1,5 @@
 """A run that was stopped at any point and resumed ends bit for bit like the uninterrupted one."""
 
-import socket
-
 import pytest
 import torch
 from helpers.interrupted import (
@@ -14,7 +12,7 @@ from helpers.interrupted import (
     final_state,
     train_in_group,
 )
-from helpers.processes import BACKENDS, spawn_two
+from helpers.processes import BACKENDS, free_port, spawn_two
 
 HOOKS = """
 custom_imports['imports'].append('helpers.interrupted')
@@ -199,9 +197,3 @@ def test_an_epoch_of_another_length_is_continued_and_said(run, caplog):
 def test_settings_that_cannot_be_resumed_are_refused_before_training(run, options, message):
     with pytest.raises(ValueError, match=message):
         run('a', *options)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]

@@ -1,12 +1,12 @@
 """Detectors that remember frames see whole scenes in order, whatever the number of processes."""
 
 import pickle
-import socket
 import warnings
 
 import numpy as np
 import pytest
 import torch.multiprocessing as mp
+from helpers.processes import free_port
 from helpers.sequential_fakes import NumberedFrames, Remembering, gloo_predictions
 from mmcv import Config
 from mmdet.datasets import RepeatDataset
@@ -40,12 +40,6 @@ def predictions(frames=FRAMES, model=None):
     model = model or Remembering()
     _, loader = build_test_loader(config(frames), distributed=False, model=model)
     return run_inference(model, loader, False, 'unused')
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def test_one_two_and_three_processes_give_the_same_results(tmp_path):

@@ -68,7 +68,7 @@ def test_a_resumed_distillation_repeats_the_uninterrupted_one(
     del content['state_dict'][next(key for key in content['state_dict'] if key.startswith('img_neck.'))]
     torch.save(content, checkpoint)
     with pytest.raises(ValueError, match='img_neck: 1 missing'):
-        run_test_tool(config['distilled'], checkpoint, '--eval', 'mAP', *words[1:])
+        run_test_tool(config['distilled'], checkpoint, '--eval', 'mAP', '--work-dir', tmp_path / 'broken', *words[1:])
 
 
 def test_distillation_evaluates_its_student_while_training(train, options, repo_root, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """``load_from`` inside one of several processes: a module of its own so that spawn can import it."""
 
 import os
-import socket
 
 import torch
 import torch.distributed as dist
@@ -14,13 +13,6 @@ from mmdet3d.utils import get_root_logger
 from helpers.distill_fakes import build
 from mmdet3d_plugin.checkpoints.starting_weights import load_to_start
 from mmdet3d_plugin.engine.distributed import init_distributed, wrap_model
-
-
-def free_port():
-    """A TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def load_in_process(rank, world_size, port, model_cfg, path, out_dir):

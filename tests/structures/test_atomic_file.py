@@ -1,9 +1,12 @@
 """Files that appear when complete, and what a run leaves that is killed while it writes one."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ else:
 with context as temporary:
     (temporary if kind == 'file' else temporary / 'part').write_bytes(b'x' * 2_000_000)
     if child == 'child' and os.fork() == 0:
-        time.sleep(2)  # a worker that outlives its killed parent holds the lock a little longer
+        sys.stdin.read()  # a worker that outlives its killed parent holds the lock until the test closes this
         os._exit(0)
     print('writing', flush=True)
     time.sleep(60)
@@ -43,7 +46,9 @@ def writer(repo_root):
             path,
             child,
         ]
-        started.append(subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
         assert started[-1].stdout.readline() == 'writing\n'
         return started[-1]
 
@@ -51,6 +56,7 @@ def writer(repo_root):
     for process in started:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -119,11 +125,46 @@ def test_a_scratch_folder_cleans_its_parent(tmp_path, writer):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize('kind, opened', [('folder', False), ('folder', True), ('file', True)])
+def test_what_another_process_takes_for_a_leftover_before_its_lock_is_made_again(tmp_path, monkeypatch, kind, opened):
+    taken, flock, mkdtemp = [], fcntl.flock, tempfile.mkdtemp
+
+    def take(path):
+        if not taken:
+            taken.append(Path(path))
+            os.rmdir(path) if kind == 'folder' else os.unlink(path)
+
+    def lock(handle, flags):
+        if opened:
+            take(os.readlink(f'/proc/self/fd/{handle}'))
+        flock(handle, flags)
+
+    def make(**words):
+        folder = mkdtemp(**words)
+        if not opened:
+            take(folder)
+        return folder
+
+    monkeypatch.setattr(fcntl, 'flock', lock)
+    monkeypatch.setattr(tempfile, 'mkdtemp', make)
+    handles = len(os.listdir('/proc/self/fd'))
+    if kind == 'file':
+        with replace_when_done(tmp_path / 'points.bin') as temporary:
+            temporary.write_text('whole')
+        assert (tmp_path / 'points.bin').read_text() == 'whole'
+    else:
+        with scratch_folder(tmp_path, 'evaluation') as folder:
+            (folder / 'results.json').write_text('{}')
+        assert names(tmp_path) == []
+    assert len(taken) == 1 and len(os.listdir('/proc/self/fd')) <= handles
+
+
 def test_workers_that_outlive_their_parent_keep_its_file_until_they_end(tmp_path, writer):
     process = writer(tmp_path / 'points.bin', child='child')
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert remove_leftovers(tmp_path).removed == []
+    process.stdin.close()
     process.stdout.read()  # ends when the child does, too
     assert len(remove_leftovers(tmp_path).removed) == 1
 

@@ -174,13 +174,15 @@ def test_data_root_moves_the_object_database(launch):
         assert word.endswith('.db_sampler.info_path=/my/set/nuscenes_dbinfos_train_virtual.pkl')
 
 
-def test_a_missing_teacher_is_said_at_once(launch):
+def test_a_missing_teacher_is_said_at_once(launch, repo_root, tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = '{repo_root}/{R50}'\nmodel = dict(teacher=dict(checkpoint='{tmp_path}/epoch_20.pth'))\n"
+    )
     with pytest.raises(FileNotFoundError, match='TEACHER_CKPT=nowhere.pth does not exist: give'):
         launch(R50, TEACHER_CKPT='nowhere.pth')
-    with pytest.raises(
-        FileNotFoundError, match='_nus/epoch_20.pth does not exist: train it with scripts/teacher or set'
-    ):
-        launch(R50)
+    with pytest.raises(FileNotFoundError, match='/epoch_20.pth does not exist: train it with scripts/teacher or set'):
+        launch(str(config))
     assert not launch.work.exists()
 
 

@@ -1,5 +1,6 @@
 """For which device scripts/setup.sh compiles mmcv-full, and how, with an interpreter that answers what a test says."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -228,9 +229,11 @@ def test_whoever_stops_the_set_up_stops_the_compiler_too(machine, kind, deaf):
 
 def test_two_set_ups_at_a_time_do_the_work_once(machine):
     machine.answer(obstacle='none', cuda_of_torch='')
-    both = [machine.start(), machine.start()]
-    outputs = [process.communicate(timeout=60)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert sorted('compiling mmcv-full' in output for output in outputs) == [False, True]
-    (waited,) = (output for output in outputs if 'compiling mmcv-full' not in output)
-    assert waited.endswith('] another set-up works in this folder: waiting for it\n') and len(waited.splitlines()) == 1
+    with open(machine.root / 'scripts' / 'setup.sh') as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        both = [machine.start(), machine.start()]
+        for process in both:
+            assert process.stdout.readline().endswith('] another set-up works in this folder: waiting for it\n')
+    outputs = [process.stdout.read() for process in both]
+    assert [process.wait(timeout=60) for process in both] == [0, 0], outputs
+    assert sorted('compiling mmcv-full' in output for output in outputs) == [False, True] and '' in outputs
