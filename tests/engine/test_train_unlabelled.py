@@ -54,7 +54,7 @@ def test_sweeps_without_labels(train, options, files, repo_root, tmp_path, monke
         f"data = dict(train=dict(scenes=None, unlabelled=dict(ann_file='{files['sweeps']}', info_kind='unlabelled')))\n"
     )
     log = train(config, '--work-dir', tmp_path / 'run', '--seed', '0', *options('base', 'train.labelled'),
-                *RANDOM_TEACHER)  # fmt: skip
+                *RANDOM_TEACHER, 'load_from=None')  # fmt: skip
     assert len(log) == 8  # all keyframes are labelled, and one of the six sweeps stands beside each
     assert all({'loss_cls', 'd0.loss_bbox', 'distill.bev.loss_fg'} <= set(line) for line in log.values())
     assert all(line['loss_cls'] > 0 and line['distill.bev.loss_bg'] > 0 for line in log.values())
