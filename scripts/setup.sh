@@ -32,7 +32,8 @@ SECONDS=0
 say() { printf '[setup %4d s] %s\n' "$SECONDS" "$*"; }
 fail() { say "FAILED: $*" >&2; exit 1; }
 
-# interrupted <process group, empty when none has started>: stop it, kindly first, as pip then removes its temporary folders, which may hold GBs
+# interrupted <process group, empty when none has started>: stop it, kindly first, as pip then removes its temporary
+# folders, which may hold GBs
 interrupted() {
   local kind waited
   for kind in INT TERM KILL; do

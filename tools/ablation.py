@@ -39,7 +39,8 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     study = FULL_SIZE if args.full_size else STUDIES[args.study]
     if args.labels and study.labels is None:
-        parser.error('--labels is for the studies of few labels: the others train on all labels')
+        few = ' and '.join(f'--study {name}' for name, study in STUDIES.items() if study.labels)
+        parser.error(f'--labels is for {few}: the other studies train on all labels')
     args.study, args.out_dir, args.labels = study, args.out_dir or study.out_dir, args.labels or study.labels or (None,)
     return args
 

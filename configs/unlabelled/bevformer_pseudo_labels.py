@@ -1,4 +1,4 @@
-"""Toy experiment: as pseudo_labels.py for BEVFormer: LidarFormer's boxes are ground truth where nobody has labelled."""
+"""Toy experiment: LidarFormer's boxes are ground truth for BEVFormer where nobody has labelled; no map is compared."""
 
 _base_ = './bevformer_unlabelled_pseudo_labels.py'
 

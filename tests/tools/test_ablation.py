@@ -251,6 +251,13 @@ def test_evaluated_on_scenes_of_another_seed_unless_the_user_brings_data(tmp_pat
     assert 'eval_prepare_4d' not in [step.name for step in users.steps]
 
 
+def test_labels_of_a_study_without_a_choice_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        ablation.parse_args(['--study', 'history', '--labels', '20'])
+    said = '--labels is for --study unlabelled and --study unlabelled_bevformer: the other studies train on all labels'
+    assert said in capsys.readouterr().err
+
+
 def test_words_that_are_no_seeds_or_jobs(capsys):
     for words in (['--seeds', '0,x'], ['--seeds=-1'], ['--jobs', '0']):
         with pytest.raises(SystemExit):

@@ -36,7 +36,6 @@ SCRIPTS = {
     'scripts/teacher/mvp.sh': MVP,
     'scripts/teacher/centerpoint.sh': 'configs/centerpoint/centerpoint_pillar02_dynamic_cbgs_20e_nus.py',
 }
-VARIABLES = ('GPUS', 'DATA_ROOT', 'TEACHER_CKPT', 'WORK_DIR', 'PYTHON')
 # In place of python: notes its words, says something, and leaves what a training leaves in $WORK.
 STUB = """#!/bin/sh
 echo "$*" >>"$RECORD"
@@ -106,8 +105,6 @@ def launch(repo_root, tmp_path, monkeypatch):
     import launch as tool
 
     record = tmp_path / 'record'
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
     python = stub(tmp_path / 'bin' / 'stub', STUB)
     for name, value in dict(PYTHON=python, RECORD=record, WORK=tmp_path / 'work', WORK_DIR=tmp_path / 'work').items():
         monkeypatch.setenv(name, str(value))
