@@ -20,7 +20,7 @@ def pytest_addoption(parser):
 
 # Variables of the caller that change what tools say or where they write, and those of git, which a hook that starts the
 # tests sets: commands on a test's own repository would go to the hook's.
-_CALLERS = ('DUALDISTILL_TRACEBACK', 'PYTHONWARNINGS', 'WORK_DIR', 'GPUS', 'DATA_ROOT', 'TEACHER_CKPT')
+_CALLERS = ('DUALDISTILL_TRACEBACK', 'PYTHON', 'PYTHONWARNINGS', 'WORK_DIR', 'GPUS', 'DATA_ROOT', 'TEACHER_CKPT')
 
 
 def pytest_configure():
